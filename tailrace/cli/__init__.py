@@ -1,0 +1,68 @@
+"""The command line: one file per command group; the only place that may import both halves."""
+
+import importlib
+import sys
+
+import click
+
+from tailrace import __version__
+from tailrace.errors import TailraceError
+
+_COMMANDS = {
+    "ship": "Read log files and send every line to Kafka.",
+    "index": "Load the records of Kafka into Elasticsearch.",
+    "setup": "Create topics, templates and dashboards, showing what changes.",
+    "check": "Say whether the settings are right and everything they name answers.",
+    "search": "Find lines in Elasticsearch.",
+    "tail": "Follow the lines that pass through Kafka.",
+    "stack": "Run a real Kafka and a real Elasticsearch on this machine.",
+    "demo": "Show the whole of tailrace on this machine, with a proof at the end.",
+    "install": "Write systemd units and a commented settings file.",
+}
+
+
+class _Lazy(click.Group):
+    """Loads a command's module only when it is used, so that ``tailrace --help`` is quick."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"tailrace.cli.{name}"), name)
+        if not isinstance(command, click.Command):
+            message = f"tailrace.cli.{name} has no command {name}"
+            raise TypeError(message)
+        return command
+
+    def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(
+    cls=_Lazy,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog='Start with: tailrace demo. Completion: eval "$(_TAILRACE_COMPLETE=bash_source tailrace)".',
+)
+@click.version_option(__version__, "--version", prog_name="tailrace")
+def cli() -> None:
+    """Ship every log line through Kafka into Elasticsearch, exactly once, and prove it."""
+
+
+def main() -> None:
+    """Run the command line; an error that we can explain is one sentence on stderr and an exit code."""
+    try:
+        sys.exit(cli.main(standalone_mode=False) or 0)
+    except TailraceError as error:
+        click.secho(f"Error: {error}", fg="red", err=True)
+        sys.exit(error.exit_code)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)

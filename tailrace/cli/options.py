@@ -1,0 +1,34 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from tailrace import settings as settings_module
+from tailrace.settings import Settings
+
+
+class _SettingsFile(click.ParamType[Settings]):
+    """A settings file's name to the settings in it, found and checked before the command runs."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Settings:  # noqa: ANN401, ARG002
+        return value if isinstance(value, Settings) else settings_module.load(settings_module.find(value or None))
+
+
+def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--config FILE``; the command receives ``settings: Settings``."""
+    return click.option(
+        "--config",
+        "-c",
+        "settings",
+        type=_SettingsFile(),
+        default="",
+        metavar="FILE",
+        help="The settings file; else $TAILRACE_CONFIG, ./tailrace.toml, /etc/tailrace/tailrace.toml.",
+    )(command)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")

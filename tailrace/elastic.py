@@ -1,0 +1,32 @@
+"""Settings to an Elasticsearch client (nodes, TLS, login), and nothing else."""
+
+from typing import Any
+
+from elasticsearch import AsyncElasticsearch
+
+from tailrace.settings import Elasticsearch, secret
+
+
+def client(elastic: Elasticsearch, *, connections: int = 10) -> AsyncElasticsearch:
+    """A client that never retries by itself: a hidden retry would make an outcome we must know of invisible.
+
+    Raises:
+        FixSettings: a secret cannot be read.
+    """
+    arguments: dict[str, Any] = {
+        "hosts": elastic.hosts,
+        "request_timeout": elastic.request_timeout_seconds,
+        "max_retries": 0,
+        "retry_on_timeout": False,
+        "connections_per_node": connections,
+    }
+    if elastic.ca_file:
+        arguments["ca_certs"] = elastic.ca_file
+    if not elastic.verify_certs and any(host.startswith("https") for host in elastic.hosts):
+        arguments |= {"verify_certs": False, "ssl_show_warn": False}
+    api_key = secret(elastic, "api_key")
+    if api_key:
+        arguments["api_key"] = api_key
+    elif elastic.username:
+        arguments["basic_auth"] = (elastic.username, secret(elastic, "password"))
+    return AsyncElasticsearch(**arguments)

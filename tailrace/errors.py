@@ -1,0 +1,41 @@
+"""What can go wrong that an operator must know of: each class is named for what they must do.
+
+An error's text is one sentence that says what is wrong, and a next step. Expected outcomes (a refused document, a
+truncated file) are values elsewhere, never exceptions.
+"""
+
+
+class TailraceError(Exception):
+    """Anything we can explain: printed as one sentence, without a traceback; ``exit_code`` ends the command."""
+
+    exit_code = 1
+
+
+class FixSettings(TailraceError):
+    """The settings file is wrong; the text names the key's path and what it may be."""
+
+    exit_code = 2
+
+
+class RunSetup(TailraceError):
+    """A topic or a template that ``tailrace setup`` makes is missing."""
+
+
+class ReachKafka(TailraceError):
+    """No broker answers, or it refuses us; checking network, address and credentials is next."""
+
+
+class ReachElasticsearch(TailraceError):
+    """No node answers, or it refuses us; checking network, address and credentials is next."""
+
+
+class ReachKibana(TailraceError):
+    """Kibana does not answer or refused an import."""
+
+
+class MendState(TailraceError):
+    """The state folder cannot be used: not writable, locked by another agent, or damaged."""
+
+
+class StackFailed(TailraceError):
+    """The local Kafka or Elasticsearch of ``tailrace stack`` could not be made, started or stopped."""

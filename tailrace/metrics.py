@@ -1,0 +1,63 @@
+"""Every metric of tailrace in one place, and the endpoint that shows them.
+
+Counted per chunk, batch or slice, never per line. Names follow the Prometheus conventions.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+from tailrace.errors import FixSettings
+
+LINES = Counter("tailrace_shipper_records", "Records acknowledged by Kafka", ["dataset"])
+BYTES = Counter("tailrace_shipper_bytes", "Bytes of files that acknowledged records cover", ["dataset"])
+SKIPPED = Counter("tailrace_shipper_skipped_bytes", "Bytes of files that gave no record", ["dataset"])
+FLAGGED = Counter("tailrace_shipper_flagged_records", "Records shipped with a flag in log.flags", ["flag"])
+SOURCES = Gauge("tailrace_shipper_sources", "Files being followed")
+BEHIND = Gauge("tailrace_shipper_behind_bytes", "Bytes written to followed files and not yet acknowledged")
+TRUNCATIONS = Counter("tailrace_shipper_truncations", "Files found shorter than, or different from, what was read")
+LOST = Counter("tailrace_shipper_truncated_bytes", "Bytes that a truncation took before they could be read")
+UNREADABLE = Gauge("tailrace_shipper_unreadable_files", "Files that match an input and cannot be read")
+IN_FLIGHT = Gauge("tailrace_shipper_in_flight_bytes", "Bytes of records sent and not yet acknowledged")
+PRODUCER_RESTARTS = Counter("tailrace_shipper_producer_restarts", "Producers ended by a failed batch")
+REGISTRY_COMMITS = Counter("tailrace_shipper_registry_commits", "Transactions on the registry")
+ACK_SECONDS = Histogram(
+    "tailrace_shipper_ack_seconds",
+    "Time from reading a chunk to its acknowledgement",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+
+POLLED = Counter("tailrace_indexer_polled_records", "Records received from Kafka")
+STORED = Counter("tailrace_indexer_stored_records", "Records that Elasticsearch stored")
+ALREADY = Counter("tailrace_indexer_already_stored_records", "Records found stored by an earlier try of ours")
+DUPLICATES = Counter("tailrace_indexer_duplicate_records", "Records refused because their id was stored before")
+DEAD = Counter("tailrace_indexer_dead_records", "Records sent to the dead letters", ["reason"])
+RETRIED = Counter("tailrace_indexer_retried_records", "Items of bulk answers that were sent again", ["reason"])
+BULKS = Counter("tailrace_indexer_bulk_requests", "Bulk requests by the outcome of the request", ["outcome"])
+BULK_SECONDS = Histogram(
+    "tailrace_indexer_bulk_seconds",
+    "Time of one bulk request",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+LOOKED_UP = Counter("tailrace_indexer_looked_up_records", "Records looked up because they may repeat", ["found"])
+GAPS = Counter("tailrace_indexer_gap_records", "Records that retention deleted before they were read")
+LAG = Gauge("tailrace_indexer_lag_records", "Records in the topic and not yet committed", ["topic", "partition"])
+BLOCKED = Gauge("tailrace_indexer_blocked", "1 while Elasticsearch refuses or does not answer")
+DELAY_SECONDS = Histogram(
+    "tailrace_indexer_delay_seconds",
+    "Time from sending a record to Kafka to its being stored, per slice, of the oldest record",
+    buckets=(0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800),
+)
+
+
+def serve(listen: str) -> None:
+    """Show all metrics at ``http://<listen>/metrics``; an empty ``listen`` does nothing.
+
+    Raises:
+        FixSettings: the address is not ``host:port`` or cannot be used.
+    """
+    if not listen:
+        return
+    host, _, port = listen.rpartition(":")
+    try:
+        start_http_server(int(port), host or "127.0.0.1")
+    except (ValueError, OSError) as error:
+        raise FixSettings(f"Cannot serve metrics at {listen!r}: {error}; use host:port with a free port.") from error

@@ -1,0 +1,342 @@
+"""One TOML file to settings, or one sentence that says what is wrong with it."""
+
+import difflib
+import os
+import re
+import tomllib
+import typing
+import zoneinfo
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from tailrace.errors import FixSettings
+from tailrace.record import is_stream, is_stream_part
+
+SEARCHED = ("tailrace.toml", "/etc/tailrace/tailrace.toml")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_CONSTRAINT = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$")
+
+
+_POSITIVE = {
+    "kafka": ("partitions", "request_timeout_seconds"),
+    "shipper": ("poll_seconds", "rescan_seconds", "chunk_bytes", "batch_bytes", "budget_bytes", "max_line_bytes"),
+    "indexer": ("slice_bytes", "slice_actions", "in_flight", "buffer_bytes", "reach_records", "commit_seconds"),
+}
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the settings file; unknown keys are errors."""
+
+
+class Host(Section, frozen=True, kw_only=True):
+    """``[host]``: this machine, as documents name it."""
+
+    name: str = ""
+    """``host.name``; empty means the machine's own host name."""
+
+
+class Kafka(Section, frozen=True, kw_only=True):
+    """``[kafka]``: where the brokers are, how to log in, and the topics both halves share."""
+
+    bootstrap_servers: list[str] = msgspec.field(default_factory=lambda: ["127.0.0.1:9092"])
+    client_id: str = "tailrace"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    username: str = ""
+    password: str = ""
+    password_file: str = ""
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    request_timeout_seconds: float = 30.0
+    ledger_topic: str = "tailrace.ledger"
+    dead_letter_topic: str = "tailrace.dead-letters"
+    partitions: int = 3
+    """Partitions of the record topics that ``tailrace setup`` creates."""
+    replication_factor: int = 0
+    """Replicas of each topic; 0 means three, or as many as there are brokers if fewer."""
+    retention_hours: int = 168
+    dead_letter_retention_hours: int = 720
+
+
+class Elasticsearch(Section, frozen=True, kw_only=True):
+    """``[elasticsearch]``: where the nodes are, how to log in, and how the data streams are kept."""
+
+    hosts: list[str] = msgspec.field(default_factory=lambda: ["http://127.0.0.1:9200"])
+    username: str = ""
+    password: str = ""
+    password_file: str = ""
+    api_key: str = ""
+    api_key_file: str = ""
+    ca_file: str = ""
+    verify_certs: bool = True
+    request_timeout_seconds: float = 60.0
+    retention_days: int = 30
+    """Data stream lifecycle: how long documents are kept; 0 keeps them for ever."""
+    shards: int = 1
+    replicas: int = 1
+
+
+class Kibana(Section, frozen=True, kw_only=True):
+    """``[kibana]``: where ``tailrace setup`` imports the dashboards; an empty url leaves Kibana alone."""
+
+    url: str = ""
+    username: str = ""
+    password: str = ""
+    password_file: str = ""
+    api_key: str = ""
+    api_key_file: str = ""
+    ca_file: str = ""
+    space: str = ""
+
+
+class Input(Section, frozen=True, kw_only=True):
+    """``[[shipper.inputs]]``: files that are read the same way and go to the same data stream."""
+
+    paths: list[str]
+    exclude: list[str] = []
+    dataset: str
+    namespace: str = "default"
+    format: Literal["auto", "json", "plain"] = "auto"
+    service: str = ""
+    """``service.name`` of lines that do not say it themselves; empty means the dataset."""
+    timezone: str = "local"
+    """Zone of times that do not say theirs: ``local``, ``UTC`` or an IANA name such as ``Europe/Paris``."""
+    keep_original: bool = False
+    """Keep the line as it was in ``event.original``."""
+    fields: dict[str, str | int | float | bool] = {}
+    """Constant fields, as dotted ECS names or labels."""
+
+    @property
+    def stream(self) -> str:
+        """The data stream of this input, for example ``logs-playback-default``."""
+        return f"logs-{self.dataset}-{self.namespace}"
+
+
+class Shipper(Section, frozen=True, kw_only=True):
+    """``[shipper]``: the agent that reads files."""
+
+    state_dir: str = "/var/lib/tailrace"
+    topic: str = "tailrace.logs"
+    inputs: list[Input] = []
+    poll_seconds: float = 0.05
+    """How often the sizes of recently active files are looked at."""
+    rescan_seconds: float = 10.0
+    """How often the globs are evaluated and all files looked at, whatever the file system's events say."""
+    partial_line_seconds: float = 5.0
+    """How long a line without its end waits, unchanged, before it is shipped as it is."""
+    linger_seconds: float = 0.02
+    """How long a batch may wait to be filled by other files."""
+    ledger_seconds: float = 5.0
+    """How often what was shipped is published to the ledger topic."""
+    chunk_bytes: int = 262_144
+    batch_bytes: int = 524_288
+    """Most bytes of a record batch, before compression."""
+    budget_bytes: int = 8_388_608
+    """Most bytes of records in flight to all partitions together; a partition may hold a quarter."""
+    max_line_bytes: int = 1_048_576
+    """A longer line keeps its first so many bytes and the flag ``truncated``."""
+    max_record_bytes: int = 900_000
+    """A larger document is fitted by cutting its longest texts, and flagged ``truncated``."""
+    open_files: int = 4096
+    drain_seconds: float = 20.0
+    """How long a stop waits for acknowledgements; what is not acknowledged is sent again at the next start."""
+
+
+class Indexer(Section, frozen=True, kw_only=True):
+    """``[indexer]``: the consumer group that loads Elasticsearch."""
+
+    topics: list[str] = msgspec.field(default_factory=lambda: ["tailrace.logs"])
+    group: str = "tailrace-indexer"
+    allowed_streams: list[str] = msgspec.field(default_factory=lambda: ["logs-*-*", "metrics-*-*"])
+    streams: dict[str, str] = {}
+    """Topic to data stream, for records of others that do not name one; else ``logs-<topic>-default``."""
+    slice_bytes: int = 4_194_304
+    """Most bytes of one bulk request."""
+    slice_actions: int = 5000
+    in_flight: int = 3
+    """Bulk requests at the same time."""
+    buffer_bytes: int = 67_108_864
+    """Most bytes of polled records that wait for Elasticsearch; then the partitions are paused."""
+    reach_records: int = 20_000
+    """How many records past its commit an owner may store; a successor looks up at most so many after a crash."""
+    commit_seconds: float = 1.0
+    linger_seconds: float = 0.05
+    """How long a bulk request that is not full may wait while others are in flight."""
+    drain_seconds: float = 20.0
+
+
+class Metrics(Section, frozen=True, kw_only=True):
+    """``[metrics]``: Prometheus endpoints, ``host:port`` each; empty means none."""
+
+    shipper_listen: str = ""
+    indexer_listen: str = ""
+
+
+class Log(Section, frozen=True, kw_only=True):
+    """``[log]``: what the programs say of themselves, on stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+    """``auto`` is coloured for a person at a terminal, else ECS JSON."""
+
+
+class Settings(Section, frozen=True, kw_only=True):
+    """The whole settings file."""
+
+    host: Host = msgspec.field(default_factory=Host)
+    kafka: Kafka = msgspec.field(default_factory=Kafka)
+    elasticsearch: Elasticsearch = msgspec.field(default_factory=Elasticsearch)
+    kibana: Kibana = msgspec.field(default_factory=Kibana)
+    shipper: Shipper = msgspec.field(default_factory=Shipper)
+    indexer: Indexer = msgspec.field(default_factory=Indexer)
+    metrics: Metrics = msgspec.field(default_factory=Metrics)
+    log: Log = msgspec.field(default_factory=Log)
+
+
+def find(named: str | None) -> Path:
+    """The settings file: the one named, else ``$TAILRACE_CONFIG``, else the first that exists of ``SEARCHED``.
+
+    Raises:
+        FixSettings: none is there.
+    """
+    for name in (named, os.environ.get("TAILRACE_CONFIG")):
+        if name:
+            if not Path(name).is_file():
+                raise FixSettings(f"There is no settings file {name}; name another with --config.")
+            return Path(name)
+    for name in SEARCHED:
+        if Path(name).is_file():
+            return Path(name)
+    raise FixSettings(
+        f"No settings file: looked for {' and '.join(SEARCHED)}; name one with --config, or let "
+        "`tailrace install` or `tailrace stack up` write one."
+    )
+
+
+def load(path: Path) -> Settings:
+    """Read and check one settings file.
+
+    Raises:
+        FixSettings: it cannot be read, is not TOML, or holds a mistake; the text names the key.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise FixSettings(f"Cannot read {path}: {reason}.") from error
+    return parse(text, str(path))
+
+
+def parse(text: str, name: str = "settings") -> Settings:
+    """As ``load``, from the file's text; ``name`` is what errors call it."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise FixSettings(f"{name} is not valid TOML: {error}.") from error
+    tables = _expand(tables, "", name)
+    _refuse_unknown(tables, Settings, "", name)
+    try:
+        settings = msgspec.convert(tables, Settings)
+    except msgspec.ValidationError as error:
+        found = _CONSTRAINT.match(str(error))
+        what, where = (found["what"], found["path"]) if found else (str(error), None)
+        raise FixSettings(f"{name}: {where or 'the file'}: {_plain(what)}.") from error
+    _check_values(settings, name)
+    return settings
+
+
+def secret(section: Kafka | Elasticsearch | Kibana, key: str) -> str:
+    """The value of a secret key, from the key itself or from the file that ``<key>_file`` names.
+
+    Raises:
+        FixSettings: the file cannot be read.
+    """
+    name = getattr(section, key + "_file")
+    if not name:
+        return str(getattr(section, key))
+    try:
+        return Path(name).read_text("utf-8").strip()
+    except OSError as error:
+        raise FixSettings(f"Cannot read {key}_file = {name}: {error.strerror}.") from error
+
+
+def _plain(what: str) -> str:
+    return what[:1].lower() + what[1:] if what else "is wrong"
+
+
+def _expand(value: Any, path: str, name: str) -> Any:  # noqa: ANN401 - the tree of a TOML file
+    if isinstance(value, dict):
+        return {key: _expand(inner, f"{path}.{key}" if path else key, name) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_expand(inner, f"{path}[{number}]", name) for number, inner in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+
+    def variable(found: re.Match[str]) -> str:
+        text = os.environ.get(found[1])
+        if text is None:
+            raise FixSettings(f"{name}: {path}: the environment has no variable {found[1]}.")
+        return text
+
+    return _VARIABLE.sub(variable, value)
+
+
+def _refuse_unknown(table: Any, kind: type[Section], path: str, name: str) -> None:  # noqa: ANN401 - a TOML tree
+    if not isinstance(table, dict):
+        return
+    hints = typing.get_type_hints(kind)
+    for key, value in table.items():
+        here = f"{path}.{key}" if path else key
+        if key not in hints:
+            near = difflib.get_close_matches(key, hints, n=1, cutoff=0.5)
+            advice = f"did you mean {near[0]}?" if near else f"known here: {', '.join(hints)}."
+            raise FixSettings(f"{name}: unknown key {here}; {advice}")
+        inner = _section(hints[key])
+        if inner is None:
+            continue
+        for number, item in enumerate(value if isinstance(value, list) else [value]):
+            _refuse_unknown(item, inner, f"{here}[{number}]" if isinstance(value, list) else here, name)
+
+
+def _section(hint: Any) -> type[Section] | None:  # noqa: ANN401 - a type annotation
+    if isinstance(hint, type) and typing.get_origin(hint) is None and issubclass(hint, Section):
+        return hint
+    return next((found for found in map(_section, typing.get_args(hint)) if found), None)
+
+
+def _check_values(settings: Settings, name: str) -> None:
+    for number, entry in enumerate(settings.shipper.inputs):
+        _check_input(entry, f"{name}: shipper.inputs[{number}]")
+    for topic, stream in settings.indexer.streams.items():
+        if not is_stream(stream):
+            raise FixSettings(f"{name}: indexer.streams.{topic}: {stream!r} is no data stream like logs-app-default.")
+    for section, keys in _POSITIVE.items():
+        for key in keys:
+            if getattr(getattr(settings, section), key) <= 0:
+                raise FixSettings(f"{name}: {section}.{key}: must be more than 0.")
+    if not settings.kafka.bootstrap_servers:
+        raise FixSettings(f"{name}: kafka.bootstrap_servers: names no broker; give at least one host:port.")
+
+
+def _check_input(entry: Input, here: str) -> None:
+    if not entry.paths:
+        raise FixSettings(f"{here}.paths: names no file; give at least one path or pattern.")
+    for path in [*entry.paths, *entry.exclude]:
+        if not path.startswith("/"):
+            raise FixSettings(f"{here}.paths: {path!r} is not absolute; a service has no current folder.")
+    for key in ("dataset", "namespace"):
+        if not is_stream_part(getattr(entry, key)):
+            raise FixSettings(
+                f"{here}.{key}: {getattr(entry, key)!r} cannot be part of a data stream's name; use lower case, at "
+                'most 100 characters, and none of \\ / * ? " < > | , # : - or a space.'
+            )
+    if entry.timezone != "local":
+        try:
+            zoneinfo.ZoneInfo(entry.timezone)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise FixSettings(
+                f"{here}.timezone: {entry.timezone!r} is no zone; give local, UTC or a name such as Europe/Paris."
+            ) from error
