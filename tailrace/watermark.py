@@ -8,7 +8,7 @@ class Span:
 
     __slots__ = ("end", "finished", "remark", "start")
 
-    def __init__(self, start: int, end: int, remark: int) -> None:
+    def __init__(self, start: int, end: int, remark: object) -> None:
         self.start = start
         self.end = end
         self.remark = remark
@@ -25,13 +25,13 @@ class Watermark:
 
     __slots__ = ("_spans", "begun", "position", "remark")
 
-    def __init__(self, position: int, remark: int = 0) -> None:
+    def __init__(self, position: int, remark: object = None) -> None:
         self.position = position
         self.remark = remark
         self.begun = position
         self._spans: deque[Span] = deque()
 
-    def begin(self, end: int, remark: int = 0) -> Span:
+    def begin(self, end: int, remark: object = None) -> Span:
         """Begin the span from where the last one ended to ``end`` (gaps in the numbering belong to the later span)."""
         if end < self.begun:
             message = f"a span must not go back: {end} < {self.begun}"
