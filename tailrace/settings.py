@@ -1,29 +1,18 @@
 """One TOML file to settings, or one sentence that says what is wrong with it."""
 
-import difflib
 import os
 import re
 import tomllib
-import typing
-import zoneinfo
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
+from tailrace import mistakes
 from tailrace.errors import FixSettings
-from tailrace.record import is_stream, is_stream_part
 
 SEARCHED = ("tailrace.toml", "/etc/tailrace/tailrace.toml")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_CONSTRAINT = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$")
-
-
-_POSITIVE = {
-    "kafka": ("partitions", "request_timeout_seconds"),
-    "shipper": ("poll_seconds", "rescan_seconds", "chunk_bytes", "batch_bytes", "budget_bytes", "max_line_bytes"),
-    "indexer": ("slice_bytes", "slice_actions", "in_flight", "buffer_bytes", "reach_records", "commit_seconds"),
-}
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -223,7 +212,7 @@ def load(path: Path) -> Settings:
         FixSettings: it cannot be read, is not TOML, or holds a mistake; the text names the key.
     """
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise FixSettings(f"Cannot read {path}: {reason}.") from error
@@ -237,14 +226,14 @@ def parse(text: str, name: str = "settings") -> Settings:
     except tomllib.TOMLDecodeError as error:
         raise FixSettings(f"{name} is not valid TOML: {error}.") from error
     tables = _expand(tables, "", name)
-    _refuse_unknown(tables, Settings, "", name)
+    if unknown := mistakes.unknown_key(tables, Settings):
+        raise FixSettings(f"{name}: {unknown}")
     try:
         settings = msgspec.convert(tables, Settings)
     except msgspec.ValidationError as error:
-        found = _CONSTRAINT.match(str(error))
-        what, where = (found["what"], found["path"]) if found else (str(error), None)
-        raise FixSettings(f"{name}: {where or 'the file'}: {_plain(what)}.") from error
-    _check_values(settings, name)
+        raise FixSettings(f"{name}: {mistakes.wrong_type(str(error), Settings)}") from error
+    if wrong := mistakes.wrong_value(settings):
+        raise FixSettings(f"{name}: {wrong}")
     return settings
 
 
@@ -263,10 +252,6 @@ def secret(section: Kafka | Elasticsearch | Kibana, key: str) -> str:
         raise FixSettings(f"Cannot read {key}_file = {name}: {error.strerror}.") from error
 
 
-def _plain(what: str) -> str:
-    return what[:1].lower() + what[1:] if what else "is wrong"
-
-
 def _expand(value: Any, path: str, name: str) -> Any:  # noqa: ANN401 - the tree of a TOML file
     if isinstance(value, dict):
         return {key: _expand(inner, f"{path}.{key}" if path else key, name) for key, inner in value.items()}
@@ -282,61 +267,3 @@ def _expand(value: Any, path: str, name: str) -> Any:  # noqa: ANN401 - the tree
         return text
 
     return _VARIABLE.sub(variable, value)
-
-
-def _refuse_unknown(table: Any, kind: type[Section], path: str, name: str) -> None:  # noqa: ANN401 - a TOML tree
-    if not isinstance(table, dict):
-        return
-    hints = typing.get_type_hints(kind)
-    for key, value in table.items():
-        here = f"{path}.{key}" if path else key
-        if key not in hints:
-            near = difflib.get_close_matches(key, hints, n=1, cutoff=0.5)
-            advice = f"did you mean {near[0]}?" if near else f"known here: {', '.join(hints)}."
-            raise FixSettings(f"{name}: unknown key {here}; {advice}")
-        inner = _section(hints[key])
-        if inner is None:
-            continue
-        for number, item in enumerate(value if isinstance(value, list) else [value]):
-            _refuse_unknown(item, inner, f"{here}[{number}]" if isinstance(value, list) else here, name)
-
-
-def _section(hint: Any) -> type[Section] | None:  # noqa: ANN401 - a type annotation
-    if isinstance(hint, type) and typing.get_origin(hint) is None and issubclass(hint, Section):
-        return hint
-    return next((found for found in map(_section, typing.get_args(hint)) if found), None)
-
-
-def _check_values(settings: Settings, name: str) -> None:
-    for number, entry in enumerate(settings.shipper.inputs):
-        _check_input(entry, f"{name}: shipper.inputs[{number}]")
-    for topic, stream in settings.indexer.streams.items():
-        if not is_stream(stream):
-            raise FixSettings(f"{name}: indexer.streams.{topic}: {stream!r} is no data stream like logs-app-default.")
-    for section, keys in _POSITIVE.items():
-        for key in keys:
-            if getattr(getattr(settings, section), key) <= 0:
-                raise FixSettings(f"{name}: {section}.{key}: must be more than 0.")
-    if not settings.kafka.bootstrap_servers:
-        raise FixSettings(f"{name}: kafka.bootstrap_servers: names no broker; give at least one host:port.")
-
-
-def _check_input(entry: Input, here: str) -> None:
-    if not entry.paths:
-        raise FixSettings(f"{here}.paths: names no file; give at least one path or pattern.")
-    for path in [*entry.paths, *entry.exclude]:
-        if not path.startswith("/"):
-            raise FixSettings(f"{here}.paths: {path!r} is not absolute; a service has no current folder.")
-    for key in ("dataset", "namespace"):
-        if not is_stream_part(getattr(entry, key)):
-            raise FixSettings(
-                f"{here}.{key}: {getattr(entry, key)!r} cannot be part of a data stream's name; use lower case, at "
-                'most 100 characters, and none of \\ / * ? " < > | , # : - or a space.'
-            )
-    if entry.timezone != "local":
-        try:
-            zoneinfo.ZoneInfo(entry.timezone)
-        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise FixSettings(
-                f"{here}.timezone: {entry.timezone!r} is no zone; give local, UTC or a name such as Europe/Paris."
-            ) from error
