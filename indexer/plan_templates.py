@@ -1,0 +1,186 @@
+"""The template files, the settings and what the cluster lacks to the templates it should have. No I/O."""
+
+import copy
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import msgspec
+
+from indexer.changes import Act, Change, compare
+from tailrace.settings import Settings
+
+PREFIX = "tailrace"
+_SERVERS_OWN = {"created_date", "created_date_millis", "modified_date", "modified_date_millis"}
+_ROLLOVER = "indices that exist keep theirs; it takes effect when their data streams roll over"
+_RETENTION = "data streams that exist keep their retention; change it with PUT _data_stream/<name>/_lifecycle"
+
+Body = dict[str, Any]
+
+
+class Template(msgspec.Struct, frozen=True):
+    """One template that should be there; ``once`` is True for the user's own, made empty and never overwritten."""
+
+    kind: str
+    name: str
+    body: Body
+    once: bool = False
+    notes: tuple[str, ...] = ()
+
+
+class Feature(msgspec.Struct, frozen=True):
+    """Something a cluster may lack: by version, by licence, or because it is not the full distribution.
+
+    ``probe`` is a template that only a cluster that has it accepts; ``remove`` takes it out of a template's body in
+    place; ``sentence`` tells the operator what that means.
+    """
+
+    name: str
+    concerns: str
+    probe: Body
+    remove: Callable[[Body], None]
+    sentence: str
+
+
+def templates(files: Mapping[str, Body], settings: Settings, lacks: Collection[str], prefix: str) -> list[Template]:
+    """The templates in the order in which they must be made: components first.
+
+    ``files`` are the shipped bodies by file name (``tailrace@mappings``); ``prefix`` stands for
+    ``tailrace`` in all names.
+    """
+    wanted = []
+    for name in ("mappings", "settings", "custom"):
+        full = f"{PREFIX}@{name}"
+        body = copy.deepcopy(files[full])
+        if name == "settings":
+            _apply(body["template"], settings)
+        notes = []
+        for feature in FEATURES:
+            if feature.concerns == name and feature.name in lacks:
+                feature.remove(body["template"])
+                notes.append(feature.sentence)
+        wanted.append(Template("component template", f"{prefix}@{name}", body, name == "custom", tuple(notes)))
+    body = copy.deepcopy(files[PREFIX])
+    body["index_patterns"] = list(settings.indexer.allowed_streams)
+    body["composed_of"] = [template.name for template in wanted]
+    return [*wanted, Template("index template", prefix, body)]
+
+
+def plan(wanted: Template, found: Body | None) -> Change:
+    """What to do to one template, given what the server says of it."""
+    if wanted.once and found is not None:
+        return Change(Act.KEEP, wanted.kind, wanted.name)
+    change = compare(wanted.kind, wanted.name, normal(wanted.body), None if found is None else normal(found))
+    notes = wanted.notes
+    if change.act is Act.CHANGE:
+        notes += (_ROLLOVER,)
+        notes += (_RETENTION,) if any("lifecycle" in key.name for key in change.keys) else ()
+    return msgspec.structs.replace(change, notes=notes)
+
+
+def normal(body: Mapping[str, Any]) -> Body:
+    """A template's body in the one form in which ours and the server's can be compared.
+
+    Elasticsearch answers with settings nested and every scalar a string, fills in defaults of ``data_stream``, leaves
+    out empty objects, and newer ones add dates of their own.
+    """
+    result: Body = {key: value for key, value in body.items() if key not in _SERVERS_OWN}
+    if "data_stream" in result:
+        result["data_stream"] = {
+            "enabled": True,
+            **{key: True for key, value in result["data_stream"].items() if value},
+        }
+    template = dict(result.get("template") or {})
+    if "settings" in template:
+        template["settings"] = _settings(template["settings"])
+    return {**result, "template": template}
+
+
+def _settings(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        path = f"{above}{key}"
+        if isinstance(value, Mapping):
+            flat |= _settings(value, f"{path}.")
+        else:
+            name = path if path.startswith("index.") else f"index.{path}"
+            flat[name] = [_text(item) for item in value] if isinstance(value, list) else _text(value)
+    return flat
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _apply(template: Body, settings: Settings) -> None:
+    elastic = settings.elasticsearch
+    template["settings"]["index.number_of_shards"] = elastic.shards
+    template["settings"]["index.number_of_replicas"] = elastic.replicas
+    if elastic.retention_days > 0:
+        template["lifecycle"]["data_retention"] = f"{elastic.retention_days}d"
+
+
+def _plain_text(template: Body) -> None:
+    def walk(properties: Body) -> None:
+        for field in properties.values():
+            if field.get("type") == "match_only_text":
+                field["type"] = "text"
+            walk(field.get("properties", {}))
+
+    walk(template["mappings"]["properties"])
+
+
+def _without(*names: str) -> Callable[[Body], None]:
+    def remove(template: Body) -> None:
+        for name in names:
+            template.pop(name, None)
+            template.get("settings", {}).pop(name, None)
+
+    return remove
+
+
+FEATURES = (
+    Feature(
+        "match_only_text",
+        "mappings",
+        {"mappings": {"properties": {"message": {"type": "match_only_text"}}}},
+        _plain_text,
+        "match_only_text is not on this cluster: message and other texts are mapped as text, which takes more room",
+    ),
+    Feature(
+        "logsdb",
+        "settings",
+        {"settings": {"index.mode": "logsdb", "index.mapping.source.mode": "stored"}},
+        _without("index.mode", "index.mapping.source.mode"),
+        "logsdb with a stored source is not on this cluster: indices are of the standard mode",
+    ),
+    Feature(
+        "ignore_dynamic_beyond_limit",
+        "settings",
+        {"settings": {"index.mapping.total_fields.ignore_dynamic_beyond_limit": True}},
+        _without("index.mapping.total_fields.ignore_dynamic_beyond_limit"),
+        "ignore_dynamic_beyond_limit is not on this cluster: a document beyond the limit of fields is a dead letter",
+    ),
+    Feature(
+        "shards",
+        "settings",
+        {"settings": {"index.number_of_shards": 1, "index.number_of_replicas": 1}},
+        _without("index.number_of_shards", "index.number_of_replicas"),
+        "this cluster decides on shards and replicas itself: those of the settings are not used",
+    ),
+    Feature(
+        "lifecycle",
+        "settings",
+        {"lifecycle": {"enabled": True, "data_retention": "1d"}},
+        _without("lifecycle"),
+        "data stream lifecycle is not on this cluster: nothing rolls over or is deleted, elasticsearch.retention_days "
+        "has no effect; use an ILM policy in tailrace@custom",
+    ),
+    Feature(
+        "failure_store",
+        "settings",
+        {"data_stream_options": {"failure_store": {"enabled": False}}},
+        _without("data_stream_options"),
+        "data_stream_options is not on this cluster: it has no failure store to switch off",
+    ),
+)
+"""All that a cluster may lack, and the only place that knows what to do about it."""

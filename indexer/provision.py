@@ -1,0 +1,42 @@
+"""Settings and shipped files to topics, templates and dashboards that are there: idempotent, with a diff."""
+
+import contextlib
+from typing import Protocol
+
+from indexer import provision_elastic, provision_kafka
+from indexer.changes import Act, Change
+from indexer.plan_templates import PREFIX
+from tailrace.settings import Settings
+
+
+class _Place(Protocol):
+    """One server that setup looks after."""
+
+    async def plan(self) -> list[Change]:
+        """Say what would change; changes nothing."""
+
+    async def apply(self, change: Change) -> None:
+        """Carry one change out."""
+
+
+async def provision(settings: Settings, *, dry_run: bool, prefix: str = PREFIX) -> list[Change]:
+    """Compare what is there with what the settings want, and unless ``dry_run`` make it so; returns all compared.
+
+    Everything is looked at before anything is changed, so a server that is away leaves the others untouched. A second
+    run finds nothing to do. ``prefix`` stands for ``tailrace`` in the names of templates.
+
+    Raises:
+        ReachKafka, ReachElasticsearch, ReachKibana: it does not answer, or refuses us; the text has the next step.
+        FixSettings: a certificate or a secret cannot be read.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        places: list[_Place] = [
+            await stack.enter_async_context(provision_kafka.connect(settings)),
+            await stack.enter_async_context(provision_elastic.connect(settings, prefix)),
+        ]
+        planned = [(place, change) for place in places for change in await place.plan()]
+        if not dry_run:
+            for place, change in planned:
+                if change.act is not Act.KEEP:
+                    await place.apply(change)
+    return [change for _, change in planned]

@@ -1,0 +1,84 @@
+"""``tailrace setup``: the diff between what is there and what the settings want, for people and for programs."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+
+import click
+import msgspec
+
+from indexer.changes import Act, Change, Key
+from indexer.provision import provision
+from tailrace.cli.options import config_option, json_option
+from tailrace.daemon import set_up_log
+from tailrace.settings import Settings
+
+_MARKS = {Act.CREATE: ("+", "green"), Act.CHANGE: ("~", "yellow"), Act.KEEP: ("=", None)}
+_DONE = {Act.CREATE: "created", Act.CHANGE: "changed", Act.KEEP: "unchanged"}
+_PLANNED = {Act.CREATE: "to create", Act.CHANGE: "to change", Act.KEEP: "unchanged"}
+_MOST_KEYS = 8
+_MOST_CHARACTERS = 60
+
+
+@click.command()
+@config_option
+@click.option("--dry-run", is_flag=True, help="Only show what would change; exits 0 whether or not something would.")
+@json_option
+def setup(settings: Settings, *, dry_run: bool, as_json: bool) -> None:
+    r"""Create topics, templates and dashboards, showing what changes.
+
+    Safe to repeat: a second run finds nothing to do. What the settings file says is made so; partitions and replicas
+    of topics that exist are left alone, and so are the template tailrace@custom, which is yours, and the topics that
+    only indexer.topics names, which are others'.
+
+    \b
+    Examples:
+      tailrace setup --dry-run          what would change?
+      tailrace setup                    change it
+      tailrace setup --json | jq '.changes[] | select(.act != "keep")'
+    """
+    set_up_log(settings.log)
+    changes = asyncio.run(provision(settings, dry_run=dry_run))
+    if as_json:
+        click.echo(msgspec.json.encode({"dry_run": dry_run, "changes": changes}))
+        return
+    for change in changes:
+        for line in describe(change):
+            click.echo(line)
+    click.echo(summarize(changes, dry_run=dry_run))
+
+
+def describe(change: Change) -> Iterator[str]:
+    """One change as lines for a person: what, then key by key, then the notes; click removes colours off a terminal."""
+    mark, colour = _MARKS[change.act]
+    yield click.style(f"{mark} {change.kind} {change.name}", fg=colour)
+    brief = change.act is Act.CREATE and len(change.keys) > _MOST_KEYS
+    shown = () if brief else change.keys[:_MOST_KEYS]
+    for key in shown:
+        yield f"    {_difference(key, change.act)}"
+    if len(change.keys) > len(shown):
+        more = len(change.keys) - len(shown)
+        yield f"    {f'{more} keys' if brief else f'… and {more} more keys'} (--json shows them)"
+    for note in change.notes:
+        yield click.style(f"    ! {note}", fg="cyan")
+
+
+def summarize(changes: list[Change], *, dry_run: bool) -> str:
+    """The last line: how many of each."""
+    words = _PLANNED if dry_run else _DONE
+    counts = {act: sum(change.act is act for change in changes) for act in Act}
+    if counts[Act.KEEP] == len(changes):
+        return f"Nothing to do: all {len(changes)} are as the settings say."
+    told = ", ".join(f"{counts[act]} {words[act]}" for act in Act)
+    return f"{told}. Nothing was changed: this was a dry run." if dry_run else f"{told}."
+
+
+def _difference(key: Key, act: Act) -> str:
+    if act is Act.CREATE:
+        return f"{key.name}: {_short(key.after)}"
+    return f"{key.name}: {_short(key.before)} → {_short(key.after)}"
+
+
+def _short(value: object) -> str:
+    text = "nothing" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 1] + "…"
