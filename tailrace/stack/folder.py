@@ -104,6 +104,7 @@ class Stack:
             record = self._settle({key: value for key, value in wanted.items() if value})
             missing = [name for name in Name if not self._alive(record, name)]
             if missing:
+                machine.java_version(machine.java())
                 self._check_room(record, missing)
                 home = jars.home(progress)
                 for done, name in enumerate(missing):
@@ -146,6 +147,7 @@ class Stack:
     def pause(self, name: str) -> None:
         """Make one server hang (SIGSTOP): it holds its port and its connections and answers nothing."""
         self._signal(name, signal.SIGSTOP)
+        process.becomes_paused(self._known().children[Name(name)], STOP_SECONDS)
 
     def resume(self, name: str) -> None:
         """Let a paused server go on."""

@@ -34,7 +34,7 @@ def home(progress: Progress) -> Path:
 
     Two runs at once do not collide: one assembles behind a lock, in a folder that gets its name when it is complete.
     """
-    final = cache() / _version()
+    final = cache() / version()
     if final.is_dir():
         return final
     with _locked(final.parent / f"{final.name}.lock"):
@@ -49,7 +49,7 @@ def cache() -> Path:
     return Path(base) / "tailrace" / "stack"
 
 
-def _version() -> str:
+def version() -> str:
     """Changes when a pom or the launcher does, so that a newer tailrace never runs an older home."""
     digest = hashlib.sha256()
     for name in _INPUTS:

@@ -5,7 +5,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -55,19 +55,23 @@ def spawn(command: Sequence[str], mark: str, console: Path) -> Child:
 
 
 def alive(child: Child) -> bool:
-    """Whether this very process still runs (stopped by a signal counts as running, a zombie does not)."""
-    with contextlib.suppress(ChildProcessError):  # not our own child: some other process reaps it
-        os.waitpid(child.pid, os.WNOHANG)
-    stat = _stat(child.pid)
-    if stat is None or stat[0] in {"Z", "X"} or int(stat[19]) != child.started:
-        return False
-    return child.mark in _command(child.pid)
+    """Whether this very process still runs: paused counts, and so does one that still gives back its ports."""
+    with _handle(child) as handle:
+        return handle is not None and not _ended(handle, 0)
 
 
 def paused(child: Child) -> bool:
     """Whether the process is stopped by SIGSTOP."""
     stat = _stat(child.pid)
     return stat is not None and stat[0] == "T"
+
+
+def becomes_paused(child: Child, deadline_seconds: float) -> bool:
+    """Wait until a SIGSTOP that was sent has reached the process; whether it did before the deadline."""
+    until = time.monotonic() + deadline_seconds
+    while not paused(child) and time.monotonic() < until:
+        time.sleep(0.005)
+    return paused(child)
 
 
 def resident_mib(child: Child) -> int:
@@ -78,20 +82,12 @@ def resident_mib(child: Child) -> int:
 
 def send(child: Child, what: signal.Signals) -> bool:
     """Signal this very process, never another that has its pid; whether it was there."""
-    try:
-        handle = os.pidfd_open(child.pid)
-    except ProcessLookupError:
-        return False
-    try:
-        if not alive(child):
+    with _handle(child) as handle:
+        if handle is None or _ended(handle, 0):
             return False
-        signal.pidfd_send_signal(handle, what)
-    except ProcessLookupError:
-        return False
-    else:
+        with contextlib.suppress(ProcessLookupError):  # it ended by itself just now
+            signal.pidfd_send_signal(handle, what)
         return True
-    finally:
-        os.close(handle)
 
 
 def end(child: Child, deadline_seconds: float) -> bool:
@@ -107,18 +103,35 @@ def end(child: Child, deadline_seconds: float) -> bool:
 
 
 def gone(child: Child, deadline_seconds: float) -> bool:
-    """Wait until the process has ended; whether it did before the deadline."""
-    until = time.monotonic() + deadline_seconds
+    """Wait until the process has ended, all threads of it; whether it did before the deadline."""
+    with _handle(child) as handle:
+        return handle is None or _ended(handle, deadline_seconds)
+
+
+@contextlib.contextmanager
+def _handle(child: Child) -> Iterator[int | None]:
+    """A handle of the process that no other can inherit with its pid, or None if the process is gone."""
+    with contextlib.suppress(ChildProcessError):  # not our own child: some other process reaps it
+        os.waitpid(child.pid, os.WNOHANG)
     try:
         handle = os.pidfd_open(child.pid)
     except ProcessLookupError:
-        return True
+        yield None
+        return
     try:
-        if alive(child):
-            select.select([handle], [], [], max(0.0, until - time.monotonic()))
-        return not alive(child)
+        stat, command = _stat(child.pid), _command(child.pid)
+        # An ending process has lost its command line already.
+        ours = stat is not None and int(stat[19]) == child.started and (child.mark in command or command == [""])
+        yield handle if ours else None
     finally:
         os.close(handle)
+
+
+def _ended(handle: int, deadline_seconds: float) -> bool:
+    """A pidfd is readable from the end of the last thread on; the main thread alone may end earlier."""
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    return bool(poll.poll(deadline_seconds * 1000))
 
 
 def _stat(pid: int) -> list[str] | None:

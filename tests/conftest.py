@@ -1,0 +1,97 @@
+"""What every test may ask for: one real Kafka and Elasticsearch for the whole run, topics, names nobody else has."""
+
+import asyncio
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tailrace.stack import Stack
+
+MakeTopic = Callable[..., str]
+"""``make_topic(name, partitions=1, **topic_config)``: creates a topic, waits for its leaders, returns the name."""
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A running stack: ``stack.bootstrap_servers``, ``stack.elasticsearch_url``.
+
+    Started once a run, and always stopped; ``$TAILRACE_TEST_STACK`` names the folder of one that runs already and is
+    left running. Do not stop or kill its servers: that is what ``breakable_stack`` is for.
+    """
+    yours = os.environ.get("TAILRACE_TEST_STACK")
+    if yours:
+        running = Stack(yours)
+        assert all(one.state == "running" for one in running.status()), f"start it: tailrace stack up --dir {yours}"
+        yield running
+        return
+    yield from _own(tmp_path_factory.mktemp("stack"))
+
+
+@pytest.fixture(scope="session")
+def _breakable(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    if os.environ.get("TAILRACE_TEST_STACK"):  # others use that one too
+        yield from _own(tmp_path_factory.mktemp("breakable"))
+    else:
+        yield request.getfixturevalue("stack")
+
+
+@pytest.fixture
+def breakable_stack(_breakable: Stack) -> Iterator[Stack]:
+    """A stack whose servers the test may stop, kill and pause; they are mended after it."""
+    _breakable.up()
+    yield _breakable
+    for one in _breakable.status():
+        if one.state == "paused":
+            _breakable.resume(one.name)
+    _breakable.up()
+
+
+@pytest.fixture
+def names() -> str:
+    """A short lower-case word that no other test has, to begin the names of topics, groups, streams and hosts with."""
+    return f"t{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def make_topic(stack: Stack) -> MakeTopic:
+    """``make_topic(name, partitions=1, **topic_config)``, from synchronous code; see ``create_topic``."""
+
+    def make(name: str, partitions: int = 1, **config: str) -> str:
+        asyncio.run(create_topic(stack.bootstrap_servers, name, partitions, **config))
+        return name
+
+    return make
+
+
+async def create_topic(bootstrap_servers: str, name: str, partitions: int = 1, **config: str) -> None:
+    """Create a topic (``max_message_bytes="1000"`` sets ``max.message.bytes``), and wait until it can be written to."""
+    from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        settings = {key.replace("_", "."): value for key, value in config.items()}
+        answer = await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=settings)])
+        assert all(error[1] == 0 for error in answer.topic_errors), answer.topic_errors
+        until = time.monotonic() + 20
+        while True:
+            (topic,) = await admin.describe_topics([name])
+            if len(topic["partitions"]) == partitions and all(one["leader"] >= 0 for one in topic["partitions"]):
+                return
+            assert time.monotonic() < until, topic
+            await asyncio.sleep(0.02)
+    finally:
+        await admin.close()
+
+
+def _own(folder: Path) -> Iterator[Stack]:
+    own = Stack(folder)
+    try:
+        own.up()
+        yield own
+    finally:
+        own.down(wipe=True)
