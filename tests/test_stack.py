@@ -164,7 +164,7 @@ def test_down_never_signals_a_stranger(tmp_path: Path) -> None:
         try:
             assert process.alive(mine)
             for child in (
-                process.Child(pid=stranger.pid, started=mine.started - 1, mark="60"),
+                process.Child(pid=stranger.pid, started=mine.started + 1_000_000, mark="60"),
                 process.Child(pid=mine.pid, started=mine.started, mark="-Dtailrace.stack=elsewhere"),
             ):
                 record = Record(kafka_port=1, elasticsearch_port=2, children={Name.KAFKA: child})
