@@ -1,0 +1,68 @@
+"""What search and tail share: the options that choose lines, and the printing of documents."""
+
+import contextlib
+import datetime
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import click
+
+from tailrace import levels, show
+
+
+def _known_level(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    if value and levels.rank(value) is None:
+        raise click.BadParameter(f"{value!r} is no level; known are {', '.join(levels.NAMES)}.")
+    return value
+
+
+_OPTIONS = (
+    click.option("--service", "services", multiple=True, metavar="NAME", help="Only this service; * and ? may stand."),
+    click.option("--host", "hosts", multiple=True, metavar="NAME", help="Only this host; * and ? may stand."),
+    click.option("--level", default="", metavar="LEVEL", callback=_known_level, help="This level and worse."),
+    click.option("--field", "-f", "fields", multiple=True, metavar="NAME", help="Show this field too; labels: all."),
+    click.option("--utc", is_flag=True, help="Times in UTC instead of this machine's zone."),
+    click.option("--color/--no-color", "colour", default=None, help="Colours; else as the terminal and $NO_COLOR say."),
+    click.option("--json", "as_json", is_flag=True, help="Print whole documents, one per line, for programs."),
+)
+
+
+def line_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that choose lines and say how they look: services, hosts, level; fields, utc, colour, as_json."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+class Printer:
+    """Prints documents to stdout: lines for people, or whole documents as JSON, one per line."""
+
+    def __init__(self, *, as_json: bool, colour: bool | None, utc: bool, fields: tuple[str, ...]) -> None:
+        self._as_json = as_json
+        if colour is None:
+            colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        self._look = show.Look(colour=colour, zone=datetime.UTC if utc else None, fields=fields)
+
+    def show(self, documents: Iterable[Mapping[str, Any]]) -> None:
+        """Print documents, in this order, and flush."""
+        if self._as_json:
+            lines = [json.dumps(document, ensure_ascii=False, separators=(",", ":")) for document in documents]
+        else:
+            lines = [show.line(document, self._look) for document in documents]
+        if lines:
+            # A lone surrogate is no UTF-8; inside JSON its escape is what it was.
+            click.echo(("\n".join(lines)).encode("utf-8", "backslashreplace"), color=self._look.colour)
+
+
+@contextlib.contextmanager
+def quiet_pipe() -> Iterator[None]:
+    """A reader that goes away (``| head``) ends the work inside, quietly."""
+    try:
+        yield
+    except BrokenPipeError:
+        with contextlib.suppress(io.UnsupportedOperation):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
