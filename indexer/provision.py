@@ -3,8 +3,8 @@
 import contextlib
 from typing import Protocol
 
-from indexer import provision_elastic, provision_kafka
-from indexer.changes import Act, Change
+from indexer import provision_elastic, provision_kafka, provision_kibana
+from indexer.changes import Change
 from indexer.plan_templates import PREFIX
 from tailrace.settings import Settings
 
@@ -15,8 +15,8 @@ class _Place(Protocol):
     async def plan(self) -> list[Change]:
         """Say what would change; changes nothing."""
 
-    async def apply(self, change: Change) -> None:
-        """Carry one change out."""
+    async def apply(self, changes: list[Change]) -> None:
+        """Carry out what was planned; changes that keep need nothing."""
 
 
 async def provision(settings: Settings, *, dry_run: bool, prefix: str = PREFIX) -> list[Change]:
@@ -34,9 +34,10 @@ async def provision(settings: Settings, *, dry_run: bool, prefix: str = PREFIX) 
             await stack.enter_async_context(provision_kafka.connect(settings)),
             await stack.enter_async_context(provision_elastic.connect(settings, prefix)),
         ]
-        planned = [(place, change) for place in places for change in await place.plan()]
+        if settings.kibana.url:
+            places.append(await stack.enter_async_context(provision_kibana.connect(settings.kibana)))
+        plans = [await place.plan() for place in places]
         if not dry_run:
-            for place, change in planned:
-                if change.act is not Act.KEEP:
-                    await place.apply(change)
-    return [change for _, change in planned]
+            for place, changes in zip(places, plans, strict=True):
+                await place.apply(changes)
+    return [change for changes in plans for change in changes]

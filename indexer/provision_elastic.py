@@ -44,13 +44,13 @@ class Templates:
             found = await asyncio.gather(*(self._look(template) for template in wanted))
         return [plan_templates.plan(*pair) for pair in zip(wanted, found, strict=True)]
 
-    async def apply(self, change: Change) -> None:
-        """Make or replace one template as planned."""
-        if change.act is Act.KEEP:
-            return
-        wanted = self._wanted[change.name]
+    async def apply(self, changes: list[Change]) -> None:
+        """Make and replace templates as planned, in the order of the plan: components first."""
         with _translated(self._settings):
-            await self._call("PUT", _PATHS[wanted.kind] + wanted.name, wanted.body)
+            for change in changes:
+                if change.act is not Act.KEEP:
+                    wanted = self._wanted[change.name]
+                    await self._call("PUT", _PATHS[wanted.kind] + wanted.name, wanted.body)
 
     async def _lacking(self) -> set[str]:
         """Names of the features that this cluster refuses, found by simulating templates: it stores nothing."""

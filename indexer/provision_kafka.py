@@ -52,17 +52,14 @@ class Topics:
                     self._found[name] = await self._look(name, listed[name])
         return [plan_topics.plan(topic, self._found.get(topic.name)) for topic in wanted]
 
-    async def apply(self, change: Change) -> None:
-        """Make or alter one topic as planned."""
+    async def apply(self, changes: list[Change]) -> None:
+        """Make and alter topics as planned."""
         with _translated(self._settings):
-            if change.act is Act.CREATE:
-                await self._create(self._wanted[change.name])
-            elif change.act is Act.CHANGE:
-                configs = plan_topics.altered(change, self._found[change.name])
-                resource = ConfigResource(ConfigResourceType.TOPIC, change.name, configs)
-                for answer in await self._admin.alter_configs([resource]):
-                    for code, message, *_ in answer.resources:
-                        _check(code, f"altering topic {change.name}: {message}")
+            for change in changes:
+                if change.act is Act.CREATE:
+                    await self._create(self._wanted[change.name])
+                elif change.act is Act.CHANGE:
+                    await self._alter(change)
 
     async def _look(self, name: str, partitions: list[dict[str, Any]]) -> FoundTopic:
         answers = await self._admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
@@ -76,6 +73,13 @@ class Topics:
                     if source == _SET_ON_THE_TOPIC:
                         own[key] = value
         return FoundTopic(len(partitions), min(len(entry["replicas"]) for entry in partitions), configs, own)
+
+    async def _alter(self, change: Change) -> None:
+        configs = plan_topics.altered(change, self._found[change.name])
+        resource = ConfigResource(ConfigResourceType.TOPIC, change.name, configs)
+        for answer in await self._admin.alter_configs([resource]):
+            for code, message, *_ in answer.resources:
+                _check(code, f"altering topic {change.name}: {message}")
 
     async def _create(self, topic: Topic) -> None:
         new = NewTopic(topic.name, topic.partitions, topic.replicas, topic_configs=topic.configs)
