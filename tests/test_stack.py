@@ -86,7 +86,7 @@ def test_logs_have_the_layout_their_servers_are_known_for(stack: Stack) -> None:
 @pytest.mark.edge
 def test_another_port_is_refused_while_it_runs(stack: Stack) -> None:
     """A running server is never silently left on another port than the one asked for."""
-    with pytest.raises(StackFailed, match="Kafka already runs with kafka port"):
+    with pytest.raises(StackFailed, match="Kafka already runs with port"):
         Stack(stack.folder).up(kafka_port=machine.free_port())
 
 

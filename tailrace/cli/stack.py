@@ -1,6 +1,7 @@
 """``tailrace stack``: a real Kafka and a real Elasticsearch on this machine, started, shown and stopped."""
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any, Self
 
@@ -109,8 +110,8 @@ Examples:
 def down(folder: Path, wipe: bool) -> None:
     """Stop both. Their data stay for the next `up` unless --wipe is given."""
     ran = Stack(folder).down(wipe=wipe)
-    what = " and ".join(f"{name.spoken} stopped" for name in ran) or "nothing was running"
-    click.echo(f"{what[0].upper()}{what[1:]}{'; its data are removed' if wipe else ''}.")
+    what = f"Stopped {' and '.join(name.spoken for name in ran)}" if ran else "Nothing was running"
+    click.echo(f"{what}{'; the data are removed' if wipe else ''}.")
 
 
 @stack.command()
@@ -162,13 +163,13 @@ def _welcome(running: Running) -> None:
         click.echo(f"Started {' and '.join(name.spoken for name in running.started)}.")
     else:
         click.echo("Both run already.")
-    config = running.settings_file
+    config = shlex.quote(running.settings_file)
     click.echo(f"  Kafka           {running.bootstrap_servers}")
     click.echo(f"  Elasticsearch   {running.elasticsearch_url}")
-    click.echo(f"  settings        {config}")
+    click.echo(f"  settings        {running.settings_file}")
     click.echo(f"\nNext:\n  export TAILRACE_CONFIG={config}\n  tailrace setup")
     click.echo("  tailrace ship --once     # ships the servers' own logs")
-    click.echo(f"  tailrace index --once\n  tailrace stack down --dir {running.folder}")
+    click.echo(f"  tailrace index --once\n  tailrace stack down --dir {shlex.quote(running.folder)}")
 
 
 def _table(servers: list[Server]) -> Table:

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -195,7 +196,7 @@ class Stack:
             name = Name.ELASTICSEARCH if key in {"elasticsearch_port", "heap_mib"} else Name.KAFKA
             if getattr(record, key) != value and self._alive(record, name):
                 raise StackFailed(
-                    f"{name.spoken} already runs with {key.replace('_', ' ')} {getattr(record, key)}:"
+                    f"{name.spoken} already runs with {key.removeprefix(f'{name}_')} {getattr(record, key)}:"
                     f" stop it first with `tailrace stack down`, or leave out what asks for {value}"
                 )
         return msgspec.structs.replace(record, **wanted)
@@ -293,7 +294,10 @@ class Stack:
         if file.exists() and _digest(file.read_text()) != record.settings_digest:
             return
         text = _SETTINGS.format(
-            kafka=record.kafka_port, elasticsearch=record.elasticsearch_port, folder=str(self.folder)
+            kafka=record.kafka_port,
+            elasticsearch=record.elasticsearch_port,
+            state=json.dumps(str(self.folder / "state"), ensure_ascii=False),  # a basic string of TOML too
+            logs=json.dumps(str(self.folder / "logs" / "*.log"), ensure_ascii=False),
         )
         file.write_text(text)
         save(msgspec.structs.replace(record, settings_digest=_digest(text)), self.folder / "stack.json")
@@ -340,10 +344,10 @@ bootstrap_servers = ["127.0.0.1:{kafka}"]
 hosts = ["http://127.0.0.1:{elasticsearch}"]
 
 [shipper]
-state_dir = '{folder}/state'
+state_dir = {state}
 
 # The servers' own logs; put more files there, or name others.
 [[shipper.inputs]]
-paths = ['{folder}/logs/*.log']
+paths = [{logs}]
 dataset = "stack"
 """

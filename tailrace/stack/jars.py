@@ -37,6 +37,7 @@ def home(progress: Progress) -> Path:
     final = cache() / version()
     if final.is_dir():
         return final
+    progress("looking for the servers' jars", 0, 4)  # said before the wait for another run that downloads them
     with _locked(final.parent / f"{final.name}.lock"):
         if not final.is_dir():
             _assemble(final, progress)
