@@ -13,7 +13,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError, UnknownTopicOrPartitionError
 from click.testing import CliRunner
 from conftest import MakeTopic, create_topic
 
@@ -103,11 +105,27 @@ def test_status_tells_both_servers(stack: Stack) -> None:
 
 @pytest.mark.edge
 def test_topics_are_made_on_purpose(stack: Stack, make_topic: MakeTopic, names: str) -> None:
-    """A topic that nobody made does not appear by itself; one that was made has its partitions and its settings."""
+    """A made topic has its partitions and settings; one that nobody made is an error, and asking does not make it."""
     assert make_topic(names, 2, max_message_bytes="1000") == names
-    assert names in asyncio.run(_topics(stack.bootstrap_servers))
-    properties = (stack.folder / "kafka" / "server.properties").read_text()
-    assert "auto.create.topics.enable=false" in properties
+
+    async def look() -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=stack.bootstrap_servers)
+        producer = AIOKafkaProducer(bootstrap_servers=stack.bootstrap_servers, request_timeout_ms=1000)
+        await admin.start()
+        await producer.start()
+        try:
+            (made,) = await admin.describe_topics([names])
+            assert len(made["partitions"]) == 2
+            with pytest.raises(MessageSizeTooLargeError):
+                await producer.send_and_wait(names, bytes(2000))
+            with pytest.raises((UnknownTopicOrPartitionError, KafkaTimeoutError)):
+                await producer.send_and_wait(f"{names}-unmade", b"x")
+            assert f"{names}-unmade" not in await admin.list_topics()
+        finally:
+            await producer.stop()
+            await admin.close()
+
+    asyncio.run(look())
 
 
 @pytest.mark.crash
