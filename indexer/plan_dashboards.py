@@ -1,7 +1,7 @@
 """Shipped saved objects and what Kibana has of them to what to import. No I/O.
 
-Kibana migrates what it imports to its own version, so what it gives back never equals what we ship. What it does keep is
-compared: names and patterns, and in the description a mark of the whole object as it was shipped. So a second setup
+Kibana migrates what it imports to its own version, so what it gives back never equals what we ship. What it does keep
+is compared: names and patterns, and in the description a mark of the whole object as it was shipped. So a second setup
 finds nothing to do, a newer tailrace replaces the object, and people's own edits stay until then.
 """
 

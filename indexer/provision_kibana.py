@@ -82,8 +82,8 @@ class Dashboards:
                 answer = await response.json(content_type=None) if response.status == 200 else None
                 if not isinstance(answer, dict):
                     raise ReachKibana(
-                        f"Kibana at {self._kibana.url} answered {response.status} ({text[:200]}); check that kibana.url "
-                        "is Kibana's own address and kibana.space exists."
+                        f"Kibana at {self._kibana.url} answered {response.status} ({text[:200]}); check that "
+                        "kibana.url is Kibana's own address and kibana.space exists."
                     )
                 return answer
 
