@@ -29,6 +29,10 @@ POLLED = Counter("tailrace_indexer_polled_records", "Records received from Kafka
 STORED = Counter("tailrace_indexer_stored_records", "Records that Elasticsearch stored")
 ALREADY = Counter("tailrace_indexer_already_stored_records", "Records found stored by an earlier try of ours")
 DUPLICATES = Counter("tailrace_indexer_duplicate_records", "Records refused because their id was stored before")
+TOMBSTONES = Counter("tailrace_indexer_tombstone_records", "Records without a value, of which nothing is stored")
+ABANDONED = Counter(
+    "tailrace_indexer_abandoned_records", "Records received and left, unfinished, to the partition's next owner"
+)
 DEAD = Counter("tailrace_indexer_dead_records", "Records sent to the dead letters", ["reason"])
 RETRIED = Counter("tailrace_indexer_retried_records", "Items of bulk answers that were sent again", ["reason"])
 BULKS = Counter("tailrace_indexer_bulk_requests", "Bulk requests by the outcome of the request", ["outcome"])

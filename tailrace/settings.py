@@ -155,6 +155,9 @@ class Indexer(Section, frozen=True, kw_only=True):
     linger_seconds: float = 0.05
     """How long a bulk request that is not full may wait while others are in flight."""
     drain_seconds: float = 20.0
+    """How long a stop or a rebalance waits for bulk requests in flight; the next owner looks up what they left."""
+    session_seconds: float = 10.0
+    """How long after its last heartbeat an indexer counts as dead, and others take over its partitions."""
 
 
 class Metrics(Section, frozen=True, kw_only=True):
