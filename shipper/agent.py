@@ -1,0 +1,146 @@
+"""The wiring of the shipper: scan, read, send, remember."""
+
+import asyncio
+import contextlib
+import socket
+import time
+from pathlib import Path
+
+import structlog
+
+from shipper.disk import Disk
+from shipper.follow import Follow
+from shipper.ledger import entry
+from shipper.producer import Producer
+from shipper.reader import Reader
+from shipper.registry import Registry
+from shipper.source import Source
+from shipper.times import from_nanoseconds
+from shipper.watch import Watch
+from tailrace import metrics
+from tailrace.daemon import Life
+from tailrace.settings import Settings
+
+_SAVE_SECONDS = 1.0
+
+
+class Agent:
+    """The shipper of one host."""
+
+    def __init__(self, settings: Settings, registry: Registry, life: Life) -> None:
+        self._shipper = settings.shipper
+        self._life = life
+        self._registry = registry
+        self._host = settings.host.name or socket.gethostname()
+        self._disk = Disk()
+        self._producer = Producer(settings)
+        self._follow = Follow(settings, self._disk, registry.load(), {"name": self._host})
+        self._reader = Reader(settings.shipper, self._follow, self._disk, registry, self._producer)
+        self._published: dict[str, int] = {}
+
+    async def run(self, *, once: bool) -> None:
+        """Ship until the stop; with ``once`` until everything that is there now is acknowledged."""
+        await self._producer.start(self._life.stop, once=once)
+        self._follow.most_record_bytes = self._producer.most_record_bytes
+        watch = Watch(self._shipper.inputs)
+        try:
+            await self._follow.rescan(first=True)
+            self._life.ready(f"following {len(self._follow.files)} files")
+            await self._live(watch, once=once)
+            await self._drain()
+        finally:
+            watch.stop()
+            await self._producer.close()
+            self._follow.close()
+
+    async def _live(self, watch: Watch, *, once: bool) -> None:
+        rescan_at = time.monotonic() + self._shipper.rescan_seconds
+        save_at = ledger_at = 0.0
+        while not self._life.stop.is_set():
+            if self._producer.failed:
+                await self._producer.restart(self._life.stop, once=once)
+                self._reader.rewind()
+            now = time.monotonic()
+            if not once and (watch.hint.is_set() or now >= rescan_at):
+                watch.hint.clear()
+                await self._follow.rescan(first=False)
+                rescan_at = now + self._shipper.rescan_seconds
+            more = await self._reader.round(self._life, once=once)
+            due = self._producer.flush(everything=not more)
+            if now >= save_at:
+                await self._remember()
+                save_at = now + _SAVE_SECONDS
+            if now >= ledger_at:
+                await self._publish()
+                ledger_at = now + self._shipper.ledger_seconds
+            if once and self._is_done():
+                return
+            await self._wait(self._shipper.poll_seconds if due is None else min(due, self._shipper.poll_seconds), more)
+
+    async def _wait(self, seconds: float, more: bool) -> None:
+        """At once if there is more to read and room for it, else until an acknowledgement or the next poll."""
+        if more:
+            await asyncio.sleep(0)
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._producer.progress.wait(), seconds)
+        self._producer.progress.clear()
+
+    async def _remember(self) -> None:
+        """Store the positions that moved; an ended source is stored until all of it is acknowledged."""
+        changed = [*self._reader.changed, *self._follow.ended]
+        self._reader.changed.clear()
+        await self._reader.save(changed, self._life)
+        self._follow.ended = [source for source in self._follow.ended if not source.settled]
+        behind = sum(
+            max(0, file.seen[0] - file.source.watermark.position)
+            for file in self._follow.files.values()
+            if file.seen is not None
+        )
+        metrics.BEHIND.set(behind)
+
+    async def _publish(self) -> None:
+        """Tell the ledger what each source has shipped since it was last told."""
+        now = from_nanoseconds(time.time_ns())
+        sources = [file.source for file in self._follow.files.values()]
+        news = [one for one in sources if self._published.get(one.name) != one.watermark.position]
+        await self._producer.publish([(one.name, entry(one, self._host, now, ended=False)) for one in news])
+        self._published |= {one.name: one.watermark.position for one in news}
+
+    def _is_done(self) -> bool:
+        files = self._follow.files.values()
+        return all(file.source.settled and file.source.cursor >= file.goal for file in files)
+
+    async def _drain(self) -> None:
+        """Wait for what is in flight, then store everything as clean."""
+        self._life.notify("STATUS=draining")
+        deadline = time.monotonic() + self._shipper.drain_seconds
+        self._producer.flush(everything=True)
+        while not self._settled() and not self._producer.failed and time.monotonic() < deadline:
+            await self._wait(0.05, more=False)
+        if not self._producer.failed:
+            await self._publish()
+        sources: list[Source] = [*(file.source for file in self._follow.files.values()), *self._follow.ended]
+        unclean = [one for one in sources if one in self._reader.changed or one.asked != one.watermark.position]
+        await self._reader.save(unclean, self._life, clean=True)
+        unsettled = sum(not source.settled for source in sources)
+        structlog.get_logger().info("stopped", files=len(sources), unacknowledged=unsettled)
+
+    def _settled(self) -> bool:
+        return all(file.source.settled for file in self._follow.files.values())
+
+
+async def ship(settings: Settings, life: Life, *, once: bool) -> None:
+    """Run the shipper.
+
+    Raises:
+        MendState: the state folder cannot be used.
+        RunSetup: a topic is missing.
+        ReachKafka: with ``once``, no broker answers.
+    """
+    metrics.serve(settings.metrics.shipper_listen)
+    registry = Registry(Path(settings.shipper.state_dir))
+    try:
+        await Agent(settings, registry, life).run(once=once)
+    finally:
+        registry.close()

@@ -1,0 +1,111 @@
+"""What to read of open files to their bytes, off the event loop.
+
+Every call that may block on a disk goes through here, many files to a call.
+"""
+
+import asyncio
+import concurrent.futures
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+from shipper.identity import HEAD_BYTES
+
+_Result = TypeVar("_Result")
+
+
+class Request(NamedTuple):
+    """Look at an open file: if its size or time differ from what was last seen, read ``most`` bytes from ``offset`` on.
+
+    ``seen`` is (size, time of change) as last seen, or None to read whatever they are; with ``head`` the file's first
+    bytes are read too.
+    """
+
+    handle: int
+    offset: int
+    most: int
+    seen: tuple[int, int] | None
+    head: bool
+
+
+class Look(NamedTuple):
+    """What a file looks like now; ``window`` is None where nothing changed since it was last seen."""
+
+    seen: tuple[int, int]
+    links: int
+    window: bytes | None
+    first: bytes | None
+
+
+class Opened(NamedTuple):
+    """A newly opened file with its first bytes, or the reason why it cannot be read."""
+
+    handle: int
+    size: int
+    first: bytes
+    refused: str
+
+
+class Disk:
+    """A thread for blocking file calls; it is a daemon, so that a hung disk cannot hold up the end of the process."""
+
+    def __init__(self) -> None:
+        self._jobs: list[tuple[concurrent.futures.Future[object], Callable[[], object]]] = []
+        self._there = threading.Semaphore(0)
+        threading.Thread(target=self._work, name="disk", daemon=True).start()
+
+    async def run(self, call: Callable[[], _Result]) -> _Result:
+        """Run one blocking call on the disk's thread."""
+        future: concurrent.futures.Future[_Result] = concurrent.futures.Future()
+        self._jobs.append((future, call))  # type: ignore[arg-type]
+        self._there.release()
+        return await asyncio.wrap_future(future)
+
+    async def look(self, requests: Sequence[Request]) -> list[Look | OSError]:
+        """Look at many files; an error belongs to its own file only."""
+        return await self.run(lambda: [_look(request) for request in requests])
+
+    async def open(self, paths: Sequence[str]) -> list[Opened]:
+        """Open many files."""
+        return await self.run(lambda: [_open(path) for path in paths])
+
+    async def bytes_before(self, handle: int, offset: int, length: int) -> bytes:
+        """The ``length`` bytes of a file before ``offset``, or fewer if it ends earlier."""
+        return await self.run(lambda: os.pread(handle, length, offset - length))
+
+    def _work(self) -> None:
+        while self._there.acquire():
+            future, call = self._jobs.pop(0)
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(call())
+            except BaseException as error:  # noqa: BLE001 - handed to whoever waits for the result
+                future.set_exception(error)
+
+
+def _open(path: str) -> Opened:
+    try:
+        # Not blocking: a FIFO that took a file's place since the scan must not hold up everything.
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError as error:
+        return Opened(-1, 0, b"", error.strerror or str(error))
+    try:
+        return Opened(handle, os.fstat(handle).st_size, os.pread(handle, HEAD_BYTES, 0), "")
+    except OSError as error:
+        os.close(handle)
+        return Opened(-1, 0, b"", error.strerror or str(error))
+
+
+def _look(request: Request) -> Look | OSError:
+    handle, offset, most, last_seen, head = request
+    try:
+        status = os.fstat(handle)
+        seen = (status.st_size, status.st_mtime_ns)
+        if seen == last_seen:
+            return Look(seen, status.st_nlink, None, None)
+        first = os.pread(handle, HEAD_BYTES, 0) if head else None
+        return Look(seen, status.st_nlink, os.pread(handle, most, offset), first)
+    except OSError as error:
+        return error

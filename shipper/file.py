@@ -1,0 +1,73 @@
+"""One followed file: its open handle, the source in it, and when to look at it again. No I/O."""
+
+from shipper.disk import Request
+from shipper.identity import HEAD_BYTES, begins_with, head_of
+from shipper.source import Source
+
+ACTIVE_SECONDS = 10.0
+"""A file that grew within so many seconds is looked at every ``poll_seconds``, others once in ``IDLE_SECONDS``."""
+IDLE_SECONDS = 1.0
+GONE_SECONDS = 30.0
+"""A file without a name that matches is let go when it has been read and still for so long."""
+
+
+class File:
+    """A file being followed.
+
+    ``seen`` is its size and time of change as last looked at (None: look whatever they are); ``goal`` is the size up to
+    which ``--once`` reads it; ``gone`` says that no name of it matches an input any more. Times are monotonic seconds.
+    """
+
+    __slots__ = ("active_until", "goal", "gone", "grew", "handle", "more", "next_look", "number", "seen", "source")
+
+    def __init__(self, handle: int, source: Source, number: int, goal: int, now: float) -> None:
+        self.handle = handle
+        self.source = source
+        self.number = number
+        self.goal = goal
+        self.seen: tuple[int, int] | None = None
+        self.more = True
+        self.gone = False
+        self.grew = now
+        self.active_until = now + ACTIVE_SECONDS
+        self.next_look = now
+
+    def request(self, most: int) -> Request:
+        """What to read of it now."""
+        source = self.source
+        back = len(source.anchor)
+        needs_head = source.head.length < HEAD_BYTES
+        return Request(self.handle, source.at - back, most + back, None if self.more else self.seen, needs_head)
+
+    def looked(self, seen: tuple[int, int], now: float, poll_seconds: float) -> None:
+        """It was looked at."""
+        if self.seen is None or seen != self.seen:
+            self.grew = now
+            self.active_until = now + ACTIVE_SECONDS
+        self.seen = seen
+        self.more = False
+        self.next_look = now + (poll_seconds if now < self.active_until else IDLE_SECONDS)
+
+    def head_fits(self, first: bytes | None) -> bool:
+        """Whether the file still begins as it did; a head that is not yet full grows with it."""
+        if first is None:
+            return True
+        if not begins_with(first, self.source.head):
+            return False
+        if len(first) > self.source.head.length:
+            self.source.head = head_of(first)
+        return True
+
+    def wants_cut(self, now: float, patience: float) -> bool:
+        """Whether its unterminated last line has waited long enough."""
+        return self.source.open_bytes > 0 and not self.more and now - self.grew >= patience
+
+    def is_read(self) -> bool:
+        """Whether nothing is left of it to read, as far as was seen."""
+        return (
+            not self.more and self.source.open_bytes == 0 and self.seen is not None and self.source.at >= self.seen[0]
+        )
+
+    def may_go(self, now: float) -> bool:
+        """Whether it can be let go: without a name, read, still for a while, and acknowledged."""
+        return self.gone and self.is_read() and self.source.settled and now - self.grew > GONE_SECONDS

@@ -1,0 +1,79 @@
+"""A JSON object to ECS fields. No I/O.
+
+Objects of one kind share their keys, so what becomes of each key is decided once per set of keys, not per line.
+"""
+
+import json
+from typing import Any
+
+import orjson
+
+from shipper import ecs
+
+_SHAPES = 2048
+_shapes: dict[tuple[str, ...], list[tuple[Any, str]]] = {}
+_EXACT = float(ecs.EXACT)
+
+
+def fields(line: bytes, document: ecs.Document) -> bool:
+    """Fill the document from a line that is one JSON object; False if it is none."""
+    try:
+        tree = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        tree = _lenient(line, document)
+    if type(tree) is not dict:
+        return False
+    shape = tuple(tree)
+    steps = _shapes.get(shape) or _learn(shape)
+    labels = document.labels
+    for (claim, name), value in zip(steps, tree.values(), strict=True):
+        if claim is not None:
+            if not claim(document, name, value):
+                document.label(name, value)
+        elif type(value) is str:
+            labels[name] = value
+        elif type(value) is float and not -_EXACT < value < _EXACT:
+            _keep_digits(line, document, name)
+        else:
+            document.label(name, value)
+    return True
+
+
+def _learn(shape: tuple[str, ...]) -> list[tuple[Any, str]]:
+    if len(_shapes) >= _SHAPES:
+        _shapes.clear()
+    steps = _shapes[shape] = ecs.plan(shape)
+    return steps
+
+
+def _lenient(line: bytes, document: ecs.Document) -> Any:
+    """What the strict parser refuses and others write: NaN, raw control characters, odd escapes, bad UTF-8."""
+    if not line.lstrip().startswith(b"{"):
+        return None
+    try:
+        tree = json.loads(line.decode("utf-8", "replace"), strict=False)
+        if b"\\ud" in line.lower():
+            # A lone surrogate cannot be written as UTF-8: it becomes a replacement character.
+            text = json.dumps(tree, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            tree = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not _is_utf8(line):
+        document.flags.append("encoding")
+    return tree
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _keep_digits(line: bytes, document: ecs.Document, name: str) -> None:
+    """A number too large for a double to hold, as the text that was written."""
+    tree = json.loads(line.decode("utf-8", "replace"), parse_int=str, parse_float=str, strict=False)
+    for key, value in tree.items():
+        if ecs.label_of(ecs.key_of(key)) == name:
+            document.labels[name] = value if isinstance(value, str) else str(value)

@@ -1,0 +1,86 @@
+"""Bytes of a file to whole lines. No I/O.
+
+A line ends with LF; a CR before it belongs to the delimiter. Offsets are of the file's bytes.
+"""
+
+import zlib
+from typing import NamedTuple
+
+
+class Lines(NamedTuple):
+    """The whole lines at the start of a chunk, without their delimiters (a CR is still there), and what is left over.
+
+    ``covered`` bytes of the chunk belong to the whole lines; ``rest`` is the beginning of a line without its end.
+    """
+
+    lines: list[bytes]
+    rest: bytes
+    covered: int
+
+
+def split(chunk: bytes) -> Lines:
+    """Split a chunk that begins at the start of a line."""
+    lines = chunk.split(b"\n")
+    rest = lines.pop()
+    return Lines(lines, rest, len(chunk) - len(rest))
+
+
+def delimiter_after_cut(chunk: bytes) -> int | None:
+    """How many bytes at the start of a chunk right behind a cut are the delimiter that came late: 0, 1 or 2.
+
+    None if that cannot be told yet: there is nothing, or a lone CR.
+    """
+    if chunk in (b"", b"\r"):
+        return None
+    if chunk.startswith(b"\n"):
+        return 1
+    return 2 if chunk.startswith(b"\r\n") else 0
+
+
+class Cut(NamedTuple):
+    """A line that ended without its delimiter, or too far away: its first bytes, its whole length and checksum.
+
+    ``covered`` bytes of the file belong to it, the delimiter included where there is one.
+    """
+
+    kept: bytes
+    length: int
+    checksum: int
+    covered: int
+
+
+def cut(rest: bytes) -> Cut:
+    """A line that ends where it is cut, without a delimiter."""
+    return Cut(rest, len(rest), zlib.crc32(rest), len(rest))
+
+
+class LongLine:
+    """A line longer than we keep, while its end is searched for.
+
+    The bytes past the first ``most`` are read once, only for the checksum and the length.
+    """
+
+    __slots__ = ("_checksum", "_kept", "_most", "length")
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept = b""
+        self._checksum = 0
+        self.length = 0
+
+    def feed(self, chunk: bytes) -> Cut | None:
+        """Take the next bytes; the line once its end is found (what follows the end is not taken)."""
+        end = chunk.find(b"\n")
+        piece = chunk if end < 0 else chunk[:end]
+        if len(self._kept) < self._most:
+            self._kept += piece[: self._most - len(self._kept)]
+        self._checksum = zlib.crc32(piece, self._checksum)
+        self.length += len(piece)
+        return None if end < 0 else self._line(1)
+
+    def cut(self) -> Cut:
+        """The line as if it ended here, without a delimiter."""
+        return self._line(0)
+
+    def _line(self, delimiter: int) -> Cut:
+        return Cut(self._kept, self.length, self._checksum, self.length + delimiter)

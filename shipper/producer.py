@@ -1,0 +1,316 @@
+"""Records to Kafka; finishes each step when the brokers have all of it."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
+from aiokafka.partitioner import murmur2
+from aiokafka.producer.message_accumulator import BatchBuilder
+
+from shipper.records import Record
+from tailrace import kafka, metrics
+from tailrace.backoff import delay
+from tailrace.errors import ReachKafka, RunSetup
+from tailrace.record import HEADER
+from tailrace.settings import Settings
+
+_RECORD_OVERHEAD = 512
+"""A record's own bytes in a batch beside its value: header, key, lengths."""
+
+
+class Sending:
+    """The records of one step on their way; ``done`` is called once when all their batches are acknowledged."""
+
+    __slots__ = ("_batches", "_complete", "_done")
+
+    def __init__(self, done: Callable[[], None]) -> None:
+        self._batches = 0
+        self._complete = False
+        self._done = done
+
+    def joins(self) -> None:
+        """Some of the records are in another batch."""
+        self._batches += 1
+
+    def complete(self) -> None:
+        """All of the records are in batches."""
+        self._complete = True
+        self._settle()
+
+    def acknowledged(self) -> None:
+        """One of the batches is at the brokers."""
+        self._batches -= 1
+        self._settle()
+
+    def _settle(self) -> None:
+        if self._complete and not self._batches:
+            self._done()
+
+
+class _Batch:
+    """A record batch being filled or sent, with the steps that have records in it."""
+
+    __slots__ = ("builder", "bytes", "opened", "sendings")
+
+    def __init__(self, builder: BatchBuilder) -> None:
+        self.builder = builder
+        self.bytes = 0
+        self.opened = time.monotonic()
+        self.sendings: list[Sending] = []
+
+
+class _Lane:
+    """One partition: the batch being filled, those that wait for the producer's slot, the bytes of all in flight."""
+
+    def __init__(self) -> None:
+        self.open: _Batch | None = None
+        self.waiting: deque[_Batch] = deque()
+        self.wake = asyncio.Event()
+        self.bytes = 0
+
+
+class Producer:
+    """An idempotent producer, acks=all, whole batches.
+
+    The hazard: one failed batch spends its sequence number, and every later batch of the partition is then refused. So
+    the first failure ends this producer (``failed`` is set, nothing more is sent); ``restart`` starts another, and what
+    was not acknowledged must be handed in again.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._shipper = settings.shipper
+        self._client: AIOKafkaProducer | None = None
+        self._lanes: list[_Lane] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._bytes = 0
+        self._generation = 0
+        self.failed = False
+        self.progress = asyncio.Event()
+        self.most_record_bytes = settings.shipper.max_record_bytes
+
+    async def start(self, stop: asyncio.Event, *, once: bool) -> None:
+        """Connect; waits as long as no broker answers, unless ``once``.
+
+        Raises:
+            RunSetup: a topic is missing.
+            ReachKafka: with ``once``, no broker answered in ``request_timeout_seconds``.
+        """
+        failures = 0
+        log = structlog.get_logger()
+        began = time.monotonic()
+        while not stop.is_set():
+            try:
+                await self._connect()
+            except KafkaError as error:
+                failures += 1
+                if once and time.monotonic() - began > self._settings.kafka.request_timeout_seconds:
+                    servers = ", ".join(self._settings.kafka.bootstrap_servers)
+                    raise ReachKafka(f"Kafka does not answer at {servers}: {error}; see `tailrace check`.") from error
+                if failures == 1:
+                    log.warning("kafka does not answer, waiting", reason=str(error))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), delay(failures, random.random(), most=5.0))  # noqa: S311
+            else:
+                if failures:
+                    log.info("kafka answers")
+                return
+
+    async def restart(self, stop: asyncio.Event, *, once: bool) -> None:
+        """End a failed producer and start another; all that was in flight is forgotten."""
+        metrics.PRODUCER_RESTARTS.inc()
+        await self.close()
+        await self.start(stop, once=once)
+
+    async def close(self) -> None:
+        """End the producer at once; what is not acknowledged is not waited for."""
+        self._generation += 1
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks, self._lanes, self._bytes = [], [], 0
+        client, self._client = self._client, None
+        if client is not None:
+            # A broker that is away would hold up the flush in stop(): the abandoned batches are sent again anyway.
+            with contextlib.suppress(TimeoutError, KafkaError):
+                await asyncio.wait_for(client.stop(), 1.0)
+            with contextlib.suppress(KafkaError):
+                await client.client.close()
+
+    def lane_of(self, source: str) -> int:
+        """The partition of a source: that of its name as key, as any Kafka client would choose."""
+        return int(murmur2(source.encode()) & 0x7FFFFFFF) % len(self._lanes) if self._lanes else 0
+
+    def room(self, lane: int) -> bool:
+        """Whether a partition may take more: neither it nor all together have used up the budget of bytes in flight."""
+        budget = self._shipper.budget_bytes
+        return bool(self._lanes) and self._bytes < budget and self._lanes[lane].bytes < budget // 4
+
+    @property
+    def in_flight_bytes(self) -> int:
+        """Bytes of records handed in and not yet acknowledged."""
+        return self._bytes
+
+    def hand_in(self, lane: int, key: bytes, records: Sequence[Record], sending: Sending) -> None:
+        """Put the records of one step into batches of its partition."""
+        place = self._lanes[lane]
+        stamp = int(time.time() * 1000)
+        batch = place.open or self._open(place)
+        joined = False
+        size = 0
+        for record in records:
+            headers = [(HEADER, record.header)]
+            if batch.builder.append(timestamp=stamp, key=key, value=record.value, headers=headers) is None:
+                self._close(place, size)
+                batch, joined, size = self._open(place), False, 0
+                batch.builder.append(timestamp=stamp, key=key, value=record.value, headers=headers)
+            if not joined:
+                joined = True
+                batch.sendings.append(sending)
+                sending.joins()
+            size += len(record.value)
+        batch.bytes += size
+        place.bytes += size
+        self._bytes += size
+        sending.complete()
+
+    def flush(self, *, everything: bool) -> float | None:
+        """Send the batches that have lingered long enough, or all; seconds until the next is due, if any is open."""
+        now = time.monotonic()
+        due: float | None = None
+        for lane in self._lanes:
+            batch = lane.open
+            if batch is None:
+                continue
+            left = batch.opened + self._shipper.linger_seconds - now
+            if everything or left <= 0 or not (lane.waiting or lane.bytes - batch.bytes):
+                self._close(lane, 0)
+            else:
+                due = left if due is None else min(due, left)
+        metrics.IN_FLIGHT.set(self._bytes)
+        return due
+
+    async def publish(self, entries: Sequence[tuple[str, bytes]]) -> None:
+        """Send records to the ledger topic: (key, value); a failure ends the producer like any other."""
+        if self._client is None or self.failed:
+            return
+        topic = self._settings.kafka.ledger_topic
+        try:
+            for key, value in entries:
+                answer = await self._client.send(topic, value, key=key.encode())
+                answer.add_done_callback(partial(self._published, self._generation))
+        except KafkaError as error:
+            self._fail(error)
+
+    def _published(self, generation: int, answer: "asyncio.Future[object]") -> None:
+        error = None if answer.cancelled() else answer.exception()
+        if error is not None and generation == self._generation:
+            self._fail(error)
+
+    async def _connect(self) -> None:
+        topic = self._shipper.topic
+        limit = await self._limit(topic)
+        self.most_record_bytes = min(self._shipper.max_record_bytes, limit - _RECORD_OVERHEAD)
+        client = AIOKafkaProducer(
+            **kafka.options(self._settings.kafka),
+            acks="all",
+            enable_idempotence=True,
+            compression_type="zstd",
+            max_batch_size=min(self._shipper.batch_bytes, limit),
+            max_request_size=max(1_048_576, limit + _RECORD_OVERHEAD),
+            linger_ms=0,
+            metadata_max_age_ms=60_000,
+        )
+        try:
+            await client.start()
+            partitions = len(await client.partitions_for(topic))
+        except BaseException:
+            await client.stop()
+            raise
+        self._client, self.failed = client, False
+        self._lanes = [_Lane() for _ in range(partitions)]
+        self._tasks = [asyncio.create_task(self._carry(number, lane)) for number, lane in enumerate(self._lanes)]
+
+    async def _limit(self, topic: str) -> int:
+        """The topic's limit on the bytes of a batch; also says early if a topic is missing."""
+        admin = AIOKafkaAdminClient(**kafka.options(self._settings.kafka))
+        try:
+            await admin.start()
+            there = set(await admin.list_topics())
+            for name in (topic, self._settings.kafka.ledger_topic):
+                if name not in there:
+                    raise RunSetup(f"The topic {name} does not exist; create it with `tailrace setup`.")
+            answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+            for answer in answers:
+                for resource in answer.resources:
+                    for name, value, *_rest in resource[4]:
+                        if name == "max.message.bytes":
+                            return int(value)
+        finally:
+            await admin.close()
+        return 1_048_576
+
+    def _open(self, lane: _Lane) -> _Batch:
+        if self._client is None:
+            raise TypeError
+        lane.open = _Batch(self._client.create_batch())
+        return lane.open
+
+    def _close(self, lane: _Lane, size: int) -> None:
+        """The open batch of a lane is full or due: ``size`` more bytes are in it than were counted so far."""
+        batch, lane.open = lane.open, None
+        if batch is None:
+            return
+        batch.bytes += size
+        lane.bytes += size
+        self._bytes += size
+        batch.builder.close()
+        lane.waiting.append(batch)
+        lane.wake.set()
+
+    async def _carry(self, number: int, lane: _Lane) -> None:
+        """Hand the batches of one partition to the client, in order, as its slot comes free."""
+        topic = self._shipper.topic
+        while True:
+            await lane.wake.wait()
+            lane.wake.clear()
+            while lane.waiting and not self.failed and self._client is not None:
+                batch = lane.waiting[0]
+                try:
+                    answer = await self._client.send_batch(batch.builder, topic, partition=number)
+                except KafkaTimeoutError:
+                    # The slot was busy all the time: that means wait, the batch in it will tell if it failed.
+                    continue
+                except (KafkaError, UnknownTopicOrPartitionError) as error:
+                    self._fail(error)
+                    break
+                lane.waiting.popleft()
+                answer.add_done_callback(partial(self._answered, self._generation, lane, batch))
+
+    def _answered(self, generation: int, lane: _Lane, batch: _Batch, answer: "asyncio.Future[object]") -> None:
+        error = None if answer.cancelled() else answer.exception()
+        if generation != self._generation:
+            return
+        if answer.cancelled() or error is not None:
+            self._fail(error)
+            return
+        lane.bytes -= batch.bytes
+        self._bytes -= batch.bytes
+        for sending in batch.sendings:
+            sending.acknowledged()
+        self.progress.set()
+
+    def _fail(self, error: BaseException | None) -> None:
+        if not self.failed:
+            self.failed = True
+            structlog.get_logger().warning("kafka refused a batch, starting over", reason=repr(error))
+        self.progress.set()

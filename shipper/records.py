@@ -1,0 +1,189 @@
+"""Lines of one source to the records that cross Kafka. No I/O.
+
+This is the hot loop of the shipper: everything that is the same for a whole chunk is made once per chunk.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+from zlib import crc32
+
+import orjson
+
+from shipper import ecs
+from shipper.formats import FORMATS, plain
+from shipper.lines import Cut
+from shipper.times import Times, from_nanoseconds
+from tailrace import __version__
+from tailrace.record import header_prefix
+from tailrace.settings import Input
+
+_FITTED_MARK = "…"
+_LEAST_TEXT = 64
+
+
+class Record(NamedTuple):
+    """One record: where it starts in the file, its header and its value, both as they go over the wire."""
+
+    offset: int
+    header: bytes
+    value: bytes
+
+
+class Chunk(NamedTuple):
+    """What became of the lines of a chunk.
+
+    ``skipped`` are the bytes at its end that gave no record (they are counted with the next one); ``blank`` all bytes
+    of the chunk that gave none; ``flagged`` says how many records carry which flag.
+    """
+
+    records: list[Record]
+    skipped: int
+    blank: int
+    flagged: dict[str, int]
+
+
+class Encoder:
+    """Makes the records of one source; lives as long as the source is read."""
+
+    def __init__(
+        self, entry: Input, source: str, path: str, host: dict[str, str], most_bytes: int, most_line_bytes: int
+    ) -> None:
+        self.dataset = entry.dataset
+        self.most_line_bytes = most_line_bytes
+        self._format = FORMATS[entry.format]
+        self._times = Times(entry.timezone)
+        self._source = source
+        self._most = most_bytes
+        self._keep_original = entry.keep_original
+        self._service = entry.service or entry.dataset
+        self._fields = entry.fields
+        self.stream = entry.stream
+        constant = {
+            "ecs": {"version": ecs.VERSION},
+            "host": host,
+            "agent": {"type": "tailrace", "version": __version__},
+            "data_stream": {"type": "logs", "dataset": entry.dataset, "namespace": entry.namespace},
+        }
+        self._tail = b"," + orjson.dumps(constant)[1:]
+        self._file = {"path": path}
+
+    def rename(self, path: str) -> None:
+        """The file has another name now."""
+        self._file = {"path": path}
+
+    def chunk(self, lines: list[bytes], start: int, skipped: int, repeat_until: int, now: int) -> Chunk:
+        """The records of whole lines that start at byte ``start`` of the file.
+
+        ``skipped`` bytes before ``start`` gave no record; lines that start before ``repeat_until`` may have been sent
+        before; ``now`` is the time of reading in nanoseconds since 1970.
+        """
+        read = from_nanoseconds(now // 10**6 * 10**6)
+        fresh, again = (header_prefix(self.stream, may_repeat=flag) + self._source for flag in (False, True))
+        records: list[Record] = []
+        flagged: dict[str, int] = {}
+        blank = 0
+        offset = start
+        for line in lines:
+            size = len(line) + 1
+            if is_blank(line):
+                skipped += size
+                blank += size
+            else:
+                value = self._value(line, offset, size, skipped, read, flagged)
+                prefix = again if offset < repeat_until else fresh
+                records.append(Record(offset, f"{prefix}:{offset:016d}:{crc32(line):08x}".encode(), value))
+                skipped = 0
+            offset += size
+        return Chunk(records, skipped, blank, flagged)
+
+    def single(self, line: Cut, start: int, skipped: int, repeat_until: int, now: int) -> Chunk:
+        """The record of one line that ended at a cut, or of which only the first bytes are kept."""
+        flagged: dict[str, int] = {}
+        if is_blank(line.kept) and len(line.kept) == line.length:
+            return Chunk([], skipped + line.covered, line.covered, flagged)
+        read = from_nanoseconds(now // 10**6 * 10**6)
+        flags = () if len(line.kept) == line.length else ("truncated",)
+        value = self._value(line.kept, start, line.covered, skipped, read, flagged, flags)
+        prefix = header_prefix(self.stream, may_repeat=start < repeat_until) + self._source
+        record = Record(start, f"{prefix}:{start:016d}:{line.checksum:08x}".encode(), value)
+        return Chunk([record], 0, 0, flagged)
+
+    def _value(
+        self,
+        line: bytes,
+        offset: int,
+        size: int,
+        skipped: int,
+        read: str,
+        flagged: dict[str, int],
+        flags: tuple[str, ...] = (),
+    ) -> bytes:
+        document = ecs.Document(self._times)
+        if self._fields:
+            document.walk("", self._fields, 0)
+        if not self._format(line, document):
+            plain.fields(line, document)
+            document.flags.append("format")
+        fields = document.fields
+        log = document.log
+        if "log" in fields:
+            log.update(fields["log"])
+        log["offset"] = offset
+        log["file"] = self._file
+        if document.flags or flags:
+            log["flags"] = [*dict.fromkeys((*flags, *document.flags))]
+            for flag in log["flags"]:
+                flagged[flag] = flagged.get(flag, 0) + 1
+        fields["log"] = log
+        if "@timestamp" not in fields:
+            fields["@timestamp"] = read
+        fields.setdefault("service", {}).setdefault("name", self._service)
+        event = fields.setdefault("event", {})
+        event["dataset"] = self.dataset
+        event["created"] = read
+        if self._keep_original:
+            event["original"] = line.decode("utf-8", "replace")
+        if document.labels:
+            fields["labels"] = document.labels
+        if document.numbers:
+            fields["numeric_labels"] = document.numbers
+        fields["tailrace"] = {"source": self._source, "bytes": size, "skipped": skipped}
+        value = orjson.dumps(fields)[:-1] + self._tail
+        return value if len(value) <= self._most else self._fit(fields, len(value), flagged)
+
+    def _fit(self, fields: dict[str, Any], length: int, flagged: dict[str, int]) -> bytes:
+        """A document that is too large once encoded, with its longest texts cut until it is not."""
+        log = fields["log"]
+        if "truncated" not in log.setdefault("flags", []):
+            log["flags"].append("truncated")
+            flagged["truncated"] = flagged.get("truncated", 0) + 1
+        while True:
+            place, key, text = max(_texts(fields), key=lambda found: len(found[2]))
+            if len(text) <= _LEAST_TEXT:
+                # Not its texts but their number is too large: what has no name in ECS goes, the message tells.
+                fields["labels"] = {"tailrace.dropped": f"{len(fields.pop('labels', {}))} labels, too large"}
+                fields.pop("numeric_labels", None)
+            else:
+                encoded = len(orjson.dumps(text))
+                share = max(0.0, (encoded - (length - self._most) - _LEAST_TEXT) / encoded)
+                place[key] = text[: max(_LEAST_TEXT - 1, int(len(text) * share))] + _FITTED_MARK
+            value = orjson.dumps(fields)[:-1] + self._tail
+            if len(value) <= self._most:
+                return value
+            length = len(value)
+
+
+def is_blank(line: bytes) -> bool:
+    """Whether a line says nothing: only white space, or the NULs of a hole that a truncation left."""
+    return not line or line.isspace() or (line[0] == 0 and not line.strip(b"\0\r\n\t "))
+
+
+def _texts(tree: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Every text in a document with the place it stands in; lists count as their JSON text."""
+    for key, value in list(tree.items()):
+        if isinstance(value, dict):
+            yield from _texts(value)
+        elif isinstance(value, list) and key != "flags":
+            yield tree, key, ecs.as_text(value)
+        elif isinstance(value, str):
+            yield tree, key, value

@@ -1,0 +1,225 @@
+"""The bytes of one incarnation of one file, as they come, to records and the position they reach. No I/O."""
+
+from typing import NamedTuple
+
+from shipper.identity import ANCHOR_BYTES, NO_HEAD, Anchor, Head, Place, anchor_of
+from shipper.lines import Cut, LongLine, cut, delimiter_after_cut, split
+from shipper.records import Chunk, Encoder, Record
+from shipper.registry_row import Row
+from tailrace.watermark import Span, Watermark
+
+_LEAST_WINDOW = 65_536
+_MOST_WINDOW = 4_194_304
+
+
+class Mark(NamedTuple):
+    """What belongs to a position: the bytes just before it, how many of them gave no record, the counts so far."""
+
+    anchor: bytes
+    skipped: int
+    records: int
+    bytes: int
+    blank: int
+
+
+class Step(NamedTuple):
+    """What one read brought: records up to ``end``, and the mark that belongs to it."""
+
+    records: list[Record]
+    end: int
+    mark: Mark
+    flagged: dict[str, int]
+
+
+class Source:
+    """One incarnation of one file: what was read of it, what is acknowledged, and where it was cut.
+
+    ``cursor`` is the start of the first line not yet handed on; ``at`` is where the next read begins (further on only
+    within an over-long line), ``anchor`` the bytes just before ``at``: they are read again each time, and if they
+    differ the file was truncated and this source has ended. Nothing at or past ``reach`` may be sent before a larger
+    reach is durable; ``asked`` is the largest that was handed to the registry. Lines before ``repeat_until`` may have
+    been sent before.
+    """
+
+    def __init__(self, row: Row, encoder: Encoder, anchor: bytes) -> None:
+        self.name = row.source
+        self.path = row.path
+        self.place: Place = row.place
+        self.head: Head = row.head
+        self.encoder = encoder
+        self.stream = encoder.stream
+        self.cursor = self.at = row.position
+        self.anchor = anchor
+        self.cuts = list(row.cuts)
+        self.reach = self.asked = self.repeat_until = row.reach
+        self.open_bytes = 0
+        self.watermark = Watermark(row.position, Mark(anchor, row.skipped, row.records, row.bytes, row.blank))
+        self._mark = self.mark
+        self._long: LongLine | None = None
+        self._window = _LEAST_WINDOW
+
+    @property
+    def mark(self) -> Mark:
+        """What belongs to the acknowledged position."""
+        mark = self.watermark.remark
+        if not isinstance(mark, Mark):
+            raise TypeError(mark)
+        return mark
+
+    def is_truncated(self, size: int, window: bytes) -> bool:
+        """Whether a file of ``size`` bytes, with these bytes from ``at - len(anchor)`` on, is no longer this source."""
+        return size < self.at or window[: len(self.anchor)] != self.anchor
+
+    def read(self, window: bytes, now: int, *, full: bool) -> Step | None:
+        """Take what stands in the file from ``at - len(anchor)`` on; None if no line ended and nothing moved.
+
+        ``full`` says that the read ended for its size and not at the end of the file; ``now`` is in nanoseconds since
+        1970. Hazard: only after ``is_truncated`` said no.
+        """
+        body = window[len(self.anchor) :]
+        first = self.at if self._long is not None else self.at + 1
+        limit = next((offset for offset in self.cuts if offset >= first), None)
+        ends_at_cut = limit is not None and self.at + len(body) >= limit
+        if limit is not None:
+            body = body[: limit - self.at]
+        self.open_bytes = 0
+        start, skipped = self.cursor, self._mark.skipped
+        late = 0
+        if self.cursor in self.cuts and self._long is None:
+            found = delimiter_after_cut(body)
+            if found is None and not ends_at_cut:
+                self.open_bytes = len(body)
+                return None
+            late = found or 0
+        if self._long is not None:
+            return self._continue_long(body, now, ends_at_cut=ends_at_cut)
+        lines, rest, covered = split(body[late:] if late else body)
+        chunk = self.encoder.chunk(lines, start + late, skipped + late, self.repeat_until, now)
+        covered += late
+        if rest and ends_at_cut:
+            chunk = _join(chunk, self.encoder.single(cut(rest), start + covered, chunk.skipped, self.repeat_until, now))
+            covered += len(rest)
+        elif rest and full and not covered:
+            self._long = LongLine(self.encoder.most_line_bytes)
+            return self._continue_long(body, now, ends_at_cut=False)
+        else:
+            self.open_bytes = len(rest)
+        return self._advance(chunk._replace(blank=chunk.blank + late), covered, window) if covered else None
+
+    def make_cut(self) -> int:
+        """End the unterminated line where the file ended; takes effect at the next read, and must be durable first."""
+        offset = self.cursor + self.open_bytes
+        if offset not in self.cuts:
+            self.cuts.append(offset)
+            self.cuts.sort()
+        return offset
+
+    def ask_reach(self, end: int) -> bool:
+        """Whether records up to ``end`` need a larger reach, now or soon: ``asked`` is then what to make durable."""
+        if end <= self.asked - self._window // 2:
+            return False
+        self._window = min(_MOST_WINDOW, self._window * 2)
+        self.asked = max(self.asked, end + self._window)
+        return True
+
+    def begin(self, step: Step) -> Span:
+        """The records of a step are about to be sent."""
+        return self.watermark.begin(step.end, step.mark)
+
+    def finish(self, span: Span) -> bool:
+        """They are acknowledged; True if the position moved."""
+        moved = self.watermark.finish(span)
+        if moved and self.cuts and self.cuts[0] < self.watermark.position:
+            self.cuts = [offset for offset in self.cuts if offset >= self.watermark.position]
+        return moved
+
+    def rewind(self) -> None:
+        """What was sent and not acknowledged will be read and sent again."""
+        self.repeat_until = max(self.repeat_until, self.watermark.begun)
+        self.cursor = self.at = self.watermark.reset()
+        self._mark = self.mark
+        self.anchor = self._mark.anchor
+        self._long = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether all that was sent is acknowledged."""
+        return not self.watermark.in_flight
+
+    def row(self, now: int, *, ended: bool = False, clean: bool = False) -> Row:
+        """What to store; ``now`` is in seconds since 1970. With ``clean`` nothing past the position was sent."""
+        mark = self.mark
+        return Row(
+            source=self.name,
+            path=self.path,
+            place=self.place,
+            head=self.head,
+            anchor=anchor_of(mark.anchor),
+            position=self.watermark.position,
+            skipped=mark.skipped,
+            reach=self.watermark.position if clean and self.settled else self.asked,
+            records=mark.records,
+            bytes=mark.bytes,
+            blank=mark.blank,
+            ended=ended,
+            updated=now,
+            cuts=tuple(self.cuts),
+        )
+
+    def _continue_long(self, body: bytes, now: int, *, ends_at_cut: bool) -> Step | None:
+        long = self._long
+        if long is None:
+            raise TypeError
+        line: Cut | None = long.feed(body)
+        if line is None and ends_at_cut:
+            line = long.cut()
+        if line is None:
+            self.at = self.cursor + long.length
+            self.anchor = (self.anchor + body)[-ANCHOR_BYTES:]
+            self.open_bytes = long.length
+            return None
+        self._long = None
+        read_before = self.at - self.cursor
+        chunk = self.encoder.single(line, self.cursor, self._mark.skipped, self.repeat_until, now)
+        return self._advance(chunk, line.covered, self.anchor + body[: line.covered - read_before], read_before)
+
+    def _advance(self, chunk: Chunk, covered: int, window: bytes, before: int = 0) -> Step:
+        """Move the cursor over ``covered`` bytes; ``before`` of them had been read by earlier reads."""
+        self.anchor = window[: len(self.anchor) + covered - before][-ANCHOR_BYTES:]
+        self.cursor = self.at = self.cursor + covered
+        last = self._mark
+        self._mark = Mark(
+            self.anchor,
+            chunk.skipped,
+            last.records + len(chunk.records),
+            last.bytes + covered - chunk.blank,
+            last.blank + chunk.blank,
+        )
+        return Step(chunk.records, self.cursor, self._mark, chunk.flagged)
+
+
+def fresh_row(name: str, path: str, place: Place, head: Head = NO_HEAD) -> Row:
+    """The row of a file seen for the first time."""
+    return Row(
+        source=name,
+        path=path,
+        place=place,
+        head=head,
+        anchor=Anchor(0, 0),
+        position=0,
+        skipped=0,
+        reach=0,
+        records=0,
+        bytes=0,
+        blank=0,
+        ended=False,
+        updated=0,
+        cuts=(),
+    )
+
+
+def _join(first: Chunk, second: Chunk) -> Chunk:
+    flagged = {
+        flag: first.flagged.get(flag, 0) + second.flagged.get(flag, 0) for flag in {**first.flagged, **second.flagged}
+    }
+    return Chunk([*first.records, *second.records], second.skipped, first.blank + second.blank, flagged)
