@@ -73,10 +73,8 @@ def plan(wanted: Topic, found: FoundTopic | None) -> Change:
         tree = {"partitions": wanted.partitions, "replicas": wanted.replicas, **wanted.configs}
         change = compare(KIND, wanted.name, tree, None)
         return msgspec.structs.replace(change, notes=notes)
-    notes = (*_left_alone(wanted, found), *_short(_policy_retention(found.configs)))
-    if not wanted.ours:
-        return Change(Act.KEEP, KIND, wanted.name, (), notes)
-    configs = _durable(wanted, found.replicas).configs
+    configs = _durable(wanted, found.replicas).configs if wanted.ours else {}
+    notes = (*_left_alone(wanted, found), *_short(_policy_retention({**found.configs, **configs})))
     before = {key: found.configs.get(key) for key in configs}
     keys = tuple(Key(key, before[key], configs[key]) for key in sorted(configs) if before[key] != configs[key])
     return Change(Act.CHANGE if keys else Act.KEEP, KIND, wanted.name, keys, notes)
