@@ -41,6 +41,7 @@ class Agent:
     async def run(self, *, once: bool) -> None:
         """Ship until the stop; with ``once`` until everything that is there now is acknowledged."""
         await self._producer.start(self._life.stop, once=once)
+        self._follow.spread(self._producer.lanes, self._producer.lane_of)
         self._follow.most_record_bytes = self._producer.most_record_bytes
         watch = Watch(self._shipper.inputs)
         try:

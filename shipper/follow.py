@@ -3,7 +3,7 @@
 import os
 import resource
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from functools import partial
 
@@ -43,7 +43,14 @@ class Follow:
         self._said: set[str] = set()
         self._full = False
         self.most_record_bytes = settings.shipper.max_record_bytes
+        self._lane_of: Callable[[str], int] = lambda _name: 0
+        self._lanes = 0
+        self._turn = 0
         self.limit = _raise_limit(settings.shipper.open_files)
+
+    def spread(self, lanes: int, lane_of: Callable[[str], int]) -> None:
+        """Tell how many partitions there are, and which is a source's."""
+        self._lanes, self._lane_of = lanes, lane_of
 
     async def rescan(self, *, first: bool) -> None:
         """Evaluate the patterns and act on what changed since the last time."""
@@ -63,7 +70,7 @@ class Follow:
         metrics.SOURCES.set(len(self.files))
 
     def replace(self, file: File, size: int) -> None:
-        """The file was truncated and has ``size`` bytes now: its source has ended, a new one begins at the first byte."""
+        """The file was truncated to ``size`` bytes: its source has ended, a new one begins at the first byte."""
         old = file.source
         before = file.seen[0] if file.seen else old.at
         lost = max(0, before - old.cursor)
@@ -71,7 +78,7 @@ class Follow:
         metrics.LOST.inc(lost)
         structlog.get_logger().warning("file was truncated", path=old.path, source=old.name, unread_bytes=lost)
         self.ended.append(old)
-        file.source = self._source(fresh_row(new_source(), old.path, old.place), file.number, b"")
+        file.source = self._source(fresh_row(self._name(), old.path, old.place), file.number, b"")
         file.goal = size
         file.seen, file.more = None, True
 
@@ -112,7 +119,15 @@ class Follow:
             metrics.TRUNCATIONS.inc()
             structlog.get_logger().warning("file was replaced while we were away", path=found.path, source=row.source)
             self.ended.append(self._source(row, found.number, b""))
-        return self._source(fresh_row(new_source(), found.path, found.place), found.number, b"")
+        return self._source(fresh_row(self._name(), found.path, found.place), found.number, b"")
+
+    def _name(self) -> str:
+        """A name for a new source, chosen so that the partitions are used in turn: few files still use them all."""
+        self._turn += 1
+        name = new_source()
+        while self._lanes and self._lane_of(name) != self._turn % self._lanes:
+            name = new_source()
+        return name
 
     def _source(self, row: Row, number: int, before: bytes) -> Source:
         shipper = self._settings.shipper

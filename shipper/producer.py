@@ -150,6 +150,11 @@ class Producer:
         """The partition of a source: that of its name as key, as any Kafka client would choose."""
         return int(murmur2(source.encode()) & 0x7FFFFFFF) % len(self._lanes) if self._lanes else 0
 
+    @property
+    def lanes(self) -> int:
+        """How many partitions the topic has; 0 before the first connection."""
+        return len(self._lanes)
+
     def room(self, lane: int) -> bool:
         """Whether a partition may take more: neither it nor all together have used up the budget of bytes in flight."""
         budget = self._shipper.budget_bytes
