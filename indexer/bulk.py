@@ -1,0 +1,202 @@
+"""What to say to ``_bulk``, and what its answer means. No I/O.
+
+An answer is read whole: there is a verdict for each action that was sent, or the outcome of all of them is unknown.
+"""
+
+import enum
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+PATH = "/_bulk?require_data_stream=true&filter_path=errors,items.*.status,items.*.error,items.*.failure_store"
+"""``require_data_stream``: without a template, Elasticsearch would make a plain index of the stream's name."""
+
+
+class Outcome(enum.Enum):
+    """What happened to one action."""
+
+    STORED = "stored"
+    EXISTS = "exists"
+    """Its id is in the write index already."""
+    FULL = "full"
+    """The node had no room for it (429): certainly not stored, to be sent again."""
+    REJECTED = "rejected"
+    """The document's own fault: it will never be stored as it is."""
+    DIVERTED = "diverted"
+    """It went to the failure store."""
+    REFUSED = "refused"
+    """The cluster's fault, or nobody knows: to be sent again, and looked up before."""
+
+
+class Verdict(NamedTuple):
+    """An outcome, with what Elasticsearch said of it."""
+
+    outcome: Outcome
+    error_type: str = ""
+    text: str = ""
+    field: str = ""
+
+
+class Whole(enum.Enum):
+    """What an answer says of the request as a whole."""
+
+    ALL_STORED = "stored"
+    MIXED = "mixed"
+    TOO_LARGE = "too_large"
+    MALFORMED = "malformed"
+    """Elasticsearch cannot read the request (400): one of its documents is to blame, or something between us."""
+    FAILED = "failed"
+    """No answer, or none that says what was done: every action's outcome is unknown."""
+
+
+class Reading(NamedTuple):
+    """The meaning of an answer; ``verdicts`` has one for each action if ``whole`` is MIXED, else none."""
+
+    whole: Whole
+    verdicts: Sequence[Verdict] = ()
+    text: str = ""
+
+
+class _Error(msgspec.Struct, frozen=True):
+    type: str = ""
+    reason: str | None = ""
+    caused_by: "_Error | None" = None
+
+
+class _Item(msgspec.Struct, frozen=True):
+    status: int
+    error: _Error | None = None
+    failure_store: str = ""
+
+
+class _Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    create: _Item
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    errors: bool
+    items: list[_Action]
+
+
+class _Failure(msgspec.Struct, frozen=True):
+    error: _Error | str = ""
+
+
+_answer = msgspec.json.Decoder(_Answer)
+_failure = msgspec.json.Decoder(_Failure)
+_GOOD = b'{"create":{"status":201}}'
+_DOCUMENT_FAULTS = frozenset(
+    {
+        "document_parsing_exception",
+        "mapper_parsing_exception",
+        "strict_dynamic_mapping_exception",
+        "x_content_parse_exception",
+        "json_parse_exception",
+        "parsing_exception",
+        "stream_constraints_exception",
+        "invalid_index_name_exception",
+        "action_request_validation_exception",
+        "max_bytes_length_exceeded_exception",
+    }
+)
+_FAULTY_ARGUMENT = re.compile(
+    r"Malformed content, found extra data|Limit of (?:total fields|mapping depth|nested fields|field name length)|"
+    r"immense term|[Mm]apper (?:for )?\[.*cannot be changed|can't merge|cannot be changed from type|"
+    r"number of nested documents has exceeded|data stream timestamp field|field name cannot|object mapping for \[|"
+    r"data_stream \[.*(?:must |too long)|failed to parse|document's? timestamp \[|id .* is too long",
+    re.DOTALL,
+)
+"""Elasticsearch has one type for many faults, illegal_argument_exception: these texts are about the document."""
+_FIELD = re.compile(
+    r"(?:field|object mapping for|[Mm]apper(?: for)?|introduction of|in field=)[ =]?[\[\"]([^\]\"]{1,300})"
+)
+
+
+def body(lines: Sequence[bytes], documents: Sequence[bytes]) -> bytes:
+    """The request of these action lines (with their newline) and documents (without)."""
+    parts = [b"\n"] * (3 * len(lines))
+    parts[0::3] = lines
+    parts[1::3] = documents
+    return b"".join(parts)
+
+
+def read(status: int, answer: bytes, count: int) -> Reading:
+    """The meaning of an HTTP status and body, given to a request with ``count`` actions."""
+    if status == 200:
+        return _read_items(answer, count)
+    text = f"HTTP {status}: {failure_text(answer)}"
+    if status == 413:
+        return Reading(Whole.TOO_LARGE, text=text)
+    if status == 400:
+        error = _failure_of(answer)
+        if isinstance(error, _Error) and is_document_fault(error.type, error.reason or ""):
+            return Reading(Whole.MALFORMED, text=text)
+    return Reading(Whole.FAILED, text=text)
+
+
+def is_document_fault(error_type: str, text: str) -> bool:
+    """Whether an error is the document's own: everything that is not known to be is the cluster's."""
+    if error_type == "illegal_argument_exception":
+        return _FAULTY_ARGUMENT.search(text) is not None
+    return error_type in _DOCUMENT_FAULTS
+
+
+def failure_text(answer: bytes) -> str:
+    """What an answer that is not 200 says, in one line of at most 300 characters."""
+    error = _failure_of(answer)
+    if isinstance(error, _Error):
+        return f"{error.type}: {error.reason}"[:300]
+    return (error or answer[:300].decode("utf-8", "replace")).replace("\n", " ")[:300]
+
+
+def _failure_of(answer: bytes) -> _Error | str:
+    try:
+        return _failure.decode(answer).error
+    except (msgspec.DecodeError, RecursionError):
+        return ""
+
+
+def _read_items(answer: bytes, count: int) -> Reading:
+    # An answer in which every item was stored is known to the byte, so comparing it reads every item.
+    if len(answer) == 27 + 26 * count and answer == b'{"errors":false,"items":[' + b",".join([_GOOD] * count) + b"]}":
+        return Reading(Whole.ALL_STORED)
+    try:
+        items = _answer.decode(answer).items
+    except (msgspec.DecodeError, RecursionError) as error:
+        return Reading(Whole.FAILED, text=f"the answer to a bulk request makes no sense: {error}")
+    if len(items) != count:
+        return Reading(Whole.FAILED, text=f"{count} actions were answered with {len(items)} items")
+    return Reading(Whole.MIXED, [_verdict(item.create) for item in items])
+
+
+def _verdict(item: _Item) -> Verdict:
+    error = item.error or _Error()
+    text = error.reason or ""
+    if item.failure_store == "used":
+        return Verdict(Outcome.DIVERTED, "failure_store", text or "the document is in the failure store")
+    if 200 <= item.status < 300:
+        return Verdict(Outcome.STORED)
+    if item.status == 409 and error.type == "version_conflict_engine_exception":
+        return Verdict(Outcome.EXISTS)
+    if item.status == 429:
+        return Verdict(Outcome.FULL, error.type, text)
+    if item.status == 400 and is_document_fault(error.type, text):
+        return Verdict(Outcome.REJECTED, error.type, _with_causes(error), _field(error))
+    return Verdict(Outcome.REFUSED, error.type, text)
+
+
+def _with_causes(error: _Error) -> str:
+    texts: list[str] = []
+    cause: _Error | None = error
+    while cause is not None and len(texts) < 5:
+        if cause.reason and not any(cause.reason in text for text in texts):
+            texts.append(cause.reason)
+        cause = cause.caused_by
+    return "; ".join(texts)
+
+
+def _field(error: _Error) -> str:
+    found = _FIELD.search(error.reason or "")
+    return found[1] if found else ""

@@ -1,0 +1,308 @@
+"""Kafka's consumer group to records that wait: assignments, polling, gaps."""
+
+import asyncio
+import random
+from collections.abc import Collection, Mapping
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
+)
+from aiokafka.structs import ConsumerRecord
+
+from indexer.commits import PATIENCE_SECONDS, Commits
+from indexer.group import Group, Past
+from indexer.ownership import Owned
+from indexer.sender import Sender
+from indexer.slices import Waiting
+from tailrace import kafka, metrics
+from tailrace.backoff import delay
+from tailrace.errors import ReachKafka
+from tailrace.settings import Settings
+
+_FETCH_BYTES = 1_048_576
+_POLL_MS = 200
+_MOST_AT_ONCE = 2000
+
+
+class Consumer:
+    """Owns partitions for as long as the group gives them to us.
+
+    A partition is read from its last commit, or from its beginning; nothing is ever skipped silently. When it is taken
+    away, what is in flight is waited for, what is finished is committed, the rest is its next owner's.
+    """
+
+    def __init__(self, settings: Settings, group: Group, waiting: Waiting) -> None:
+        indexer = settings.indexer
+        self._settings = indexer
+        self._group = group
+        self._waiting = waiting
+        self._sender: Sender
+        self._tasks: asyncio.TaskGroup
+        self._owned: dict[TopicPartition, Owned] = {}
+        self._generation = 0
+        self._at_once = 500
+        self._failures = 0
+        self._kafka = AIOKafkaConsumer(
+            **kafka.options(settings.kafka),
+            group_id=indexer.group,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            partition_assignment_strategy=[StickyPartitionAssignor],
+            session_timeout_ms=int(indexer.session_seconds * 1000),
+            heartbeat_interval_ms=int(indexer.session_seconds * 1000 / 4),
+            rebalance_timeout_ms=int((indexer.drain_seconds + 3 * PATIENCE_SECONDS) * 1000),
+            # We poll when there is room, and the heartbeats come from the same loop: a limit could only hurt.
+            max_poll_interval_ms=86_400_000,
+            max_partition_fetch_bytes=_FETCH_BYTES,
+            fetch_max_bytes=8 * _FETCH_BYTES,
+        )
+        self.commits = Commits(
+            self._kafka,
+            self._owned,
+            reach_records=max(indexer.reach_records, (indexer.in_flight + 1) * indexer.slice_actions),
+            seconds=indexer.commit_seconds,
+            moved=self._wake_sender,
+        )
+
+    async def start(self, sender: Sender, tasks: asyncio.TaskGroup) -> None:
+        """Join the group; what goes on in the background goes on in ``tasks``."""
+        self._sender = sender
+        self._tasks = tasks
+        failures = 0
+        while True:
+            try:
+                await self._kafka.start()
+                break
+            except KafkaError:  # it answered a moment ago
+                failures += 1
+                await asyncio.sleep(delay(failures, random.random(), most=5.0))  # noqa: S311 - jitter
+        self._kafka.subscribe(self._settings.topics, listener=_Listener(self))
+
+    async def ends(self) -> dict[TopicPartition, int]:
+        """The offsets after the last records of all partitions of our topics, now."""
+        failures = 0
+        while True:
+            try:
+                found: dict[TopicPartition, int] = await self._kafka.end_offsets(await self._group.partitions())
+            except KafkaError:  # it answered a moment ago
+                failures += 1
+                await asyncio.sleep(delay(failures, random.random(), most=5.0))  # noqa: S311 - jitter
+            else:
+                return found
+
+    async def reached(self, ends: Mapping[TopicPartition, int]) -> bool:
+        """Whether everything before these offsets is finished, by us or by others of the group."""
+        self._skip_control_records()
+        others = []
+        for partition, end in ends.items():
+            owned = self._owned.get(partition)
+            if owned is None:
+                others.append(partition)
+            elif owned.watermark.position < end:
+                return False
+        if not others:
+            return True
+        try:
+            past = await self._group.past(others)
+        except KafkaError:
+            return False
+        return all((past[one].offset or 0) >= ends[one] for one in others)
+
+    async def poll(self) -> None:
+        """Wait a little for records and put them where records wait.
+
+        Raises:
+            ReachKafka: it does not allow us to read.
+        """
+        try:
+            polled = await self._kafka.getmany(timeout_ms=_POLL_MS, max_records=self._at_once)
+        except NoOffsetForPartitionError:
+            return  # only known before the partition is adopted, which says where it begins
+        except OffsetOutOfRangeError as error:
+            await self._out_of_range(error.args[0])
+        except (GroupAuthorizationFailedError, TopicAuthorizationFailedError) as error:
+            raise ReachKafka(f"Kafka does not allow us to read: {error!r}; grant it, or mend [kafka].") from error
+        except KafkaError as error:
+            await self._poll_failed(error)
+        else:
+            self._failures = 0
+            for partition, records in polled.items():
+                self._take(partition, records)
+
+    async def leave(self) -> None:
+        """Give up all partitions: let what is in flight end, and commit what is finished."""
+        self._generation += 1
+        owners = list(self._owned.values())
+        for owned in owners:
+            owned.leaving = True
+            metrics.ABANDONED.inc(self._waiting.drop(owned))
+        self._sender.release()
+        if not await self._sender.drained(owners, self._settings.drain_seconds):
+            structlog.get_logger().warning(
+                "gave partitions up with requests in flight; their next owner looks up what these stored"
+            )
+        await self.commits.store(last=True)
+        for partition in self._owned:
+            metrics.LAG.remove(partition.topic, str(partition.partition))
+        self._owned.clear()
+
+    async def stop(self) -> None:
+        """Leave the group, after ``leave``."""
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._kafka.stop()
+        except (KafkaError, TimeoutError):
+            structlog.get_logger().warning("could not say farewell to Kafka")
+
+    async def revoked(self) -> None:
+        """The group is about to give our partitions to others."""
+        # In a task of ours: the client would swallow an error of its listener.
+        task = self._tasks.create_task(self.leave())
+        await asyncio.wait([task])
+
+    def assigned(self, partitions: Collection[TopicPartition]) -> None:
+        """The group gave us partitions; they are read once we know what their last owner did."""
+        if not partitions:
+            return
+        self._kafka.pause(*partitions)
+        self._tasks.create_task(self._adopt(partitions, self._generation))
+
+    async def _adopt(self, partitions: Collection[TopicPartition], generation: int) -> None:
+        failures = 0
+        while True:
+            try:
+                past = await self._group.past(partitions)
+                begins = await self._kafka.beginning_offsets(partitions)
+                ends = await self._kafka.end_offsets(partitions)
+                break
+            except KafkaError as error:
+                failures += 1
+                if failures == 3:
+                    structlog.get_logger().warning("cannot read the group's commits; trying on", error=repr(error))
+                await asyncio.sleep(delay(failures, random.random(), most=5.0))  # noqa: S311 - jitter
+            if generation != self._generation:
+                return
+        if generation != self._generation:
+            return
+        for partition in partitions:
+            owned = _begin(partition, past[partition], begins[partition], ends[partition])
+            self._owned[partition] = owned
+            self._kafka.seek(partition, owned.expected)
+        self._kafka.resume(*partitions)
+        structlog.get_logger().info("reading partitions", partitions=len(partitions))
+        self.commits.nudge()
+
+    def _take(self, partition: TopicPartition, records: list[ConsumerRecord[bytes, bytes]]) -> None:
+        owned = self._owned.get(partition)
+        if owned is None or owned.leaving:
+            return  # polled before it is adopted, or after it was given up: it will be read again from its commit
+        if records[0].offset < owned.expected:
+            records = [record for record in records if record.offset >= owned.expected]
+            if not records:
+                return
+        owned.expected = records[-1].offset + 1
+        before = self._waiting.bytes
+        self._waiting.add(owned, records, owned.expected)
+        self._sender.wake()
+        metrics.POLLED.inc(len(records))
+        # As many at once as are a slice or less, whatever their size, so that memory is bounded by bytes.
+        fitting = self._settings.slice_bytes * len(records) // max(1, self._waiting.bytes - before)
+        self._at_once = max(1, min(_MOST_AT_ONCE, fitting))
+
+    def _wake_sender(self) -> None:
+        self._sender.wake()
+
+    def _skip_control_records(self) -> None:
+        """Move over offsets at a partition's end that hold no record (of transactions, or compacted away)."""
+        for partition, owned in self._owned.items():
+            if owned.leaving or owned.watermark.in_flight or self._waiting.holds(owned):
+                continue
+            position = self._position(partition)
+            if position is not None and position > owned.expected:
+                owned.expected = position
+                self._waiting.add(owned, [], position)
+                self._sender.wake()
+
+    def _position(self, partition: TopicPartition) -> int | None:
+        """The next offset that the client would hand out; its public ``position`` may wait, which is wrong here."""
+        subscription = self._kafka._subscription.subscription  # noqa: SLF001
+        state = subscription.assignment.state_value(partition) if subscription and subscription.assignment else None
+        return state.position if state is not None and state.has_valid_position else None
+
+    async def _out_of_range(self, offsets: Mapping[TopicPartition, int]) -> None:
+        try:
+            begins = await self._kafka.beginning_offsets(list(offsets))
+            ends = await self._kafka.end_offsets(list(offsets))
+        except KafkaError as error:
+            await self._poll_failed(error)
+            return
+        for partition, offset in offsets.items():
+            owned = self._owned.get(partition)
+            if owned is None or owned.leaving or owned.expected != offset:
+                continue
+            begin, end = begins[partition], ends[partition]
+            if offset < begin:
+                _tell_gap(partition, offset, begin)
+                owned.expected = begin
+                self._waiting.add(owned, [], begin)
+                self._sender.wake()
+            elif offset > end:
+                owned.leaving = True
+                metrics.ABANDONED.inc(self._waiting.drop(owned))
+                self._owned[partition] = owned = _begin(partition, Past(offset, None), begin, end)
+                self.commits.nudge()
+            self._kafka.seek(partition, owned.expected)
+
+    async def _poll_failed(self, error: KafkaError) -> None:
+        """Poll again after a while; records that the client lost with the error are asked for again."""
+        self._failures += 1
+        if self._failures == 1:
+            structlog.get_logger().warning("cannot read from Kafka; trying until it works", error=repr(error))
+        for partition in self._kafka.assignment() & self._owned.keys():
+            self._kafka.seek(partition, self._owned[partition].expected)
+        await asyncio.sleep(delay(self._failures, random.random(), most=5.0))  # noqa: S311 - jitter
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
+    """The client's two calls, as words of ours."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+
+    async def on_partitions_revoked(self, _revoked: Collection[TopicPartition]) -> None:
+        await self._consumer.revoked()
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        self._consumer.assigned(assigned)
+
+
+def _begin(partition: TopicPartition, past: Past, begin: int, end: int) -> Owned:
+    """Where to begin with a partition, and below which offset its records may have been sent before."""
+    if past.offset is None:
+        return Owned(partition.topic, partition.partition, begin, 0)
+    # A commit without a reach is not ours: somebody set the group back, so anything there is may be stored already.
+    inherited = end if past.reach is None else past.reach
+    if begin <= past.offset <= end:
+        return Owned(partition.topic, partition.partition, past.offset, inherited)
+    _tell_gap(partition, past.offset, begin)
+    return Owned(partition.topic, partition.partition, begin, end if past.offset > end else inherited)
+
+
+def _tell_gap(partition: TopicPartition, offset: int, begin: int) -> None:
+    """Say loudly that records are gone before they were read, or that the topic is not the one it was."""
+    log = structlog.get_logger()
+    where = {"topic": partition.topic, "partition": partition.partition, "offset": offset, "begin": begin}
+    if offset < begin:
+        metrics.GAPS.inc(begin - offset)
+        log.error("records were deleted before they were read; going on after the gap", records=begin - offset, **where)
+    else:
+        log.error("the topic ends before our commit: was it made anew? Reading it from its beginning", **where)

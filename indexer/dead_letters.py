@@ -1,0 +1,56 @@
+"""A refused record to the record that says why, and can be sent again. No I/O."""
+
+from typing import NamedTuple
+
+from indexer.documents import Refusal
+
+PREFIX = "tailrace."
+_MOST_BYTES = 1024
+"""Most bytes of one header of ours."""
+
+
+class Letter(NamedTuple):
+    """A record of the dead letter topic: value, key and headers as they came, and our headers after them.
+
+    Ours are ``tailrace.reason`` (one word), ``.error`` (what was said), and where known ``.error_type``, ``.field``,
+    ``.stream``, ``.id``; ``.topic``, ``.partition``, ``.offset``, ``.timestamp`` of the record, and ``.time`` of the
+    refusal, both in milliseconds; ``.truncated`` is the value's length if it had to be cut.
+    """
+
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+def letter(refusal: Refusal, now_ms: int) -> Letter:
+    """The dead letter of a refusal; headers of an earlier refusal of the same record are replaced."""
+    record = refusal.record
+    ours = {
+        "reason": refusal.reason.value,
+        "error": refusal.text,
+        "error_type": refusal.error_type,
+        "field": refusal.field,
+        "stream": refusal.stream,
+        "id": refusal.record_id,
+        "topic": record.topic,
+        "partition": str(record.partition),
+        "offset": str(record.offset),
+        "timestamp": str(record.timestamp),
+        "time": str(now_ms),
+    }
+    headers = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
+    headers += [(PREFIX + name, _short(text)) for name, text in ours.items() if text]
+    return Letter(record.key, record.value, headers)
+
+
+def cut(whole: Letter, length: int) -> Letter:
+    """A letter whose value is only the first ``length`` bytes: the topic takes no larger one."""
+    value = whole.value or b""
+    headers = [header for header in whole.headers if header[0] != PREFIX + "truncated"]
+    known = next((said for name, said in whole.headers if name == PREFIX + "truncated"), str(len(value)).encode())
+    return Letter(whole.key, value[:length], [*headers, (PREFIX + "truncated", known)])
+
+
+def _short(text: str) -> bytes:
+    """A text as a header of limited length, cut between characters."""
+    return text.encode("utf-8", "replace")[:_MOST_BYTES].decode("utf-8", "ignore").encode()

@@ -1,0 +1,274 @@
+"""Polled records to the lines of a bulk request, without decoding the documents of our own shipper. No I/O.
+
+Header, key and value are untrusted: a raw newline that were passed through would be a bulk action of a stranger. So an
+action line is only ever built of checked parts, and a document is one line of JSON or it is refused.
+"""
+
+import enum
+import fnmatch
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, Protocol
+
+import orjson
+
+from tailrace.record import HEADER, is_record_id, is_stream, is_stream_part, parse_header
+
+_SAFE_ID = bytes(byte for byte in range(0x21, 0x7F) if byte not in b'"\\|')
+_ONE_LINE = bytes.maketrans(b"\n\r", b"  ")
+_ACTION_END = b'"}}\n'
+_MOST_TARGETS = 10_000
+_MOST_STREAM_BYTES = 220
+"""Elasticsearch's limit of 255 bytes for an index name, less ``.ds-`` and the date and number of a backing index."""
+
+
+class Polled(Protocol):
+    """What we need of a record of Kafka's; aiokafka's ``ConsumerRecord`` is one. Values are not changed."""
+
+    @property
+    def topic(self) -> str: ...  # noqa: D102
+    @property
+    def partition(self) -> int: ...  # noqa: D102
+    @property
+    def offset(self) -> int: ...  # noqa: D102
+    @property
+    def timestamp(self) -> int: ...  # noqa: D102
+    @property
+    def key(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def value(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...  # noqa: D102
+
+
+class Reason(enum.Enum):
+    """Why a record went to the dead letters; the value is the metric's label."""
+
+    HEADER = "header"
+    STREAM = "stream"
+    JSON = "json"
+    TIME = "time"
+    MAPPING = "mapping"
+    TOO_LARGE = "too_large"
+    FAILURE_STORE = "failure_store"
+
+
+class Refusal(NamedTuple):
+    """A record that can never be stored as it is; ``error_type`` and ``field`` are Elasticsearch's, or empty."""
+
+    record: Polled
+    reason: Reason
+    text: str
+    error_type: str = ""
+    field: str = ""
+    stream: str = ""
+    record_id: str = ""
+
+
+class Documents(NamedTuple):
+    """What became of some records: each is one of ``lines``, one of ``refusals``, or one of ``tombstones``.
+
+    ``records``, ``lines`` (action lines), ``documents`` (without their newline) and ``repeats`` (may the record have
+    been stored before?) run in parallel.
+    """
+
+    records: list[Polled]
+    lines: list[bytes]
+    documents: list[bytes]
+    repeats: list[bool]
+    refusals: list[Refusal]
+    tombstones: int
+
+
+class _Target(NamedTuple):
+    """What the header's part before the id says: the beginning of the action line, or why there is none."""
+
+    line: bytes
+    may_repeat: bool
+    stream: str
+    fault: tuple[Reason, str] | None
+
+
+class Translator:
+    """Records to bulk lines; remembers what it found out of each distinct stream.
+
+    ``allowed`` are globs that a stream must match, ``streams`` names the stream of foreign records per topic.
+    """
+
+    def __init__(self, allowed: Iterable[str], streams: Mapping[str, str]) -> None:
+        self._allowed = tuple(allowed)
+        self._streams = streams
+        self._targets: dict[bytes, _Target] = {}
+
+    def translate(self, records: Sequence[Polled], repeat_before: int = 0) -> Documents:
+        """The lines of one partition's records; those with an offset below ``repeat_before`` may repeat."""
+        out = Documents([], [], [], [], [], 0)
+        kept, lines, documents, repeats = out.records, out.lines, out.documents, out.repeats
+        targets = self._targets
+        tombstones = 0
+        for record in records:
+            value = record.value
+            headers = record.headers
+            if value and len(headers) == 1 and headers[0][0] == HEADER:
+                prefix, _, record_id = headers[0][1].rpartition(b"|")
+                target = targets.get(prefix)
+                if (
+                    target is not None
+                    and target.fault is None
+                    and 0 < len(record_id) <= 512
+                    and not record_id.translate(None, _SAFE_ID)
+                    and value[0] == 0x7B
+                    and value[-1] == 0x7D
+                    and b"\n" not in value
+                    and b"\r" not in value
+                ):
+                    kept.append(record)
+                    lines.append(target.line + record_id + _ACTION_END)
+                    documents.append(value)
+                    repeats.append(target.may_repeat)
+                    continue
+            if value is None:
+                tombstones += 1
+                continue
+            found = self._slowly(record, value)
+            if isinstance(found, Refusal):
+                out.refusals.append(found)
+                continue
+            line, document, may_repeat = found
+            kept.append(record)
+            lines.append(line)
+            documents.append(document)
+            repeats.append(may_repeat)
+        if records and records[0].offset < repeat_before:
+            repeats[:] = [known or record.offset < repeat_before for known, record in zip(repeats, kept, strict=True)]
+        return out._replace(tombstones=tombstones)
+
+    def _slowly(self, record: Polled, value: bytes) -> tuple[bytes, bytes, bool] | Refusal:
+        """Any record that is not plainly one of ours."""
+        ours = [header for name, header in record.headers if name == HEADER]
+        if not ours:
+            return self._foreign(record, value)
+        prefix, _, record_id = ours[0].rpartition(b"|")
+        header = parse_header(ours[0])
+        if len(ours) > 1 or header is None:
+            return Refusal(record, Reason.HEADER, "the header t is not one that this version understands")
+        target = self._target(prefix)
+        if target.fault is not None:
+            return Refusal(record, *target.fault, stream=header.stream, record_id=header.record_id)
+        document = one_line(value)
+        if document is None:
+            text = "the value is not one JSON object"
+            return Refusal(record, Reason.JSON, text, stream=header.stream, record_id=header.record_id)
+        return target.line + record_id + _ACTION_END, document, target.may_repeat
+
+    def _target(self, prefix: bytes) -> _Target:
+        found = self._targets.get(prefix)
+        if found is None:
+            if len(self._targets) >= _MOST_TARGETS:
+                self._targets.clear()
+            header = parse_header(prefix + b"|x")
+            if header is None:
+                return _Target(b"", may_repeat=False, stream="", fault=(Reason.HEADER, "the header t is malformed"))
+            line = _action_start(header.stream)
+            found = _Target(line, header.may_repeat, header.stream, self._stream_fault(header.stream))
+            self._targets[prefix] = found
+        return found
+
+    def _stream_fault(self, stream: str) -> tuple[Reason, str] | None:
+        if not is_stream(stream) or len(stream.encode()) > _MOST_STREAM_BYTES:
+            return Reason.STREAM, f"{stream[:300]!r} is no data stream's name"
+        if not any(fnmatch.fnmatchcase(stream, pattern) for pattern in self._allowed):
+            return Reason.STREAM, f"the stream {stream} is not one of indexer.allowed_streams"
+        return None
+
+    def _foreign(self, record: Polled, value: bytes) -> tuple[bytes, bytes, bool] | Refusal:
+        """A record that another program sent."""
+        time = _iso(record.timestamp)
+        record_id = f"{record.topic}-{record.partition}-{record.offset}"
+        fields = _decode(value)
+        stream = self._foreign_stream(record.topic, fields)
+        fault = self._stream_fault(stream)
+        if fault is None and not is_record_id(record_id):
+            fault = (Reason.HEADER, f"{record_id[:300]!r} cannot be a document's id")
+        if fault is not None:
+            return Refusal(record, *fault, stream=stream, record_id=record_id)
+        document: bytes | None
+        if fields is not None and fields.get("@timestamp") is not None:
+            document = value.strip().translate(_ONE_LINE)
+        elif time is None:
+            text = f"neither the record nor Kafka's timestamp {record.timestamp} says when it was"
+            return Refusal(record, Reason.TIME, text, stream=stream, record_id=record_id)
+        elif fields is None:
+            document = orjson.dumps({"@timestamp": time, "message": value.decode("utf-8", "replace")})
+        elif "@timestamp" in fields:
+            document = _encode(fields | {"@timestamp": time})
+        else:
+            rest = value.strip()[1:].translate(_ONE_LINE)
+            document = b'{"@timestamp":"' + time.encode() + (b'",' if fields else b'"') + rest
+        if document is None:
+            text = "the value cannot be written as JSON again"
+            return Refusal(record, Reason.JSON, text, stream=stream, record_id=record_id)
+        return _action_start(stream) + record_id.encode() + _ACTION_END, document, False
+
+    def _foreign_stream(self, topic: str, fields: Mapping[str, Any] | None) -> str:
+        nested = fields.get("data_stream") if fields else None
+        parts: list[str] = []
+        for name, default in (("type", "logs"), ("dataset", ""), ("namespace", "default")):
+            found = nested.get(name) if isinstance(nested, dict) else None
+            found = fields.get(f"data_stream.{name}", found) if fields else found
+            parts.append(found if isinstance(found, str) and found else default)
+        if parts[1]:
+            return "-".join(parts)
+        return self._streams.get(topic) or f"logs-{_dataset(topic)}-default"
+
+
+def one_line(value: bytes) -> bytes | None:
+    """One JSON object as one line, or None if it is not one.
+
+    In valid JSON a raw line break can only stand between tokens, so a space in its place changes nothing; nothing is
+    encoded anew, and numbers stay as they were written.
+    """
+    return value.strip().translate(_ONE_LINE) if _decode(value) is not None else None
+
+
+def address(line: bytes) -> tuple[str, str]:
+    """The stream and the id in an action line of ours."""
+    target = orjson.loads(line)["create"]
+    return target["_index"], target["_id"]
+
+
+def _action_start(stream: str) -> bytes:
+    return b'{"create":{"_index":"' + stream.encode() + b'","_id":"'
+
+
+def _decode(value: bytes) -> dict[str, Any] | None:
+    try:
+        fields = orjson.loads(value)
+    except orjson.JSONDecodeError:  # nesting beyond its limit of 1,024 is this error, too
+        return None
+    return fields if isinstance(fields, dict) else None
+
+
+def _encode(fields: Mapping[str, Any]) -> bytes | None:
+    try:
+        return orjson.dumps(fields)
+    except orjson.JSONEncodeError:  # nested beyond its limit of 254
+        return None
+
+
+def _iso(milliseconds: int) -> str | None:
+    """Kafka's timestamp as ISO 8601, or None if it has none or one beyond our calendar."""
+    if milliseconds < 0:
+        return None
+    try:
+        moment = datetime.fromtimestamp(math.floor(milliseconds / 1000), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
+
+
+def _dataset(topic: str) -> str:
+    """A topic's name as a dataset: lower case, dashes to underscores, at most 100 characters."""
+    name = topic.lower().replace("-", "_")[:100]
+    return name if is_stream_part(name) else "foreign"

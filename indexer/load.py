@@ -1,0 +1,206 @@
+"""One slice, from the first request to the last outcome: what to ask, what to send, what is left. No I/O.
+
+The edge (writer.py) does what a load says and tells it what came of it, until ``left`` is 0.
+"""
+
+import enum
+from collections.abc import Sequence
+from itertools import compress
+from typing import NamedTuple
+
+from indexer import bulk
+from indexer.bulk import Outcome, Reading, Verdict, Whole
+from indexer.documents import Polled, Reason, Refusal, Translator, address
+from indexer.ownership import Owned
+from indexer.slices import Part
+
+
+class Doubt(enum.Enum):
+    """Whether a record may be stored already."""
+
+    NONE = 0
+    ASK = 1
+    """It may be: look it up before it is sent."""
+    ASKED = 2
+    """It was looked up and is not there; if its id exists after all, an earlier try of ours was late."""
+
+
+class Again(NamedTuple):
+    """How many records must be sent again for one reason; ``full`` if only because a node is busy."""
+
+    label: str
+    text: str
+    records: int
+    full: bool
+
+
+class Tally:
+    """How many records of a load ended in which way; all of them together are the records polled."""
+
+    __slots__ = ("already", "dead", "duplicates", "stored", "tombstones")
+
+    def __init__(self) -> None:
+        self.stored = 0
+        self.already = 0
+        self.duplicates = 0
+        self.tombstones = 0
+        self.dead: dict[Reason, int] = {}
+
+    @property
+    def finished(self) -> int:
+        """All that came to an end."""
+        return self.stored + self.already + self.duplicates + self.tombstones + sum(self.dead.values())
+
+
+class Load:
+    """The records of a slice that are not finished yet.
+
+    Every record ends in ``tally``: stored, already stored, duplicate, tombstone, or dead. A dead one first stands in
+    ``refusals``, and is counted by ``buried`` when the dead letters have it. ``left`` records are still to be sent.
+    """
+
+    def __init__(self, parts: Sequence[Part], translator: Translator) -> None:
+        self.parts = parts
+        self.tally = Tally()
+        self.refusals: list[Refusal] = []
+        self.abandoned: set[Owned] = set()
+        """Owners that left before all of theirs was finished: their spans must stay open."""
+        self._records: list[Polled] = []
+        self._lines: list[bytes] = []
+        self._documents: list[bytes] = []
+        self._doubts: list[Doubt] = []
+        self._owners: list[Owned] = []
+        for part in parts:
+            found = translator.translate(part.records, part.owned.inherited)
+            self._records += found.records
+            self._lines += found.lines
+            self._documents += found.documents
+            if True in found.repeats:
+                self._doubts += [Doubt.ASK if repeat else Doubt.NONE for repeat in found.repeats]
+            else:
+                self._doubts += [Doubt.NONE] * len(found.lines)
+            self._owners += [part.owned] * len(found.lines)
+            self.refusals += found.refusals
+            self.tally.tombstones += found.tombstones
+        self._most = max(1, len(self._lines))
+        self.polled = sum(len(part.records) for part in parts)
+
+    @property
+    def left(self) -> int:
+        """How many records are still to be sent."""
+        return len(self._lines)
+
+    def drop_leaving(self) -> int:
+        """Forget the records of partitions that we leave, their successor sees to them; returns how many."""
+        leaving = {(part.owned.topic, part.owned.partition): part.owned for part in self.parts if part.owned.leaving}
+        if not leaving:
+            return 0
+        keep = [not owned.leaving for owned in self._owners]
+        refusals = [one for one in self.refusals if (one.record.topic, one.record.partition) not in leaving]
+        dropped = len(keep) - sum(keep) + len(self.refusals) - len(refusals)
+        gone = {(one.record.topic, one.record.partition) for one in self.refusals} & leaving.keys()
+        self.abandoned |= {owned for owned in self._owners if owned.leaving} | {leaving[one] for one in gone}
+        self.refusals = refusals
+        self._keep(keep)
+        return dropped
+
+    def to_look_up(self) -> list[tuple[str, str]]:
+        """The streams and ids of the next request's records that may be stored already."""
+        if Doubt.ASK not in self._doubts:
+            return []
+        return [address(self._lines[number]) for number in self._doubtful()]
+
+    def looked_up(self, found: Sequence[bool]) -> int:
+        """Take the answer to ``to_look_up``, in its order; returns how many were there."""
+        keep = [True] * len(self._lines)
+        for number, there in zip(self._doubtful(), found, strict=True):
+            keep[number] = not there
+            self._doubts[number] = Doubt.ASKED
+        count = sum(found)
+        self.tally.already += count
+        self._keep(keep)
+        return count
+
+    def body(self) -> tuple[bytes, int]:
+        """The next request and its number of actions."""
+        count = min(self._most, len(self._lines))
+        if count == len(self._lines):
+            return bulk.body(self._lines, self._documents), count
+        return bulk.body(self._lines[:count], self._documents[:count]), count
+
+    def answered(self, reading: Reading, count: int) -> list[Again]:
+        """Take the answer to the first ``count`` records; returns which are to be sent again, and why."""
+        if reading.whole is Whole.ALL_STORED:
+            self.tally.stored += count
+            self._keep([False] * count + [True] * (len(self._lines) - count))
+            self._most *= 2
+            return []
+        if reading.whole is Whole.MIXED:
+            self._most *= 2
+            return self._item_by_item(reading.verdicts)
+        if reading.whole is Whole.FAILED:
+            self._doubt(count)
+            return [Again("no_outcome", reading.text, count, full=False)]
+        if count > 1:
+            if reading.whole is Whole.MALFORMED:
+                self._doubt(count)
+            self._most = count // 2
+            return []
+        reason = Reason.TOO_LARGE if reading.whole is Whole.TOO_LARGE else Reason.MAPPING
+        self._refuse(0, reason, Verdict(Outcome.REJECTED, "", reading.text))
+        self._keep([False] + [True] * (len(self._lines) - 1))
+        return []
+
+    def buried(self) -> None:
+        """The dead letters have all ``refusals``."""
+        for refusal in self.refusals:
+            self.tally.dead[refusal.reason] = self.tally.dead.get(refusal.reason, 0) + 1
+        self.refusals = []
+
+    def _item_by_item(self, verdicts: Sequence[Verdict]) -> list[Again]:
+        keep = [True] * len(self._lines)
+        again: dict[str, Again] = {}
+        for number, verdict in enumerate(verdicts):
+            outcome = verdict.outcome
+            if outcome is Outcome.STORED:
+                self.tally.stored += 1
+                keep[number] = False
+            elif outcome is Outcome.EXISTS:
+                if self._doubts[number] is Doubt.NONE:
+                    self.tally.duplicates += 1
+                else:
+                    self.tally.already += 1
+                keep[number] = False
+            elif outcome is Outcome.REJECTED or outcome is Outcome.DIVERTED:
+                diverted = outcome is Outcome.DIVERTED
+                self._refuse(number, Reason.FAILURE_STORE if diverted else Reason.MAPPING, verdict)
+                keep[number] = False
+            else:
+                if outcome is Outcome.REFUSED:
+                    self._doubts[number] = Doubt.ASK
+                label = verdict.error_type
+                known = again.get(label) or Again(label, f"{label}: {verdict.text}"[:300], 0, outcome is Outcome.FULL)
+                again[label] = known._replace(records=known.records + 1)
+        self._keep(keep)
+        return list(again.values())
+
+    def _refuse(self, number: int, reason: Reason, verdict: Verdict) -> None:
+        stream, record_id = address(self._lines[number])
+        record = self._records[number]
+        self.refusals.append(
+            Refusal(record, reason, verdict.text, verdict.error_type, verdict.field, stream, record_id)
+        )
+
+    def _doubtful(self) -> list[int]:
+        count = min(self._most, len(self._lines))
+        return [number for number in range(count) if self._doubts[number] is Doubt.ASK]
+
+    def _doubt(self, count: int) -> None:
+        self._doubts[:count] = [Doubt.ASK] * count
+
+    def _keep(self, keep: Sequence[bool]) -> None:
+        self._records = list(compress(self._records, keep))
+        self._lines = list(compress(self._lines, keep))
+        self._documents = list(compress(self._documents, keep))
+        self._doubts = list(compress(self._doubts, keep))
+        self._owners = list(compress(self._owners, keep))

@@ -1,0 +1,107 @@
+"""Waiting records to slices in flight: how many at a time, and when one that is not full may go."""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Sequence
+
+from indexer.documents import Translator
+from indexer.load import Load
+from indexer.ownership import Owned
+from indexer.slices import Part, Waiting
+from indexer.writer import Writer
+from tailrace import metrics
+from tailrace.settings import Indexer
+
+
+class Sender:
+    """Keeps ``in_flight`` slices on their way while there is enough to send.
+
+    A slice that is not full goes at once when nothing else is in flight, else after ``linger_seconds``: so a lone line
+    is stored without delay, and under load all slices are full. ``moved`` is called when a slice has ended.
+    """
+
+    def __init__(self, settings: Indexer, waiting: Waiting, writer: Writer, moved: Callable[[], None]) -> None:
+        self._settings = settings
+        self._waiting = waiting
+        self._writer = writer
+        self._moved = moved
+        self._translator = Translator(settings.allowed_streams, settings.streams)
+        self._flying: dict[asyncio.Task[None], Sequence[Part]] = {}
+        self._woken = asyncio.Event()
+        self._lingered = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def wake(self) -> None:
+        """Something has changed: records came, a slice ended, a commit lets more be sent."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Send until cancelled; slices in flight end with it."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                await self._woken.wait()
+                self._woken.clear()
+                while len(self._flying) < self._settings.in_flight and self._is_due():
+                    parts = self._waiting.take()
+                    if not parts:
+                        break  # what waits lies past the reach: the next commit wakes us
+                    self._disarm()
+                    self._flying[tasks.create_task(self._write(parts))] = parts
+
+    async def drained(self, owners: Collection[Owned], seconds: float) -> bool:
+        """Wait until nothing of these partitions is in flight; False if it takes too long."""
+        tasks = [task for task, parts in self._flying.items() if any(part.owned in owners for part in parts)]
+        if not tasks:
+            return True
+        _, pending = await asyncio.wait(tasks, timeout=seconds)
+        return not pending
+
+    def release(self) -> None:
+        """Partitions are leaving: what waits for another try looks whether it is still wanted."""
+        self._writer.release()
+
+    def _is_due(self) -> bool:
+        if not self._waiting:
+            return False
+        if self._waiting.full or not self._flying or self._lingered:
+            return True
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._settings.linger_seconds, self._linger)
+        return False
+
+    def _linger(self) -> None:
+        self._timer = None
+        self._lingered = True
+        self.wake()
+
+    def _disarm(self) -> None:
+        self._lingered = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def _write(self, parts: Sequence[Part]) -> None:
+        load = Load(parts, self._translator)
+        try:
+            await self._writer.write(load)
+            for part in parts:
+                if part.owned not in load.abandoned:
+                    part.owned.watermark.finish(part.span)
+        finally:
+            _count(load)
+            del self._flying[asyncio.current_task()]  # type: ignore[arg-type]  # a task runs this
+            self._moved()
+            self.wake()
+
+
+def _count(load: Load) -> None:
+    tally = load.tally
+    metrics.STORED.inc(tally.stored)
+    metrics.ALREADY.inc(tally.already)
+    metrics.DUPLICATES.inc(tally.duplicates)
+    metrics.TOMBSTONES.inc(tally.tombstones)
+    for reason, count in tally.dead.items():
+        metrics.DEAD.labels(reason.value).inc(count)
+    oldest = min((part.records[0].timestamp for part in load.parts if part.records), default=-1)
+    if tally.finished and oldest > 0:
+        metrics.DELAY_SECONDS.observe(max(0.0, time.time() - oldest / 1000))

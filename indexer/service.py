@@ -1,0 +1,79 @@
+"""The wiring of the indexer: Kafka in, Elasticsearch out."""
+
+import asyncio
+
+import structlog
+
+from indexer.blockade import Blockade
+from indexer.consumer import Consumer
+from indexer.group import Group
+from indexer.letterbox import Letterbox
+from indexer.sender import Sender
+from indexer.slices import Waiting
+from indexer.transport import Transport
+from indexer.writer import Writer
+from tailrace import metrics
+from tailrace.daemon import Life
+from tailrace.settings import Settings
+
+_LOOK_SECONDS = 0.1
+"""How often ``--once`` looks whether all is done."""
+_FULL_SECONDS = 0.02
+"""How often a full buffer is looked at."""
+
+
+async def index(settings: Settings, life: Life, *, once: bool) -> None:
+    """Store the records of our partitions until the stop; with ``once``, until those are stored that are there now.
+
+    Raises:
+        TailraceError: it cannot begin; with ``once`` also if Kafka or Elasticsearch stay away for long.
+    """
+    metrics.serve(settings.metrics.indexer_listen)
+    group = Group(settings)
+    transport = Transport(settings.elasticsearch, connections=settings.indexer.in_flight + 2)
+    letterbox = Letterbox(settings.kafka)
+    blockade = Blockade(settings.elasticsearch.request_timeout_seconds if once else None)
+    try:
+        if await group.start(life, once=once):
+            await _run(settings, life, group, Writer(transport, letterbox, blockade), once=once)
+    finally:
+        await letterbox.close()
+        await transport.close()
+        await group.close()
+
+
+async def _run(settings: Settings, life: Life, group: Group, writer: Writer, *, once: bool) -> None:
+    waiting = Waiting(settings.indexer.slice_bytes, settings.indexer.slice_actions)
+    consumer = Consumer(settings, group, waiting)
+    sender = Sender(settings.indexer, waiting, writer, consumer.commits.nudge)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            await consumer.start(sender, tasks)
+            background = [tasks.create_task(sender.run()), tasks.create_task(consumer.commits.run())]
+            life.ready("indexing")
+            polling = tasks.create_task(_poll(consumer, waiting, settings.indexer.buffer_bytes))
+            if once:
+                await _until_reached(consumer, life)
+            else:
+                await life.stop.wait()
+            polling.cancel()
+            await consumer.leave()
+            for task in background:
+                task.cancel()
+    finally:
+        await consumer.stop()
+    structlog.get_logger().info("stopped")
+
+
+async def _poll(consumer: Consumer, waiting: Waiting, buffer_bytes: int) -> None:
+    while True:
+        if waiting.bytes < buffer_bytes:
+            await consumer.poll()
+        else:
+            await asyncio.sleep(_FULL_SECONDS)
+
+
+async def _until_reached(consumer: Consumer, life: Life) -> None:
+    ends = await consumer.ends()
+    while not await life.pause(_LOOK_SECONDS) and not await consumer.reached(ends):
+        pass

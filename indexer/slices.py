@@ -1,0 +1,129 @@
+"""Polled records to slices of at most so many bytes and actions. No I/O."""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from indexer.documents import Polled
+from indexer.ownership import Owned
+from tailrace.watermark import Span
+
+_ACTION_BYTES = 160
+"""What an action line adds to a document, roughly."""
+_OBJECT_BYTES = 700
+"""What Python holds for a polled record beside its value, so that ``bytes`` is honest about memory."""
+
+
+class Part(NamedTuple):
+    """The records of one partition in a slice, and the span that they finish."""
+
+    owned: Owned
+    span: Span
+    records: Sequence[Polled]
+
+
+class _Run(NamedTuple):
+    """Records as they were polled; ``end`` is the offset after them, and maybe after a gap."""
+
+    records: Sequence[Polled]
+    end: int
+    size: int
+
+
+class Waiting:
+    """Polled records that wait to be sent, per partition and in order.
+
+    ``actions`` and ``bytes`` (memory, roughly) are of all of them. The hazard: records taken are begun, so each slice
+    must be finished or its partitions given up.
+    """
+
+    def __init__(self, slice_bytes: int, slice_actions: int) -> None:
+        self._slice_bytes = slice_bytes
+        self._slice_actions = slice_actions
+        self._runs: dict[Owned, deque[_Run]] = {}
+        self.actions = 0
+        self.bytes = 0
+
+    def add(self, owned: Owned, records: Sequence[Polled], end: int) -> None:
+        """Add what was polled of one partition next; no records and a higher ``end`` is a gap."""
+        size = sum([_size(record) for record in records])
+        self._runs.setdefault(owned, deque()).append(_Run(records, end, size))
+        self.actions += len(records)
+        self.bytes += size + _OBJECT_BYTES * len(records)
+
+    def drop(self, owned: Owned) -> int:
+        """Forget the records of a partition that is no longer ours; returns how many."""
+        dropped = 0
+        for run in self._runs.pop(owned, ()):
+            dropped += len(run.records)
+            self._subtract(run.records, run.size)
+        return dropped
+
+    @property
+    def full(self) -> bool:
+        """Whether there is enough for a whole slice."""
+        return self.actions >= self._slice_actions or self.bytes - _OBJECT_BYTES * self.actions >= self._slice_bytes
+
+    def __bool__(self) -> bool:
+        return bool(self._runs)
+
+    def holds(self, owned: Owned) -> bool:
+        """Whether records of this partition wait."""
+        return owned in self._runs
+
+    def take(self) -> list[Part]:
+        """Take and begin the next slice, full if there is enough that its owners' ``reach`` lets go; may be empty.
+
+        Partitions take turns in being the first.
+        """
+        parts: list[Part] = []
+        actions, size = self._slice_actions, self._slice_bytes
+        for owned in list(self._runs):
+            runs = self._runs[owned]
+            taken: list[Polled] = []
+            end = owned.watermark.begun
+            while runs and actions > 0 and size > 0:
+                cut, cut_size = self._cut(runs[0], actions, size, owned.reach, first=actions == self._slice_actions)
+                run = runs[0]
+                if cut == len(run.records):
+                    runs.popleft()
+                    end = run.end
+                elif cut:
+                    runs[0] = _Run(run.records[cut:], run.end, run.size - cut_size)
+                    end = run.records[cut - 1].offset + 1
+                else:
+                    break
+                taken += run.records[:cut]
+                actions -= cut
+                size -= cut_size
+                self._subtract(run.records[:cut], cut_size)
+            if end > owned.watermark.begun or taken:
+                parts.append(Part(owned, owned.watermark.begin(end), taken))
+            if not runs:
+                del self._runs[owned]
+            elif taken:
+                self._runs[owned] = self._runs.pop(owned)
+        return parts
+
+    def _cut(self, run: _Run, actions: int, size: int, reach: int, *, first: bool) -> tuple[int, int]:
+        """How many of a run's records fit, and their size; a record larger than a slice is a slice of its own."""
+        records = run.records
+        if len(records) <= actions and run.size <= size and (not records or records[-1].offset < reach):
+            return len(records), run.size
+        count = total = 0
+        for record in records:
+            more = _size(record)
+            if count >= actions or record.offset >= reach or (total + more > size and not (first and count == 0)):
+                break
+            count += 1
+            total += more
+        return count, total
+
+    def _subtract(self, records: Sequence[Polled], size: int) -> None:
+        self.actions -= len(records)
+        self.bytes -= size + _OBJECT_BYTES * len(records)
+
+
+def _size(record: Polled) -> int:
+    value = record.value
+    return _ACTION_BYTES + len(value) if value else _ACTION_BYTES

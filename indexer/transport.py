@@ -1,0 +1,68 @@
+"""Requests to Elasticsearch as bytes, and answers as bytes: nodes, TLS and login are the client's, meaning is ours."""
+
+import io
+import logging
+from typing import Any, NamedTuple
+
+from elastic_transport import Serializer, TransportError
+from elasticsearch import ApiError, AsyncElasticsearch
+
+from tailrace import elastic
+from tailrace.settings import Elasticsearch
+
+_JSON = "application/vnd.elasticsearch+json; compatible-with=8"
+_NDJSON = "application/vnd.elasticsearch+x-ndjson; compatible-with=8"
+
+
+class Answer(NamedTuple):
+    """An HTTP status and body; status 0 means there was none, and the body says why."""
+
+    status: int
+    body: bytes
+
+
+class Transport:
+    """A client that neither encodes what we send nor decodes what comes back, and never retries.
+
+    One answer is one value: no answer in time, a broken connection, a node that is not Elasticsearch are status 0.
+    """
+
+    def __init__(self, settings: Elasticsearch, connections: int) -> None:
+        self._client: AsyncElasticsearch = elastic.client(settings, connections=connections)
+        known = self._client.transport.serializers.serializers
+        known["application/vnd.elasticsearch+json"] = _Untouched()
+        known["application/vnd.elasticsearch+x-ndjson"] = _Untouched()
+        # It would decode every body to text for a log line that nobody reads.
+        logging.getLogger("elastic_transport.node").propagate = False
+
+    async def request(self, method: str, path: str, body: bytes | None = None, *, ndjson: bool = False) -> Answer:
+        """Send one request and return the answer, whatever it is."""
+        headers = {"accept": _JSON}
+        if body is not None:
+            headers["content-type"] = _NDJSON if ndjson else _JSON
+        try:
+            found = await self._client.perform_request(method, path, headers=headers, body=body)
+        except ApiError as error:
+            said = error.body if isinstance(error.body, bytes) else str(error.body).encode("utf-8", "replace")
+            return Answer(error.meta.status, said)
+        except TransportError as error:
+            return Answer(0, f"{type(error).__name__}: {error.message}".encode("utf-8", "replace"))
+        except (OSError, ValueError, RuntimeError) as error:  # the node lets Python's own through
+            return Answer(0, f"{type(error).__name__}: {error}".encode("utf-8", "replace"))
+        return Answer(found.meta.status, found.body if isinstance(found.body, bytes) else b"")
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.close()
+
+
+class _Untouched(Serializer):
+    """Bytes to bytes; a body is handed on as a file, which is sent in chunks and without a copy."""
+
+    mimetype = "application/octet-stream"
+
+    def dumps(self, data: Any) -> Any:  # noqa: ANN401 - the library's signature, whose bytes may be a file
+        return io.BytesIO(data)
+
+    def loads(self, data: bytes) -> bytes:
+        return data
