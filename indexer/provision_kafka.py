@@ -1,5 +1,6 @@
 """Planned topics to topics on the brokers."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -25,6 +26,7 @@ from tailrace.settings import Settings
 
 _SET_ON_THE_TOPIC = 1
 """DescribeConfigs' source of a value that was set on the topic itself (DYNAMIC_TOPIC_CONFIG)."""
+_LOOK_AGAIN_SECONDS = 0.05
 
 
 class Topics:
@@ -60,6 +62,7 @@ class Topics:
                     await self._create(self._wanted[change.name])
                 elif change.act is Act.CHANGE:
                     await self._alter(change)
+            await self._led({change.name for change in changes if change.act is Act.CREATE})
 
     async def _look(self, name: str, partitions: list[dict[str, Any]]) -> FoundTopic:
         answers = await self._admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
@@ -73,6 +76,23 @@ class Topics:
                     if source == _SET_ON_THE_TOPIC:
                         own[key] = value
         return FoundTopic(len(partitions), min(len(entry["replicas"]) for entry in partitions), configs, own)
+
+    async def _led(self, made: set[str]) -> None:
+        """Wait until new topics can be written to, so that what follows setup does not find them missing."""
+        timeout = self._settings.kafka.request_timeout_seconds
+        try:
+            async with asyncio.timeout(timeout):
+                while made:
+                    for topic in await self._admin.describe_topics():
+                        leaders = [partition["leader"] for partition in topic["partitions"]]
+                        if leaders and min(leaders) >= 0:
+                            made = made - {topic["topic"]}
+                    await asyncio.sleep(_LOOK_AGAIN_SECONDS if made else 0)
+        except TimeoutError as error:
+            raise ReachKafka(
+                f"Topics {', '.join(sorted(made))} were made but have no leader after {timeout:g} s; look at the "
+                "logs of the brokers."
+            ) from error
 
     async def _alter(self, change: Change) -> None:
         configs = plan_topics.altered(change, self._found[change.name])

@@ -18,8 +18,10 @@ from aiohttp import web
 
 from indexer import provision_kibana
 from indexer.changes import Act, Change
+from indexer.provision import provision
 from tailrace.errors import FixSettings, ReachKibana
-from tailrace.settings import Kibana
+from tailrace.settings import Elasticsearch, Indexer, Kafka, Kibana, Settings, Shipper
+from tailrace.stack import Stack
 
 NAMES = ["tailrace-logs", "tailrace-latest-lines", "tailrace-logs-overview"]
 
@@ -163,6 +165,31 @@ def test_kibana_away_is_one_sentence() -> None:
 
     with pytest.raises(ReachKibana, match=r"does not answer .*leave kibana\.url empty"):
         asyncio.run(run())
+
+
+@pytest.mark.edge
+def test_setup_comes_to_kibana_last(stack: Stack, names: str) -> None:
+    """With ``[kibana]`` set, one provision makes topics, templates and dashboards; a second finds nothing to do."""
+    fake = FakeKibana()
+
+    async def run() -> list[Change]:
+        async with fake.serve() as url:
+            settings = Settings(
+                kafka=Kafka(
+                    bootstrap_servers=[stack.bootstrap_servers],
+                    ledger_topic=f"{names}.ledger",
+                    dead_letter_topic=f"{names}.dead",
+                ),
+                elasticsearch=Elasticsearch(hosts=[stack.elasticsearch_url]),
+                kibana=Kibana(url=url),
+                shipper=Shipper(topic=f"{names}.logs"),
+                indexer=Indexer(topics=[f"{names}.logs"], allowed_streams=[f"synthetics-{names}-*"]),
+            )
+            return await provision(settings, dry_run=False, prefix=names)
+
+    assert [(change.act, change.name) for change in asyncio.run(run())[-3:]] == [(Act.CREATE, name) for name in NAMES]
+    assert {change.act for change in asyncio.run(run())} == {Act.KEEP}
+    assert fake.imports == 1
 
 
 def test_a_certificate_that_cannot_be_read_is_named() -> None:

@@ -1,12 +1,14 @@
 """What setup decides, without any server: the difference, the topics, the templates, the saved objects."""
 
+import click
 import msgspec
 import pytest
 
 from indexer import plan_dashboards, plan_templates, plan_topics
-from indexer.changes import Act, Key, compare, flatten
+from indexer.changes import Act, Change, Key, compare, flatten
 from indexer.plan_topics import FoundTopic
 from indexer.provision_elastic import shipped
+from tailrace.cli.setup import describe, summarize
 from tailrace.settings import Elasticsearch, Indexer, Kafka, Settings, Shipper
 
 
@@ -192,6 +194,30 @@ def test_a_changed_template_tells_when_it_takes_effect() -> None:
     assert change.keys == (Key("template.lifecycle.data_retention", "90d", "30d"),)
     assert "roll over" in change.notes[0]
     assert "_lifecycle" in change.notes[1]
+
+
+def test_what_a_person_reads() -> None:
+    """A mark and a colour by what happens, then the keys before and after, then the notes; long things are cut."""
+    keys = (Key("a", 1, "x" * 100), Key("b", None, [2]))
+    assert [click.unstyle(line) for line in describe(Change(Act.CHANGE, "topic", "t", keys, ("look",)))] == [
+        "~ topic t",
+        '    a: 1 → "' + "x" * 58 + "…",
+        "    b: nothing → [2]",
+        "    ! look",
+    ]
+    many = tuple(Key(str(number), None, number) for number in range(100))
+    assert list(describe(Change(Act.CREATE, "topic", "t", many)))[1:] == ["    100 keys (--json shows them)"]
+    assert list(describe(Change(Act.CHANGE, "topic", "t", many)))[-1] == "    … and 92 more keys (--json shows them)"
+    assert next(describe(Change(Act.CREATE, "topic", "t"))) == click.style("+ topic t", fg="green")
+
+
+def test_the_last_line_counts() -> None:
+    """What was done, or would be; nothing to do is said, and whether there is something to read."""
+    changes = [Change(Act.CREATE, "topic", "a"), Change(Act.KEEP, "topic", "b")]
+    assert summarize(changes, dry_run=False) == "1 created, 0 changed, 1 unchanged."
+    assert summarize(changes, dry_run=True).startswith("1 to create, 0 to change, 1 unchanged. Nothing was changed")
+    assert summarize(changes[1:], dry_run=False) == "Nothing to do: all 1 are as the settings say."
+    assert summarize([Change(Act.KEEP, "topic", "b", (), ("x",))], dry_run=False) == "Nothing to do; see the notes (!)."
 
 
 def test_a_saved_object_is_known_by_its_mark() -> None:

@@ -68,7 +68,8 @@ def summarize(changes: list[Change], *, dry_run: bool) -> str:
     words = _PLANNED if dry_run else _DONE
     counts = {act: sum(change.act is act for change in changes) for act in Act}
     if counts[Act.KEEP] == len(changes):
-        return f"Nothing to do: all {len(changes)} are as the settings say."
+        noted = any(change.notes for change in changes)
+        return f"Nothing to do{'; see the notes (!)' if noted else f': all {len(changes)} are as the settings say'}."
     told = ", ".join(f"{counts[act]} {words[act]}" for act in Act)
     return f"{told}. Nothing was changed: this was a dry run." if dry_run else f"{told}."
 
