@@ -1,0 +1,132 @@
+"""A file's bytes and what became of its records to what is stored, repeated, missing or dead. No I/O.
+
+The lines are found here anew, in the plainest way, and not with the shipper's code: a proof that shares the mistakes of
+what it proves is none.
+"""
+
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from tailrace.record import record_id
+
+_EXAMPLES = 5
+_HOLE = b"\0\r\n\t "
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """One record of a source that Elasticsearch or the dead letters have.
+
+    It covers ``bytes`` bytes of the file from ``offset`` on, and ``skipped`` bytes just before gave no record.
+    """
+
+    record_id: str
+    offset: int
+    bytes: int
+    skipped: int
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one file, in lines; blank lines say nothing and are not counted."""
+
+    service: str
+    path: str
+    source: str
+    """The shipper's name for it; empty if it never saw the file."""
+    bytes: int
+    lines: int
+    stored: int
+    """Lines that are in Elasticsearch, each counted once."""
+    repeated: int
+    """Documents more than there should be."""
+    missing: int
+    dead: int
+    """Lines that are in the dead letters and not in Elasticsearch."""
+    strange: int
+    """Documents that no line of the file accounts for."""
+    broken: int
+    """Places where a record does not begin where the one before it ended."""
+    remarks: tuple[str, ...] = ()
+    """The first few faults, each by the offset of its line."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every line is in Elasticsearch exactly once, or dead, and nothing else is there."""
+        return not (self.missing or self.repeated or self.strange or self.broken)
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """The accounts of all files, added up."""
+
+    files: int
+    bytes: int
+    lines: int
+    stored: int
+    repeated: int
+    missing: int
+    dead: int
+    strange: int
+    broken: int
+
+
+def lines(content: bytes) -> Iterator[tuple[int, int]]:
+    """Offset and CRC-32 of each line that is not blank; a last line without its end counts as it is."""
+    offset = 0
+    for line in content.split(b"\n"):
+        if not _is_blank(line):
+            yield offset, zlib.crc32(line)
+        offset += len(line) + 1
+
+
+def examine(
+    content: bytes, kept: Sequence[Kept], dead: Sequence[Kept], *, service: str, path: str, source: str
+) -> Account:
+    """Compare a file's bytes with the documents of its source, in the order of their offsets, and its dead letters."""
+    wanted = {record_id(source, offset, checksum): offset for offset, checksum in lines(content)}
+    found = Counter(one.record_id for one in kept)
+    buried = {one.record_id for one in dead} - found.keys()
+    missing = [offset for name, offset in wanted.items() if name not in found and name not in buried]
+    twice = [name for name, count in found.items() if count > 1]
+    strange = [name for name in found if name not in wanted]
+    first = {one.record_id: one for one in reversed((*kept, *dead))}
+    breaks = list(_breaks(sorted(first.values(), key=lambda one: one.offset)))
+    faults = [f"missing: the line at byte {offset}" for offset in missing[:_EXAMPLES]]
+    faults += [f"stored {found[name]} times: {name}" for name in twice[:_EXAMPLES]]
+    faults += [f"not a line of the file: {name}" for name in strange[:_EXAMPLES]]
+    faults += [f"chain broken: nothing covers bytes {start} to {end}" for start, end in breaks[:_EXAMPLES]]
+    return Account(
+        service=service,
+        path=path,
+        source=source,
+        bytes=len(content),
+        lines=len(wanted),
+        stored=sum(name in found for name in wanted),
+        repeated=sum(count - 1 for count in found.values()),
+        missing=len(missing),
+        dead=sum(name in buried for name in wanted),
+        strange=len(strange),
+        broken=len(breaks),
+        remarks=tuple(faults),
+    )
+
+
+def total(accounts: Iterable[Account]) -> Totals:
+    """All files together."""
+    every = list(accounts)
+    names = (name for name in Totals.__struct_fields__ if name != "files")
+    return Totals(files=len(every), **{name: sum(getattr(one, name) for one in every) for name in names})
+
+
+def _is_blank(line: bytes) -> bool:
+    """Only white space, or the zeros that a truncation leaves behind: the shipper makes no record of it."""
+    return not line or line.isspace() or (line[0] == 0 and not line.strip(_HOLE))
+
+
+def _breaks(records: Iterable[Kept]) -> Iterator[tuple[int, int]]:
+    end = 0
+    for one in records:
+        if one.offset - one.skipped != end:
+            yield end, one.offset - one.skipped
+        end = one.offset + one.bytes
