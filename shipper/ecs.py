@@ -79,7 +79,8 @@ _LEVELS = {
 """Names of levels that differ from the common one, and the numbers of pino and bunyan."""
 
 type_of = type
-_Claim = Callable[["Document", str, Any], bool]
+Claim = Callable[["Document", str, Any], bool]
+"""Takes a value for a field; says False, leaving the document as it was, if the value does not fit."""
 
 
 class Document:
@@ -293,7 +294,7 @@ def _text(document: Document, key: str, value: Any) -> bool:
     return type_of(value) is str and document.put(key, value)
 
 
-_ROLES: dict[str, _Claim] = {
+_ROLES: dict[str, Claim] = {
     "time": _time,
     "message": _message,
     "level": _level,
@@ -301,19 +302,24 @@ _ROLES: dict[str, _Claim] = {
     "error": _error,
     "stack": _stack,
 }
-_KINDS: dict[str, _Claim] = {"keyword": _keyword, "long": _long, "ip": _ip, "date": _date, "text": _text}
-CLAIMS: dict[str, _Claim] = {name: _KINDS[kind] for name, kind in FIELDS.items()}
+_KINDS: dict[str, Claim] = {"keyword": _keyword, "long": _long, "ip": _ip, "date": _date, "text": _text}
+CLAIMS: dict[str, Claim] = {name: _KINDS[kind] for name, kind in FIELDS.items()}
 """By dotted name: what takes a value for an ECS field, and says False if the value does not fit it."""
 CLAIMS |= {"@timestamp": _time, "message": _message, "log.level": _level, "log.logger": _logger}
+TIME, LEVEL = _time, _level
+TEXTS = frozenset({_message, _logger, _error, _stack, _keyword, _text})
+"""What takes any text of one line as it stands."""
+INTEGERS = frozenset({_message, _keyword, _long})
+"""What takes any integer as it stands."""
 
 
-def plan(keys: tuple[str, ...]) -> list[tuple[_Claim | None, str]]:
+def plan(keys: tuple[str, ...]) -> list[tuple[Claim | None, str]]:
     """For the top-level keys of an object: who takes each value (None: it is a label), and under which name.
 
     Of several keys for the same role the first in ``ALIASES`` wins; the others become labels.
     """
     winners = {next(name for name in names if name in keys): role for role, names in _roles_in(keys)}
-    steps: list[tuple[_Claim | None, str]] = []
+    steps: list[tuple[Claim | None, str]] = []
     for key in keys:
         if key in winners:
             role = winners[key]

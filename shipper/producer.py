@@ -23,6 +23,8 @@ from tailrace.errors import ReachKafka, RunSetup
 from tailrace.record import HEADER
 from tailrace.settings import Settings
 
+_ZSTD = 4
+"""zstd's number in the attributes of a record batch (Kafka protocol, record batch format v2)."""
 _RECORD_OVERHEAD = 512
 """A record's own bytes in a batch beside its value: header, key, lengths."""
 
@@ -56,12 +58,29 @@ class Sending:
             self._done()
 
 
+class _Builder(BatchBuilder):  # type: ignore[misc]
+    """A record batch that takes many records in one call."""
+
+    def extend(self, key: bytes, stamp: int, records: Sequence[Record], first: int) -> tuple[int, int]:
+        """Append records from the ``first`` on until the batch is full; how many, and the bytes of their values."""
+        append = self._builder.append
+        number = begin = self.record_count()
+        size = 0
+        for header, value in records[first:] if first else records:
+            if append(number, stamp, key, value, [(HEADER, header)]) is None:
+                break
+            number += 1
+            size += len(value)
+        self._relative_offset = number
+        return number - begin, size
+
+
 class _Batch:
     """A record batch being filled or sent, with the steps that have records in it."""
 
     __slots__ = ("builder", "bytes", "opened", "sendings")
 
-    def __init__(self, builder: BatchBuilder) -> None:
+    def __init__(self, builder: _Builder) -> None:
         self.builder = builder
         self.bytes = 0
         self.opened = time.monotonic()
@@ -93,6 +112,7 @@ class Producer:
         self._lanes: list[_Lane] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._bytes = 0
+        self._most_batch_bytes = settings.shipper.batch_bytes
         self._generation = 0
         self.failed = False
         self.progress = asyncio.Event()
@@ -169,23 +189,19 @@ class Producer:
         """Put the records of one step into batches of its partition."""
         place = self._lanes[lane]
         stamp = int(time.time() * 1000)
-        batch = place.open or self._open(place)
-        joined = False
-        size = 0
-        for record in records:
-            headers = [(HEADER, record.header)]
-            if batch.builder.append(timestamp=stamp, key=key, value=record.value, headers=headers) is None:
-                self._close(place, size)
-                batch, joined, size = self._open(place), False, 0
-                batch.builder.append(timestamp=stamp, key=key, value=record.value, headers=headers)
-            if not joined:
-                joined = True
+        first = 0
+        while first < len(records):
+            batch = place.open or self._open(place)
+            taken, size = batch.builder.extend(key, stamp, records, first)
+            if taken:
                 batch.sendings.append(sending)
                 sending.joins()
-            size += len(record.value)
-        batch.bytes += size
-        place.bytes += size
-        self._bytes += size
+                batch.bytes += size
+                place.bytes += size
+                self._bytes += size
+                first += taken
+            if first < len(records):
+                self._close(place)
         sending.complete()
 
     def flush(self, *, everything: bool) -> float | None:
@@ -198,7 +214,7 @@ class Producer:
                 continue
             left = batch.opened + self._shipper.linger_seconds - now
             if everything or left <= 0 or not (lane.waiting or lane.bytes - batch.bytes):
-                self._close(lane, 0)
+                self._close(lane)
             else:
                 due = left if due is None else min(due, left)
         metrics.IN_FLIGHT.set(self._bytes)
@@ -224,13 +240,13 @@ class Producer:
     async def _connect(self) -> None:
         topic = self._shipper.topic
         limit = await self._limit(topic)
+        self._most_batch_bytes = min(self._shipper.batch_bytes, limit)
         self.most_record_bytes = min(self._shipper.max_record_bytes, limit - _RECORD_OVERHEAD)
         client = AIOKafkaProducer(
             **kafka.options(self._settings.kafka),
             acks="all",
             enable_idempotence=True,
             compression_type="zstd",
-            max_batch_size=min(self._shipper.batch_bytes, limit),
             max_request_size=max(1_048_576, limit + _RECORD_OVERHEAD),
             linger_ms=0,
             metadata_max_age_ms=60_000,
@@ -265,19 +281,14 @@ class Producer:
         return 1_048_576
 
     def _open(self, lane: _Lane) -> _Batch:
-        if self._client is None:
-            raise TypeError
-        lane.open = _Batch(self._client.create_batch())
+        lane.open = _Batch(_Builder(self._most_batch_bytes, _ZSTD, is_transactional=0))
         return lane.open
 
-    def _close(self, lane: _Lane, size: int) -> None:
-        """The open batch of a lane is full or due: ``size`` more bytes are in it than were counted so far."""
+    def _close(self, lane: _Lane) -> None:
+        """The open batch of a lane is full or due."""
         batch, lane.open = lane.open, None
         if batch is None:
             return
-        batch.bytes += size
-        lane.bytes += size
-        self._bytes += size
         batch.builder.close()
         lane.waiting.append(batch)
         lane.wake.set()

@@ -12,6 +12,7 @@ import orjson
 from shipper import ecs
 from shipper.formats import FORMATS, plain
 from shipper.lines import Cut
+from shipper.shapes import Shapes, is_clean
 from shipper.times import Times, from_nanoseconds
 from tailrace import __version__
 from tailrace.record import header_prefix
@@ -21,12 +22,8 @@ _FITTED_MARK = "…"
 _LEAST_TEXT = 64
 
 
-class Record(NamedTuple):
-    """One record: where it starts in the file, its header and its value, both as they go over the wire."""
-
-    offset: int
-    header: bytes
-    value: bytes
+Record = tuple[bytes, bytes]
+"""One record: its header and its value, both as they go over the wire. (A bare tuple: it is made for every line.)"""
 
 
 class Chunk(NamedTuple):
@@ -66,10 +63,15 @@ class Encoder:
         }
         self._tail = b"," + orjson.dumps(constant)[1:]
         self._file = {"path": path}
+        self._flagged: dict[str, int] = {}
+        learns = entry.format != "plain" and not entry.keep_original
+        self._shapes = Shapes(self._times, self._value) if learns else None
 
     def rename(self, path: str) -> None:
         """The file has another name now."""
         self._file = {"path": path}
+        if self._shapes is not None:
+            self._shapes.clear()
 
     def chunk(self, lines: list[bytes], start: int, skipped: int, repeat_until: int, now: int) -> Chunk:
         """The records of whole lines that start at byte ``start`` of the file.
@@ -78,9 +80,14 @@ class Encoder:
         before; ``now`` is the time of reading in nanoseconds since 1970.
         """
         read = from_nanoseconds(now // 10**6 * 10**6)
-        fresh, again = (header_prefix(self.stream, may_repeat=flag) + self._source for flag in (False, True))
+        read_bytes = read.encode()
+        fresh, again = (
+            (header_prefix(self.stream, may_repeat=flag) + self._source).encode() + b":%016d:%08x"
+            for flag in (False, True)
+        )
+        shapes = self._shapes if is_clean(b"\n".join(lines)) else None
+        self._flagged = {}
         records: list[Record] = []
-        flagged: dict[str, int] = {}
         blank = 0
         offset = start
         for line in lines:
@@ -88,36 +95,36 @@ class Encoder:
             if is_blank(line):
                 skipped += size
                 blank += size
-            else:
-                value = self._value(line, offset, size, skipped, read, flagged)
-                prefix = again if offset < repeat_until else fresh
-                records.append(Record(offset, f"{prefix}:{offset:016d}:{crc32(line):08x}".encode(), value))
-                skipped = 0
+                offset += size
+                continue
+            value = shapes.document(line, offset, size, skipped, read_bytes) if shapes is not None else None
+            if value is None:
+                value = self._value(line, offset, size, skipped, read)
+                if shapes is not None and line[:1] == b"{":
+                    shapes.learn(line)
+            elif len(value) > self._most:
+                value = self._value(line, offset, size, skipped, read)
+            records.append(((again if offset < repeat_until else fresh) % (offset, crc32(line)), value))
+            skipped = 0
             offset += size
-        return Chunk(records, skipped, blank, flagged)
+        return Chunk(records, skipped, blank, self._flagged)
 
     def single(self, line: Cut, start: int, skipped: int, repeat_until: int, now: int) -> Chunk:
         """The record of one line that ended at a cut, or of which only the first bytes are kept."""
-        flagged: dict[str, int] = {}
+        self._flagged = {}
         if is_blank(line.kept) and len(line.kept) == line.length:
-            return Chunk([], skipped + line.covered, line.covered, flagged)
+            return Chunk([], skipped + line.covered, line.covered, self._flagged)
         read = from_nanoseconds(now // 10**6 * 10**6)
         flags = () if len(line.kept) == line.length else ("truncated",)
-        value = self._value(line.kept, start, line.covered, skipped, read, flagged, flags)
+        value = self._value(line.kept, start, line.covered, skipped, read, flags)
         prefix = header_prefix(self.stream, may_repeat=start < repeat_until) + self._source
-        record = Record(start, f"{prefix}:{start:016d}:{line.checksum:08x}".encode(), value)
-        return Chunk([record], 0, 0, flagged)
+        header = f"{prefix}:{start:016d}:{line.checksum:08x}".encode()
+        return Chunk([(header, value)], 0, 0, self._flagged)
 
     def _value(
-        self,
-        line: bytes,
-        offset: int,
-        size: int,
-        skipped: int,
-        read: str,
-        flagged: dict[str, int],
-        flags: tuple[str, ...] = (),
+        self, line: bytes, offset: int, size: int, skipped: int, read: str, flags: tuple[str, ...] = ()
     ) -> bytes:
+        """The document of one line, the ordinary way."""
         document = ecs.Document(self._times)
         if self._fields:
             document.walk("", self._fields, 0)
@@ -133,7 +140,7 @@ class Encoder:
         if document.flags or flags:
             log["flags"] = [*dict.fromkeys((*flags, *document.flags))]
             for flag in log["flags"]:
-                flagged[flag] = flagged.get(flag, 0) + 1
+                self._flag(flag)
         fields["log"] = log
         if "@timestamp" not in fields:
             fields["@timestamp"] = read
@@ -149,14 +156,14 @@ class Encoder:
             fields["numeric_labels"] = document.numbers
         fields["tailrace"] = {"source": self._source, "bytes": size, "skipped": skipped}
         value = orjson.dumps(fields)[:-1] + self._tail
-        return value if len(value) <= self._most else self._fit(fields, len(value), flagged)
+        return value if len(value) <= self._most else self._fit(fields, len(value))
 
-    def _fit(self, fields: dict[str, Any], length: int, flagged: dict[str, int]) -> bytes:
+    def _fit(self, fields: dict[str, Any], length: int) -> bytes:
         """A document that is too large once encoded, with its longest texts cut until it is not."""
         log = fields["log"]
         if "truncated" not in log.setdefault("flags", []):
             log["flags"].append("truncated")
-            flagged["truncated"] = flagged.get("truncated", 0) + 1
+            self._flag("truncated")
         while True:
             place, key, text = max(_texts(fields), key=lambda found: len(found[2]))
             if len(text) <= _LEAST_TEXT:
@@ -171,6 +178,9 @@ class Encoder:
             if len(value) <= self._most:
                 return value
             length = len(value)
+
+    def _flag(self, flag: str) -> None:
+        self._flagged[flag] = self._flagged.get(flag, 0) + 1
 
 
 def is_blank(line: bytes) -> bool:
