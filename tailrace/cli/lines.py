@@ -5,6 +5,7 @@ import datetime
 import io
 import json
 import os
+import select
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -38,6 +39,10 @@ def line_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+class _ReaderGone(Exception):
+    """Nobody reads stdout any more; not an OSError, so that nobody takes it for trouble with a server."""
+
+
 class Printer:
     """Prints documents to stdout: lines for people, or whole documents as JSON, one per line."""
 
@@ -48,14 +53,27 @@ class Printer:
         self._look = show.Look(colour=colour, zone=datetime.UTC if utc else None, fields=fields)
 
     def show(self, documents: Iterable[Mapping[str, Any]]) -> None:
-        """Print documents, in this order, and flush."""
+        """Print documents, in this order, and flush; ``quiet_pipe`` ends the work if nobody reads them."""
         if self._as_json:
             lines = [json.dumps(document, ensure_ascii=False, separators=(",", ":")) for document in documents]
         else:
             lines = [show.line(document, self._look) for document in documents]
         if lines:
             # A lone surrogate is no UTF-8; inside JSON its escape is what it was.
-            click.echo(("\n".join(lines)).encode("utf-8", "backslashreplace"), color=self._look.colour)
+            text = "\n".join(lines).encode("utf-8", "backslashreplace")
+            try:
+                click.echo(text, color=self._look.colour)
+            except BrokenPipeError as error:
+                raise _ReaderGone from error
+
+    @staticmethod
+    def check() -> None:
+        """Notice a reader that went away while there was nothing to print, as ``show`` does."""
+        with contextlib.suppress(io.UnsupportedOperation):
+            watch = select.poll()
+            watch.register(sys.stdout.fileno(), 0)
+            if any(state & (select.POLLERR | select.POLLHUP) for _number, state in watch.poll(0)):
+                raise _ReaderGone
 
 
 @contextlib.contextmanager
@@ -63,6 +81,6 @@ def quiet_pipe() -> Iterator[None]:
     """A reader that goes away (``| head``) ends the work inside, quietly."""
     try:
         yield
-    except BrokenPipeError:
+    except _ReaderGone:
         with contextlib.suppress(io.UnsupportedOperation):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -11,7 +11,7 @@ from elasticsearch import AsyncElasticsearch, BadRequestError
 from tailrace import period as period_module
 from tailrace.cli.lines import Printer, line_options, quiet_pipe
 from tailrace.cli.options import config_option
-from tailrace.cli.reach import cause, elasticsearch_client
+from tailrace.cli.reach_elastic import cause, elasticsearch_client, innermost
 from tailrace.errors import RunSetup
 from tailrace.period import Period
 from tailrace.query import SHORT_NAMES, Wanted, to_elasticsearch
@@ -95,9 +95,7 @@ async def _search(
                 printer.show(page.documents)
                 shown += len(page.documents)
         except BadRequestError as error:
-            raise click.UsageError(
-                f"Elasticsearch cannot read the query: {cause(error)}; put quotes around special characters."
-            ) from error
+            raise _unreadable(cause(error)) from error
     if not page.shards:
         raise RunSetup(f"Elasticsearch has no data stream {stream} yet; run `tailrace setup`, then ship and index.")
     if page.complaint:
@@ -194,12 +192,18 @@ def _page(body: dict[str, Any], *, newest_first: bool) -> _Page:
     shards = body["_shards"]
     complaint = ""
     if shards["failed"]:
-        reason = (shards.get("failures") or [{}])[0].get("reason", {}).get("reason", "no reason given")
-        complaint = f"{shards['failed']} of {shards['total']} shards did not answer ({reason})"
+        reason = (shards.get("failures") or [{}])[0].get("reason", {})
+        if reason.get("type") in ("query_shard_exception", "parse_exception"):
+            raise _unreadable(innermost(reason))
+        complaint = f"{shards['failed']} of {shards['total']} shards did not answer ({innermost(reason)})"
     elif body["timed_out"]:
         complaint = "the search took too long"
     documents = hits[::-1] if newest_first else hits
     return _Page(documents, total["value"], total["relation"] == "eq", shards["total"], complaint)
+
+
+def _unreadable(reason: str) -> click.UsageError:
+    return click.UsageError(f"Elasticsearch cannot read the query: {reason}; put quotes around special characters.")
 
 
 def _narrowed(wanted: Wanted) -> str:

@@ -1,19 +1,14 @@
-"""Settings to open clients, whose failures are sentences for the operator."""
+"""Settings to an open Elasticsearch client, whose failures are sentences for the operator."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from typing import Any
 
 import elastic_transport
 import elasticsearch
-from aiokafka.errors import (
-    AuthorizationError,
-    KafkaError,
-    SaslAuthenticationFailed,
-    UnsupportedSaslMechanismError,
-)
 
 from tailrace import elastic
-from tailrace.errors import FixSettings, ReachElasticsearch, ReachKafka
+from tailrace.errors import FixSettings, ReachElasticsearch
 from tailrace.settings import Settings
 
 
@@ -55,35 +50,18 @@ def refusal(error: elasticsearch.ApiError, hosts: str) -> str:
 def cause(error: elasticsearch.ApiError) -> str:
     """The innermost reason that Elasticsearch gives, its first line without a full stop."""
     body = error.body if isinstance(error.body, dict) else {}
-    inner = body.get("error", {})
-    inner = (inner.get("root_cause") or [inner])[0] | inner if isinstance(inner, dict) else {"reason": str(inner)}
-    if shards := inner.get("failed_shards"):
-        inner = shards[0].get("reason", inner)
-    while isinstance(inner.get("caused_by"), dict):
-        inner = inner["caused_by"]
-    reason = str(inner.get("reason") or error)
-    return reason.split("\n", 1)[0].rstrip(". ")
+    inner = body.get("error") or str(error)
+    if not isinstance(inner, dict):
+        return innermost({"reason": str(inner)})
+    shards = inner.get("failed_shards") or [{}]
+    return innermost(shards[0].get("reason") or (inner.get("root_cause") or [inner])[0])
 
 
-@contextlib.contextmanager
-def kafka_errors(settings: Settings) -> Iterator[None]:
-    """Failures of Kafka's clients inside become sentences.
-
-    Raises:
-        ReachKafka: no broker answers, or it refuses us.
-    """
-    servers = ", ".join(settings.kafka.bootstrap_servers)
-    try:
-        yield
-    except (SaslAuthenticationFailed, UnsupportedSaslMechanismError) as error:
-        raise ReachKafka(f"Kafka at {servers} does not accept our login ({error}); check [kafka].") from error
-    except AuthorizationError as error:
-        raise ReachKafka(f"Kafka at {servers} does not allow this ({error}); give the user the permission.") from error
-    except (KafkaError, OSError, TimeoutError) as error:
-        raise ReachKafka(
-            f"Kafka does not answer at {servers} ({_first_line(error)}); is it running, and are "
-            "kafka.bootstrap_servers and kafka.security_protocol right?"
-        ) from error
+def innermost(reason: dict[str, Any]) -> str:
+    """Of a reason with ``caused_by`` in it the innermost one, its first line without a full stop."""
+    while reason.get("type") != "parse_exception" and isinstance(reason.get("caused_by"), dict):
+        reason = reason["caused_by"]
+    return str(reason.get("reason") or reason.get("type") or "no reason given").split("\n", 1)[0].rstrip(". ")
 
 
 def _first_line(error: BaseException) -> str:
