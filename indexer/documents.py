@@ -39,6 +39,8 @@ class Polled(Protocol):
     @property
     def value(self) -> bytes | None: ...  # noqa: D102
     @property
+    def serialized_value_size(self) -> int: ...  # noqa: D102
+    @property
     def headers(self) -> Sequence[tuple[str, bytes]]: ...  # noqa: D102
 
 
@@ -100,53 +102,60 @@ class Translator:
         self._allowed = tuple(allowed)
         self._streams = streams
         self._targets: dict[bytes, _Target] = {}
+        self._plain: dict[bytes, bytes] = {}
+        """The action lines of the targets without a fault or a doubt, for the hot loop."""
 
     def translate(self, records: Sequence[Polled], repeat_before: int = 0) -> Documents:
-        """The lines of one partition's records; those with an offset below ``repeat_before`` may repeat."""
-        out = Documents([], [], [], [], [], 0)
-        kept, lines, documents, repeats = out.records, out.lines, out.documents, out.repeats
-        targets = self._targets
-        tombstones = 0
+        """The lines of one partition's records, in any order; those before offset ``repeat_before`` may repeat."""
+        plain, rest = self._plainly(records)
+        for record in rest:
+            if record.value is None:
+                continue
+            found = self._slowly(record, record.value)
+            if isinstance(found, Refusal):
+                plain.refusals.append(found)
+                continue
+            line, document, may_repeat = found
+            plain.records.append(record)
+            plain.lines.append(line)
+            plain.documents.append(document)
+            plain.repeats.append(may_repeat)
+        if records and records[0].offset < repeat_before:
+            old = [record.offset < repeat_before for record in plain.records]
+            plain.repeats[:] = [one or other for one, other in zip(plain.repeats, old, strict=True)]
+        return plain._replace(tombstones=len(records) - len(plain.records) - len(plain.refusals))
+
+    def _plainly(self, records: Sequence[Polled]) -> tuple[Documents, list[Polled]]:
+        """The hot loop: what is plainly of our shipper, and the rest. Characters are checked over all together."""
+        kept: list[Polled] = []
+        ids: list[bytes] = []
+        lines: list[bytes] = []
+        documents: list[bytes] = []
+        rest: list[Polled] = []
+        plain = self._plain.get
         for record in records:
             value = record.value
             headers = record.headers
-            if value and len(headers) == 1 and headers[0][0] == HEADER:
-                prefix, _, record_id = headers[0][1].rpartition(b"|")
-                target = targets.get(prefix)
-                if (
-                    target is not None
-                    and target.fault is None
-                    and 0 < len(record_id) <= 512
-                    and not record_id.translate(None, _SAFE_ID)
-                    and value[0] == 0x7B
-                    and value[-1] == 0x7D
-                    and b"\n" not in value
-                    and b"\r" not in value
-                ):
-                    kept.append(record)
-                    lines.append(target.line + record_id + _ACTION_END)
-                    documents.append(value)
-                    repeats.append(target.may_repeat)
-                    continue
-            if value is None:
-                tombstones += 1
-                continue
-            found = self._slowly(record, value)
-            if isinstance(found, Refusal):
-                out.refusals.append(found)
-                continue
-            line, document, may_repeat = found
-            kept.append(record)
-            lines.append(line)
-            documents.append(document)
-            repeats.append(may_repeat)
-        if records and records[0].offset < repeat_before:
-            repeats[:] = [known or record.offset < repeat_before for known, record in zip(repeats, kept, strict=True)]
-        return out._replace(tombstones=tombstones)
+            if value and len(headers) == 1 and value[0] == 0x7B and value[-1] == 0x7D:
+                name, header = headers[0]
+                if name == HEADER and header:
+                    prefix, _, record_id = header.rpartition(b"|")
+                    line = plain(prefix)
+                    if line is not None and 0 < len(record_id) <= 512:
+                        kept.append(record)
+                        ids.append(record_id)
+                        lines.append(line + record_id + _ACTION_END)
+                        documents.append(value)
+                        continue
+            rest.append(record)
+        together = b"".join(documents)
+        if b"\n" in together or b"\r" in together or b"".join(ids).translate(None, _SAFE_ID):
+            return Documents([], [], [], [], [], 0), list(records)
+        return Documents(kept, lines, documents, [False] * len(kept), [], 0), rest
 
     def _slowly(self, record: Polled, value: bytes) -> tuple[bytes, bytes, bool] | Refusal:
         """Any record that is not plainly one of ours."""
-        ours = [header for name, header in record.headers if name == HEADER]
+        ours = [header or b"" for name, header in record.headers if name == HEADER]  # a header may be null
         if not ours:
             return self._foreign(record, value)
         prefix, _, record_id = ours[0].rpartition(b"|")
@@ -167,12 +176,15 @@ class Translator:
         if found is None:
             if len(self._targets) >= _MOST_TARGETS:
                 self._targets.clear()
+                self._plain.clear()
             header = parse_header(prefix + b"|x")
             if header is None:
                 return _Target(b"", may_repeat=False, stream="", fault=(Reason.HEADER, "the header t is malformed"))
             line = _action_start(header.stream)
             found = _Target(line, header.may_repeat, header.stream, self._stream_fault(header.stream))
             self._targets[prefix] = found
+            if found.fault is None and not found.may_repeat:
+                self._plain[prefix] = line
         return found
 
     def _stream_fault(self, stream: str) -> tuple[Reason, str] | None:

@@ -132,7 +132,7 @@ class Load:
         """Take the answer to the first ``count`` records; returns which are to be sent again, and why."""
         if reading.whole is Whole.ALL_STORED:
             self.tally.stored += count
-            self._keep([False] * count + [True] * (len(self._lines) - count))
+            self._keep([False] * count + [True] * (self.left - count))
             self._most *= 2
             return []
         if reading.whole is Whole.MIXED:
@@ -199,6 +199,9 @@ class Load:
         self._doubts[:count] = [Doubt.ASK] * count
 
     def _keep(self, keep: Sequence[bool]) -> None:
+        if True not in keep:
+            self._records, self._lines, self._documents, self._doubts, self._owners = [], [], [], [], []
+            return
         self._records = list(compress(self._records, keep))
         self._lines = list(compress(self._lines, keep))
         self._documents = list(compress(self._documents, keep))

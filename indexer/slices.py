@@ -46,7 +46,7 @@ class Waiting:
 
     def add(self, owned: Owned, records: Sequence[Polled], end: int) -> None:
         """Add what was polled of one partition next; no records and a higher ``end`` is a gap."""
-        size = sum([_size(record) for record in records])
+        size = sum([record.serialized_value_size for record in records]) + _ACTION_BYTES * len(records)
         self._runs.setdefault(owned, deque()).append(_Run(records, end, size))
         self.actions += len(records)
         self.bytes += size + _OBJECT_BYTES * len(records)
@@ -112,7 +112,7 @@ class Waiting:
             return len(records), run.size
         count = total = 0
         for record in records:
-            more = _size(record)
+            more = record.serialized_value_size + _ACTION_BYTES
             if count >= actions or record.offset >= reach or (total + more > size and not (first and count == 0)):
                 break
             count += 1
@@ -122,8 +122,3 @@ class Waiting:
     def _subtract(self, records: Sequence[Polled], size: int) -> None:
         self.actions -= len(records)
         self.bytes -= size + _OBJECT_BYTES * len(records)
-
-
-def _size(record: Polled) -> int:
-    value = record.value
-    return _ACTION_BYTES + len(value) if value else _ACTION_BYTES

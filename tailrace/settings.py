@@ -147,7 +147,7 @@ class Indexer(Section, frozen=True, kw_only=True):
     slice_actions: int = 5000
     in_flight: int = 3
     """Bulk requests at the same time."""
-    buffer_bytes: int = 67_108_864
+    buffer_bytes: int = 16_777_216
     """Most bytes of polled records that wait for Elasticsearch; then the partitions are paused."""
     reach_records: int = 20_000
     """How many records past its commit an owner may store; a successor looks up at most so many after a crash."""
