@@ -294,7 +294,14 @@ def _text(document: Document, key: str, value: Any) -> bool:
     return type_of(value) is str and document.put(key, value)
 
 
+def _named(path: str) -> Claim:
+    """Takes a value under an alias for the keyword field ``path``."""
+    return lambda document, _key, value: _keyword(document, path, value)
+
+
+_NAMED = {path: _named(path) for path in ("service.name", "trace.id", "span.id", "transaction.id")}
 _ROLES: dict[str, Claim] = {
+    **_NAMED,
     "time": _time,
     "message": _message,
     "level": _level,
@@ -307,9 +314,9 @@ CLAIMS: dict[str, Claim] = {name: _KINDS[kind] for name, kind in FIELDS.items()}
 """By dotted name: what takes a value for an ECS field, and says False if the value does not fit it."""
 CLAIMS |= {"@timestamp": _time, "message": _message, "log.level": _level, "log.logger": _logger}
 TIME, LEVEL = _time, _level
-TEXTS = frozenset({_message, _logger, _error, _stack, _keyword, _text})
+TEXTS = frozenset({_message, _logger, _error, _stack, _keyword, _text, *_NAMED.values()})
 """What takes any text of one line as it stands."""
-INTEGERS = frozenset({_message, _keyword, _long})
+INTEGERS = frozenset({_message, _keyword, _long, *_NAMED.values()})
 """What takes any integer as it stands."""
 
 
@@ -319,14 +326,7 @@ def plan(keys: tuple[str, ...]) -> list[tuple[Claim | None, str]]:
     Of several keys for the same role the first in ``ALIASES`` wins; the others become labels.
     """
     winners = {next(name for name in names if name in keys): role for role, names in _roles_in(keys)}
-    steps: list[tuple[Claim | None, str]] = []
-    for key in keys:
-        if key in winners:
-            role = winners[key]
-            steps.append((_ROLES.get(role) or CLAIMS[role], key if role in _ROLES else role))
-        else:
-            steps.append((CLAIMS.get(key), label_of(key_of(key))))
-    return steps
+    return [(_ROLES[winners[key]] if key in winners else CLAIMS.get(key), label_of(key_of(key))) for key in keys]
 
 
 def label_of(name: str) -> str:

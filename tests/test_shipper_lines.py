@@ -1,0 +1,47 @@
+"""Bytes to lines."""
+
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shipper.lines import LongLine, cut, delimiter_after_cut, split
+
+
+@given(st.binary(max_size=200))
+def test_nothing_is_lost_between_the_lines(chunk: bytes) -> None:
+    """The lines, each with its delimiter, and the rest are the chunk."""
+    lines, rest, covered = split(chunk)
+    assert b"".join(line + b"\n" for line in lines) + rest == chunk
+    assert covered == len(chunk) - len(rest)
+    assert b"\n" not in rest
+
+
+@pytest.mark.parametrize(
+    ("chunk", "late"), [(b"", None), (b"\r", None), (b"\nx", 1), (b"\r\nx", 2), (b"\rx", 0), (b"x", 0), (b"\n", 1)]
+)
+def test_a_delimiter_that_comes_after_a_cut_is_recognised(chunk: bytes, late: int | None) -> None:
+    """LF and CRLF are late delimiters; a lone CR cannot be told yet."""
+    assert delimiter_after_cut(chunk) == late
+
+
+@given(st.lists(st.binary(min_size=1, max_size=20).map(lambda piece: piece.replace(b"\n", b"."))), st.integers(1, 50))
+def test_a_long_line_in_pieces_has_the_length_and_checksum_of_the_whole(pieces: list[bytes], most: int) -> None:
+    """Only the first bytes are kept, but all are counted and summed."""
+    long = LongLine(most)
+    for piece in pieces:
+        assert long.feed(piece) is None
+    whole = b"".join(pieces)
+    line = long.feed(b"end\nnext")
+    assert line is not None
+    assert line.kept == (whole + b"end")[:most]
+    assert line.length == len(whole) + 3
+    assert line.covered == len(whole) + 4
+    assert line.checksum == zlib.crc32(whole + b"end")
+
+
+def test_a_cut_covers_only_what_is_there() -> None:
+    """A line without a delimiter covers as many bytes as it has."""
+    assert cut(b"abc").covered == 3
+    assert LongLine(2).cut().covered == 0

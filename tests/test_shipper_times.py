@@ -1,0 +1,72 @@
+"""Times as services write them."""
+
+import datetime
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shipper.times import Times, from_nanoseconds
+
+
+@pytest.mark.parametrize(
+    ("written", "utc"),
+    [
+        ("2026-11-23T18:00:00Z", "2026-11-23T18:00:00Z"),
+        ("2026-11-23T18:00:00.123456789Z", "2026-11-23T18:00:00.123456789Z"),
+        ("2026-11-23T18:00:00.1234567891Z", "2026-11-23T18:00:00.123456789Z"),
+        ("2026-11-23 18:00:00,123", "2026-11-23T17:00:00.123Z"),
+        ("2026-11-23T18:00:00+05:30", "2026-11-23T12:30:00Z"),
+        ("2026-11-23T18:00:00.5-0800", "2026-11-24T02:00:00.5Z"),
+        ("2026-11-23 18:00:00 UTC", "2026-11-23T18:00:00Z"),
+        ("2026-07-01T12:00:00", "2026-07-01T10:00:00Z"),
+        (1_795_456_800, "2026-11-23T18:00:00.000Z"),
+        (1_795_456_800_123, "2026-11-23T18:00:00.123Z"),
+        (1_795_456_800_123_456, "2026-11-23T18:00:00.123456Z"),
+        (1_795_456_800_123_456_789, "2026-11-23T18:00:00.123456789Z"),
+        (1_795_456_800.25, "2026-11-23T18:00:00.250Z"),
+        ("0000-01-01T00:00:00Z", None),
+        ("+275760-09-13T00:00:00Z", None),
+        ("2262-01-01T00:00:00Z", None),
+        ("1969-12-31T23:59:59Z", None),
+        ("2026-02-30T00:00:00Z", None),
+        ("2026-11-23T18:00:60Z", None),
+        ("2026-11-23", None),
+        ("٢٠٢٦-11-23T18:00:00Z", None),
+        ("", None),
+        ("x" * 10_000, None),
+        (0, None),
+        (-1, None),
+        (10**30, None),
+        (float("nan"), None),
+        (float("inf"), None),
+        (True, None),
+        (None, None),
+        ([], None),
+    ],
+)
+def test_a_time_is_converted_or_refused(written: object, utc: str | None) -> None:
+    """Naive times are in the input's zone; what Elasticsearch could not hold is no time."""
+    times = Times("Europe/Paris")
+    assert times.utc(written) == utc
+    assert times.utc(written) == utc, "the second time from what is remembered"
+
+
+@given(st.text(max_size=40) | st.from_regex(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", fullmatch=True))
+def test_whatever_comes_out_is_a_time_elasticsearch_takes(written: str) -> None:
+    """Strict RFC 3339, in UTC, within the years of date_nanos."""
+    times = Times("UTC")
+    for _ in range(2):
+        utc = times.utc(written)
+        if utc is not None:
+            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", utc, re.ASCII)
+            assert 1970 <= datetime.datetime.fromisoformat(utc[:19]).year < 2262
+
+
+@given(st.integers(1, 9_214_646_399 * 10**9))
+def test_nanoseconds_lose_nothing(nanoseconds: int) -> None:
+    """All digits that are not zero are written."""
+    second, _, fraction = from_nanoseconds(nanoseconds)[:-1].partition(".")
+    whole = int(datetime.datetime.fromisoformat(second + "+00:00").timestamp())
+    assert whole * 10**9 + int(fraction.ljust(9, "0")) == nanoseconds
