@@ -16,8 +16,8 @@ from tailrace.settings import Indexer
 class Sender:
     """Keeps ``in_flight`` slices on their way while there is enough to send.
 
-    A slice that is not full goes at once when nothing else is in flight, else after ``linger_seconds``: so a lone line
-    is stored without delay, and under load all slices are full. ``moved`` is called when a slice has ended.
+    A slice that is not full goes ``linger_seconds`` after the one before it: so a lone line is stored without delay,
+    a trickle costs few requests, and under load all slices are full. ``moved`` is called when a slice has ended.
     """
 
     def __init__(self, settings: Indexer, waiting: Waiting, writer: Writer, moved: Callable[[], None]) -> None:
@@ -28,7 +28,7 @@ class Sender:
         self._translator = Translator(settings.allowed_streams, settings.streams)
         self._flying: dict[asyncio.Task[None], Sequence[Part]] = {}
         self._woken = asyncio.Event()
-        self._lingered = False
+        self._sent = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def wake(self) -> None:
@@ -45,7 +45,7 @@ class Sender:
                     parts = self._waiting.take()
                     if not parts:
                         break  # what waits lies past the reach: the next commit wakes us
-                    self._disarm()
+                    self._sent = time.monotonic()
                     self._flying[tasks.create_task(self._write(parts))] = parts
 
     async def drained(self, owners: Collection[Owned], seconds: float) -> bool:
@@ -63,22 +63,16 @@ class Sender:
     def _is_due(self) -> bool:
         if not self._waiting:
             return False
-        if self._waiting.full or not self._flying or self._lingered:
+        early = self._sent + self._settings.linger_seconds - time.monotonic()
+        if self._waiting.full or early <= 0:
             return True
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._settings.linger_seconds, self._linger)
+            self._timer = asyncio.get_running_loop().call_later(early, self._linger_over)
         return False
 
-    def _linger(self) -> None:
+    def _linger_over(self) -> None:
         self._timer = None
-        self._lingered = True
         self.wake()
-
-    def _disarm(self) -> None:
-        self._lingered = False
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     async def _write(self, parts: Sequence[Part]) -> None:
         load = Load(parts, self._translator)

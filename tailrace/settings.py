@@ -153,7 +153,7 @@ class Indexer(Section, frozen=True, kw_only=True):
     """How many records past its commit an owner may store; a successor looks up at most so many after a crash."""
     commit_seconds: float = 1.0
     linger_seconds: float = 0.05
-    """How long a bulk request that is not full may wait while others are in flight."""
+    """Least time between bulk requests that are not full; a line after a silence goes at once."""
     drain_seconds: float = 20.0
     """How long a stop or a rebalance waits for bulk requests in flight; the next owner looks up what they left."""
     session_seconds: float = 10.0
