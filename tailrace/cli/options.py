@@ -8,6 +8,9 @@ import click
 from tailrace import settings as settings_module
 from tailrace.settings import Settings
 
+SETTINGS_FILE = "tailrace.settings_file"
+"""Under this key the context's ``meta`` has the name of the file that was read."""
+
 
 class _SettingsFile(click.ParamType[Settings]):
     """A settings file's name to the settings in it, found and checked before the command runs."""
@@ -15,7 +18,12 @@ class _SettingsFile(click.ParamType[Settings]):
     name = "file"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Settings:  # noqa: ANN401, ARG002
-        return value if isinstance(value, Settings) else settings_module.load(settings_module.find(value or None))
+        if isinstance(value, Settings):
+            return value
+        path = settings_module.find(value or None)
+        if ctx is not None:
+            ctx.meta[SETTINGS_FILE] = str(path)
+        return settings_module.load(path)
 
 
 def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
