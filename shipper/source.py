@@ -147,7 +147,10 @@ class Source:
         return not self.watermark.in_flight
 
     def row(self, now: int, *, ended: bool = False, clean: bool = False) -> Row:
-        """What to store; ``now`` is in seconds since 1970. With ``clean`` nothing past the position was sent."""
+        """What to store; ``now`` is in seconds since 1970.
+
+        With ``clean`` nothing more will be sent: only what an earlier run may have sent is still past the position.
+        """
         mark = self.mark
         return Row(
             source=self.name,
@@ -157,7 +160,7 @@ class Source:
             anchor=anchor_of(mark.anchor),
             position=self.watermark.position,
             skipped=mark.skipped,
-            reach=self.watermark.position if clean and self.settled else self.asked,
+            reach=max(self.watermark.position, self.repeat_until) if clean and self.settled else self.asked,
             records=mark.records,
             bytes=mark.bytes,
             blank=mark.blank,

@@ -14,7 +14,8 @@ NOW = 1_795_000_000_123_456_789
 KEYS = [
     "timestamp", "time", "@timestamp", "level", "severity", "message", "msg", "event", "logger", "name", "service",
     "app", "trace_id", "span.id", "error", "exception", "stack_trace", "process.pid", "http.response.status_code",
-    "client.ip", "user_id", "duration", "a.b", "labels.x", "tailrace", "%s", "log", "numeric_labels.y", "é", "host", "tags",
+    "client.ip", "user_id", "duration", "a.b", "labels.x", "tailrace", "%s", "log", "numeric_labels.y", "é", "host",
+    "tags",
 ]  # fmt: skip
 TIMES = st.sampled_from(
     [

@@ -1,0 +1,214 @@
+"""The shipper's core against a world that appends, cuts, truncates, crashes and refuses: no line lost, none twice.
+
+The real Source, Encoder and identity run over a modelled file, registry and broker. Every line is written once in the
+life of a world, so that what reaches the topic can be held against what was written.
+"""
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from shipper.identity import HEAD_BYTES, Place, begins_with, head_of, same
+from shipper.records import Encoder
+from shipper.registry_row import Row
+from shipper.source import Source, Step, fresh_row
+from tailrace.record import parse_header
+from tailrace.settings import Input
+from tailrace.watermark import Span
+
+pytestmark = pytest.mark.world
+
+ENTRY = Input(paths=["/x"], dataset="app", format="plain", timezone="UTC")
+PLACE = Place(1, 1)
+READ, MOST_LINE = 24, 40
+LINE_ENDS = st.sampled_from([b"\n", b"\n", b"\r\n", b"", b"\n\n", b"\r", b"\n\0\0\n"])
+
+
+class World(RuleBasedStateMachine):
+    """One file, one agent, one registry, one broker."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.content = b""
+        self.contents: dict[str, bytes] = {}
+        self.registry: dict[str, Row] = {}
+        self.topic: list[tuple[bytes, bytes]] = []
+        self.flying: list[tuple[Source, Step, Span]] = []
+        self.sources = 0
+        self.lines = 0
+
+    @initialize()
+    def begin(self) -> None:
+        """The agent starts for the first time."""
+        self.source = self.start()
+
+    @rule(length=st.integers(0, 60), end=LINE_ENDS)
+    def append(self, length: int, end: bytes) -> None:
+        """A service writes a line, or a part of one."""
+        self.lines += 1
+        self.content += b"%d." % self.lines + b"x" * length + end
+
+    @rule(end=st.sampled_from([b"\n", b"\r\n"]))
+    def end_line(self, end: bytes) -> None:
+        """A delimiter comes late."""
+        self.content += end
+
+    @rule()
+    def read(self) -> None:
+        """The agent looks at the file once."""
+        self.look()
+
+    @rule()
+    def give_up_waiting(self) -> None:
+        """The last line has waited long enough for its end: the cut is durable before anything of it is sent."""
+        if self.source.open_bytes:
+            self.source.make_cut()
+            self.save()
+
+    @precondition(lambda self: self.flying)
+    @rule(which=st.integers(0, 99))
+    def acknowledge(self, which: int) -> None:
+        """The brokers have one of the batches in flight, any."""
+        source, step, span = self.flying.pop(which % len(self.flying))
+        self.topic += step.records
+        source.finish(span)
+
+    @rule()
+    def remember(self) -> None:
+        """The positions are stored."""
+        self.save()
+
+    @rule(arrived=st.integers(0, 3))
+    def fail(self, arrived: int) -> None:
+        """A batch failed: some of those in flight did arrive, nobody knows which; the rest is read again."""
+        self.topic += [record for _source, step, _span in self.flying[:arrived] for record in step.records]
+        self.flying.clear()
+        self.source.rewind()
+
+    @rule(arrived=st.integers(0, 3))
+    def crash(self, arrived: int) -> None:
+        """The agent is killed; what was not stored is forgotten."""
+        self.topic += [record for _source, step, _span in self.flying[:arrived] for record in step.records]
+        self.flying.clear()
+        self.source = self.start()
+
+    @rule()
+    def stop(self) -> None:
+        """The agent drains and stops; nothing of it may repeat."""
+        self.drain()
+        before = self.source.repeat_until
+        self.registry[self.source.name] = self.source.row(0, clean=True)
+        self.source = self.start()
+        assert self.source.repeat_until <= max(self.source.cursor, before)
+
+    @rule(keep=st.booleans())
+    def truncate(self, keep: bool) -> None:
+        """The file is emptied, and perhaps written to again before anybody looks."""
+        self.content = b""
+        if keep:
+            self.append(5, b"\n")
+
+    @invariant()
+    def nothing_is_hidden(self) -> None:
+        """No id stands for two different lines, and a record comes twice only with the flag."""
+        seen: dict[str, Any] = {}
+        for header, value in self.topic:
+            parsed = parse_header(header)
+            assert parsed is not None
+            message = orjson.loads(value)["message"]
+            if parsed.record_id in seen:
+                assert seen[parsed.record_id] == message
+                assert parsed.may_repeat, "a record came twice without saying that it may"
+            seen[parsed.record_id] = message
+
+    def teardown(self) -> None:
+        """In the end each source's records cover its bytes without hole or overlap, and say what was written."""
+        for _ in range(400):
+            if not self.look() and self.source.cursor == len(self.content):
+                break
+            if self.source.open_bytes:
+                self.source.make_cut()
+                self.save()
+        assert self.source.cursor == len(self.content), "the agent never came to the end of the file"
+        self.drain()
+        self.nothing_is_hidden()
+        records: dict[str, dict[str, Any]] = {}
+        for header, value in self.topic:
+            parsed = parse_header(header)
+            assert parsed is not None
+            records[parsed.record_id] = orjson.loads(value)
+        chains: dict[str, list[dict[str, Any]]] = {}
+        for document in records.values():
+            chains.setdefault(document["tailrace"]["source"], []).append(document)
+        for name, chain in chains.items():
+            end = 0
+            for document in sorted(chain, key=lambda found: int(found["log"]["offset"])):
+                offset, ours = document["log"]["offset"], document["tailrace"]
+                assert offset - ours["skipped"] == end, "the chain of a source is broken"
+                end = offset + ours["bytes"]
+                written = self.contents[name][offset:end].removesuffix(b"\n").removesuffix(b"\r")
+                assert document["message"].encode() == written[:MOST_LINE] or len(written) <= READ + 1
+                assert written.startswith(document["message"].encode())
+            if name == self.source.name:
+                assert end + self.source.mark.skipped == len(self.content)
+                assert self.source.mark.records == len(chain)
+
+    def drain(self) -> None:
+        """Acknowledge all that is in flight."""
+        for source, step, span in self.flying:
+            self.topic += step.records
+            source.finish(span)
+        self.flying.clear()
+
+    def save(self) -> None:
+        """Store the source, as the agent does."""
+        self.registry[self.source.name] = self.source.row(0)
+        self.source.reach = self.source.asked
+
+    def start(self) -> Source:
+        """Open the file: the source we know, or a new one."""
+        for row in self.registry.values():
+            before = self.content[row.position - row.anchor.length : row.position]
+            if not row.ended and same(self.content[:HEAD_BYTES], before, row.head, row.anchor):
+                return Source(row, self.encoder(row.source), before)
+        return self.fresh()
+
+    def fresh(self) -> Source:
+        """A source for a file never seen."""
+        self.sources += 1
+        name = f"s{self.sources}"
+        return Source(fresh_row(name, "/x", PLACE), self.encoder(name), b"")
+
+    def encoder(self, name: str) -> Encoder:
+        """What makes the records of a source."""
+        return Encoder(ENTRY, name, "/x", {"name": "h"}, 900_000, MOST_LINE)
+
+    def look(self) -> bool:
+        """One look at the file, as the reader takes it; True if something moved."""
+        source, size = self.source, len(self.content)
+        begin = source.at - len(source.anchor)
+        window = self.content[begin : source.at + READ]
+        first = self.content[:HEAD_BYTES]
+        if not begins_with(first, source.head) or source.is_truncated(size, window):
+            self.registry[source.name] = source.row(0, ended=True)
+            self.source = self.fresh()
+            return True
+        source.head = head_of(first)
+        self.contents[source.name] = self.content
+        at = source.at
+        step = source.read(window, 10**18, full=len(window) == len(source.anchor) + READ)
+        if step is None:
+            return source.at != at
+        if source.ask_reach(step.end):
+            self.save()
+        assert step.end <= source.reach, "sent past what is durable"
+        self.flying.append((source, step, source.begin(step)))
+        return True
+
+
+TestWorld = World.TestCase
+TestWorld.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
