@@ -165,7 +165,7 @@ class Translator:
         target = self._target(prefix)
         if target.fault is not None:
             return Refusal(record, *target.fault, stream=header.stream, record_id=header.record_id)
-        document = one_line(value)
+        document = value if _is_one_line(value) else one_line(value)
         if document is None:
             text = "the value is not one JSON object"
             return Refusal(record, Reason.JSON, text, stream=header.stream, record_id=header.record_id)
@@ -242,6 +242,11 @@ def one_line(value: bytes) -> bytes | None:
     encoded anew, and numbers stay as they were written.
     """
     return value.strip().translate(_ONE_LINE) if _decode(value) is not None else None
+
+
+def _is_one_line(value: bytes) -> bool:
+    """Whether a value may pass undecoded: what is wrong inside its braces can only be its own fault."""
+    return value[:1] == b"{" and value[-1:] == b"}" and b"\n" not in value and b"\r" not in value
 
 
 def address(line: bytes) -> tuple[str, str]:

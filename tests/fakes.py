@@ -1,0 +1,72 @@
+"""Stand-ins for the servers, kept honest by contract tests that run on the real ones too."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+
+class FakePolled(NamedTuple):
+    """A polled record, as aiokafka's ConsumerRecord."""
+
+    value: bytes | None
+    headers: Sequence[tuple[str, Any]] = ()
+    key: bytes | None = None
+    offset: int = 0
+    partition: int = 0
+    topic: str = "t"
+    timestamp: int = 1_795_459_038_138
+
+    @property
+    def serialized_value_size(self) -> int:
+        return -1 if self.value is None else len(self.value)
+
+
+class FakeElasticsearch:
+    """Data streams with several backing indices of which only the last checks ids, as the real one's.
+
+    Documents with ``"bad": true`` are the document's own fault.
+    """
+
+    def __init__(self) -> None:
+        self.streams: dict[str, list[dict[str, bytes]]] = {}
+        self.requests = itertools.count()
+
+    def rollover(self, stream: str) -> None:
+        self.streams.setdefault(stream, [{}]).append({})
+
+    def copies(self, stream: str) -> list[str]:
+        """Every id as often as it is stored."""
+        return [record_id for index in self.streams.get(stream, []) for record_id in index]
+
+    def look_up(self, addresses: Sequence[tuple[str, str]]) -> list[bool]:
+        return [any(record_id in index for index in self.streams.get(name, [])) for name, record_id in addresses]
+
+    def bulk(self, body: bytes, *, full: frozenset[int] = frozenset()) -> tuple[int, bytes]:
+        """Carry out a bulk request; the actions in ``full`` find no room (429)."""
+        lines = body.split(b"\n")
+        assert lines.pop() == b""
+        items = [
+            self._create(action, document, full=number in full)
+            for number, (action, document) in enumerate(zip(lines[::2], lines[1::2], strict=True))
+        ]
+        errors = any("error" in item["create"] for item in items)
+        return 200, orjson.dumps({"errors": errors, "items": items})
+
+    def _create(self, action: bytes, document: bytes, *, full: bool) -> dict[str, Any]:
+        (verb, target), *more = orjson.loads(action).items()
+        assert verb == "create"
+        assert not more
+        index = self.streams.setdefault(target["_index"], [{}])[-1]
+        if full:
+            error = {"type": "es_rejected_execution_exception", "reason": "no room"}
+            return {"create": {"status": 429, "error": error}}
+        if target["_id"] in index:
+            error = {"type": "version_conflict_engine_exception", "reason": "document already exists"}
+            return {"create": {"status": 409, "error": error}}
+        if orjson.loads(document).get("bad"):
+            error = {"type": "document_parsing_exception", "reason": "[1:2] failed to parse field [bad] of type [long]"}
+            return {"create": {"status": 400, "error": error}}
+        index[target["_id"]] = document
+        return {"create": {"status": 201}}

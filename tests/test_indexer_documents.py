@@ -1,0 +1,204 @@
+"""Records to bulk lines: ours untouched, strangers' made whole, and nothing can slip an action in."""
+
+import json
+import string
+
+import orjson
+import pytest
+from fakes import FakePolled
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from indexer import bulk, documents
+from indexer.documents import Documents, Reason, Translator, address, one_line
+from tailrace.record import header_prefix, record_id
+
+STREAM = "logs-app-default"
+VALUE = b'{"@timestamp":"2026-11-23T18:00:00Z","message":"hello"}'
+
+
+def _header(stream: str = STREAM, *, number: int = 0, may_repeat: bool = False) -> bytes:
+    return (header_prefix(stream, may_repeat=may_repeat) + record_id("s", number, 7)).encode()
+
+
+def _ours(value: bytes | None = VALUE, **options: object) -> FakePolled:
+    return FakePolled(value, (("t", _header()),), **options)  # type: ignore[arg-type]
+
+
+def _translate(*records: FakePolled, streams: dict[str, str] | None = None, repeat_before: int = 0) -> Documents:
+    return Translator(["logs-*-*"], streams or {}).translate(records, repeat_before)
+
+
+def test_a_record_of_ours_passes_untouched() -> None:
+    """The value's bytes go to Elasticsearch as they are, under its stream and id, the first time and later."""
+    odd = b'{ "big":123456789012345678901234567890 ,"e":1e400}'
+    translator = Translator(["logs-*-*"], {})
+    for _ in range(2):
+        found = translator.translate([_ours(odd)])
+        assert found.documents == [odd]
+        assert found.lines == [b'{"create":{"_index":"logs-app-default","_id":"s:0000000000000000:00000007"}}\n']
+        assert address(found.lines[0]) == (STREAM, record_id("s", 0, 7))
+        assert found.repeats == [False]
+
+
+def test_the_flag_and_the_reach_make_records_doubtful() -> None:
+    """Flag r, and every record below the last owner's reach, may be stored already."""
+    flagged = FakePolled(VALUE, (("t", _header(number=2, may_repeat=True)),), offset=9)
+    found = _translate(_ours(offset=4), _ours(offset=5), flagged, repeat_before=5)
+    repeats = {record.offset: repeat for record, repeat in zip(found.records, found.repeats, strict=True)}
+    assert repeats == {4: True, 5: False, 9: True}
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        (FakePolled(VALUE, (("t", b"2||logs-app-default|id"),)), Reason.HEADER),
+        (FakePolled(VALUE, (("t", None),)), Reason.HEADER),
+        (FakePolled(VALUE, (("t", b""),)), Reason.HEADER),
+        (FakePolled(VALUE, (("t", b"1||logs-app-default|"),)), Reason.HEADER),
+        (FakePolled(VALUE, (("t", b"1||logs-app-default|" + b"x" * 513),)), Reason.HEADER),
+        (FakePolled(VALUE, (("t", b'1||logs-app-default|a"b'),)), Reason.HEADER),
+        (FakePolled(VALUE, (("t", b"1||logs-app-default|a\nb"),)), Reason.HEADER),
+        (FakePolled(VALUE, (("t", _header()), ("t", _header()))), Reason.HEADER),
+        (FakePolled(VALUE, (("t", _header("metrics-app-default")),)), Reason.STREAM),
+        (FakePolled(VALUE, (("t", ("1||logs-" + "é" * 99 + "-" + "é" * 99 + "|id").encode()),)), Reason.STREAM),
+        (_ours(b"[1]"), Reason.JSON),
+        (_ours(b'{"a":1}{"b":2'), Reason.JSON),
+        (_ours(b'{"a":"x\ny"}'), Reason.JSON),
+        (_ours(b""), Reason.JSON),
+        (_ours(b"[" * 100_000), Reason.JSON),
+        (FakePolled(VALUE[:-1] + b',"data_stream":{"dataset":"Not Valid"}}'), Reason.STREAM),
+        (FakePolled(b"text", timestamp=-1), Reason.TIME),
+        (FakePolled(b"text", timestamp=10**18), Reason.TIME),
+        (FakePolled(b'{"@timestamp":null,"a":' + b"[" * 300 + b"]" * 300 + b"}"), Reason.JSON),
+    ],
+)
+def test_what_cannot_be_trusted_is_refused_with_a_reason(record: FakePolled, reason: Reason) -> None:
+    """Every such record is a dead letter with its reason, and nothing of it is sent; its neighbours are."""
+    found = _translate(_ours(), record, _ours())
+    assert [refusal.reason for refusal in found.refusals] == [reason]
+    assert len(found.lines) == len(found.documents) == len(found.records) == 2
+
+
+def test_tombstones_are_counted_and_nothing_else() -> None:
+    """A null value is no error and no document, with our header or without."""
+    found = _translate(_ours(None), FakePolled(None), _ours())
+    assert (found.tombstones, len(found.lines), found.refusals) == (2, 1, [])
+
+
+def test_a_raw_line_break_between_tokens_becomes_a_space() -> None:
+    """Pretty-printed JSON is the same JSON on one line; no number is written anew."""
+    pretty = b' {\r\n "a": 123456789012345678901234567890,\n "b": "\\n"\n} '
+    assert one_line(pretty) == b'{   "a": 123456789012345678901234567890,  "b": "\\n" }'
+    assert _translate(_ours(pretty)).documents == [one_line(pretty)]
+
+
+@pytest.mark.parametrize(
+    ("value", "stream", "document"),
+    [
+        (b"plain \xff text", "logs-some_topic-default", {"@timestamp": "T", "message": "plain \ufffd text"}),
+        (b'{"a":1}', "logs-some_topic-default", {"@timestamp": "T", "a": 1}),
+        (b"{}", "logs-some_topic-default", {"@timestamp": "T"}),
+        (b'{"@timestamp":null}', "logs-some_topic-default", {"@timestamp": "T"}),
+        (b'{"@timestamp":"x","n":[]}', "logs-some_topic-default", {"@timestamp": "x", "n": []}),
+        (b"[1]", "logs-some_topic-default", {"@timestamp": "T", "message": "[1]"}),
+        (b'{"data_stream":{"dataset":"shop"}}', "logs-shop-default", None),
+        (b'{"data_stream.dataset":"shop","data_stream":{"namespace":"eu"}}', "logs-shop-eu", None),
+        (b'{"data_stream":{"namespace":"eu"}}', "logs-some_topic-default", None),
+        (b'{"data_stream":7}', "logs-some_topic-default", None),
+    ],
+)
+def test_records_of_others_are_made_whole(value: bytes, stream: str, document: dict[str, object] | None) -> None:
+    """A JSON object keeps what it says, gets a time if it has none, and chooses its stream; text becomes message."""
+    found = _translate(FakePolled(value, topic="Some-Topic", partition=3, offset=12))
+    assert address(found.lines[0]) == (stream, "Some-Topic-3-12")
+    if document is not None:
+        if document["@timestamp"] == "T":
+            document = document | {"@timestamp": "2026-11-23T18:37:18.138Z"}
+        assert json.loads(found.documents[0]) == document
+
+
+def test_the_setting_of_a_topic_chooses_the_stream() -> None:
+    """``indexer.streams`` names the stream of records that do not name one."""
+    found = _translate(FakePolled(b"x"), streams={"t": "logs-theirs-default"})
+    assert address(found.lines[0])[0] == "logs-theirs-default"
+
+
+def test_foreign_json_of_any_depth_is_kept_as_text() -> None:
+    """What our decoder will not read is a message, not a crash."""
+    deep = b'{"a":' * 5000 + b"1" + b"}" * 5000
+    assert json.loads(_translate(FakePolled(deep)).documents[0])["message"] == deep.decode()
+
+
+def test_very_many_distinct_streams_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory of what was found out about streams is bounded."""
+    monkeypatch.setattr(documents, "_MOST_TARGETS", 100)
+    translator = Translator(["logs-*-*"], {})
+    for number in range(250):
+        translator.translate([FakePolled(VALUE, (("t", _header(f"logs-a{number}-default")),))])
+    assert len(translator._targets) <= 100
+    assert len(translator._plain) <= 100
+
+
+_HEADERS = st.one_of(
+    st.just(_header()),
+    st.binary(max_size=60),
+    st.builds(
+        lambda flags, stream, record_id: b"1|" + flags + b"|" + stream + b"|" + record_id,
+        st.sampled_from([b"", b"r"]),
+        st.one_of(st.just(STREAM.encode()), st.binary(max_size=30)),
+        st.one_of(st.binary(max_size=20), st.text(string.printable, max_size=20).map(str.encode)),
+    ),
+    st.none(),
+)
+_INJECTION = b'{"a":1}\n{"delete":{"_index":"logs-app-default","_id":"1"}}\n{"b":2}'
+_VALUES = st.one_of(
+    st.none(),
+    st.just(VALUE),
+    st.just(_INJECTION),
+    st.binary(max_size=80),
+    st.binary(max_size=80).map(lambda inner: b"{" + inner + b"}"),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+        max_leaves=6,
+    ).map(lambda tree: json.dumps(tree, indent=1).encode()),
+    st.fixed_dictionaries(
+        {}, optional={"@timestamp": st.none() | st.text(), "data_stream": st.dictionaries(st.text(), st.text())}
+    ).map(orjson.dumps),
+)
+_RECORDS = st.lists(
+    st.builds(
+        FakePolled,
+        _VALUES,
+        st.lists(st.tuples(st.sampled_from(["t", "t", "x"]), _HEADERS), max_size=2),
+        topic=st.text(string.ascii_letters + string.digits + "._-", min_size=1, max_size=249),
+        timestamp=st.integers(-1, 2**62),
+    ),
+    max_size=5,
+)
+
+
+@settings(max_examples=60)
+@given(_RECORDS)
+@example([FakePolled(_INJECTION, (("t", _header()),)), _ours(), FakePolled(_INJECTION)])
+@example([_ours(), FakePolled(VALUE, (("t", b'1||logs-app-default|x"}}\n{"delete":{}}\n'),))])
+def test_nothing_can_inject_an_action(records: list[FakePolled]) -> None:
+    """Whatever headers and values say, the body is our create actions and one line for each document, no more."""
+    translator = Translator(["logs-*-*"], {})
+    translator.translate([_ours()])
+    found = translator.translate(records)
+    assert len(found.lines) + len(found.refusals) + found.tombstones == len(records)
+    body = bulk.body(found.lines, found.documents)
+    lines = body.split(b"\n")
+    assert len(lines) == 2 * len(found.lines) + 1
+    assert lines[-1] == b""
+    assert b"\r" not in body
+    for action, document in zip(lines[:-1:2], lines[1::2], strict=True):
+        target = json.loads(action)
+        assert target.keys() == {"create"}
+        assert target["create"].keys() == {"_index", "_id"}
+        assert target["create"]["_index"].startswith("logs-")
+        assert 0 < len(target["create"]["_id"]) <= 512
+        assert document.startswith(b"{")
+        assert document.endswith(b"}")
