@@ -1,0 +1,117 @@
+"""Files, Elasticsearch and dead letters to the account of every file."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiokafka import ConsumerRecord
+from elasticsearch import AsyncElasticsearch
+
+from tailrace import record
+from tailrace.demo.cast import Member
+from tailrace.demo.positions import Place, Position, place
+from tailrace.demo.proof import Account, Kept, examine
+from tailrace.errors import ReachElasticsearch
+
+_PAGE = 10_000
+_KEEP_ALIVE = "2m"
+_FIELDS = ("log.offset", "tailrace.bytes", "tailrace.skipped")
+
+
+class _Tailrace(msgspec.Struct):
+    bytes: int
+    skipped: int
+
+
+class _Log(msgspec.Struct):
+    offset: int
+
+
+class _Value(msgspec.Struct):
+    tailrace: _Tailrace
+    log: _Log
+
+
+async def accounts(
+    cast: list[Member],
+    known: dict[Place, Position],
+    client: AsyncElasticsearch,
+    letters: list[ConsumerRecord[bytes, bytes]],
+    progress: Callable[[Path], None],
+) -> list[Account]:
+    """The account of each file on disk, all generations of it.
+
+    A file of the fleet counts to its end. A log that others go on writing counts to where the shipper had got when it
+    was stopped, which is the end of a line. ``progress`` is called with each file before it is examined.
+    """
+    buried = [letter for letter in map(_buried, letters) if letter is not None]
+    found = []
+    for member in cast:
+        for path in member.files():
+            progress(path)
+            seen = known.get(place(path))
+            source = seen.source if seen else ""
+            content = path.read_bytes()
+            if not member.is_ours:
+                content = content[: seen.position if seen else 0]
+            found.append(
+                examine(
+                    content,
+                    await stored(client, member.stream, source) if source else [],
+                    [one for one in buried if one.record_id.startswith(f"{source}:")],
+                    service=member.name,
+                    path=str(path),
+                    source=source,
+                )
+            )
+    return found
+
+
+async def stored(client: AsyncElasticsearch, stream: str, source: str) -> list[Kept]:
+    """Every document of a source in all backing indices of its stream, in the order of its offsets.
+
+    Ids, offsets and sizes are what the index holds, fetched page by page from one point in time.
+    """
+    point = (await client.open_point_in_time(index=stream, keep_alive=_KEEP_ALIVE, ignore_unavailable=True))["id"]
+    kept: list[Kept] = []
+    after: list[Any] | None = None
+    try:
+        while True:
+            answer = await client.search(
+                size=_PAGE,
+                track_total_hits=False,
+                pit={"id": point, "keep_alive": _KEEP_ALIVE},
+                query={"term": {"tailrace.source": source}},
+                sort=[{"log.offset": "asc"}],
+                source=False,
+                docvalue_fields=[{"field": name} for name in _FIELDS],
+                search_after=after,
+            )
+            if answer["timed_out"] or answer["_shards"]["failed"]:
+                raise ReachElasticsearch(f"Elasticsearch gave only a part of {stream}; see its log, and prove again.")
+            hits = answer["hits"]["hits"]
+            kept += [_kept(hit) for hit in hits]
+            if len(hits) < _PAGE:
+                return kept
+            point, after = answer["pit_id"], hits[-1]["sort"]
+    finally:
+        await client.close_point_in_time(id=point)
+
+
+def _kept(hit: dict[str, Any]) -> Kept:
+    fields = hit["fields"]
+    numbers = (fields[name][0] for name in _FIELDS)
+    return Kept(hit["_id"], *numbers)
+
+
+def _buried(letter: ConsumerRecord[bytes, bytes]) -> Kept | None:
+    """A dead letter as the record it was; None if our shipper did not make it."""
+    header = next((record.parse_header(value) for name, value in letter.headers if name == record.HEADER), None)
+    if header is None:
+        return None
+    try:
+        value = msgspec.json.decode(letter.value or b"", type=_Value)
+    except msgspec.DecodeError:  # cut to fit: its place in the chain is not known, and told as a break
+        return Kept(header.record_id, 0, 0, 0)
+    return Kept(header.record_id, value.log.offset, value.tailrace.bytes, value.tailrace.skipped)

@@ -1,0 +1,162 @@
+"""Counters, metrics and counts in Elasticsearch to the numbers of one moment."""
+
+import asyncio
+import http.client
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from elastic_transport import TransportError
+from elasticsearch import ApiError, AsyncElasticsearch
+from prometheus_client.parser import text_string_to_metric_families
+
+from tailrace.demo.cast import NAMESPACE, Folder, Member
+from tailrace.demo.fleet import read_counts
+from tailrace.demo.latency import Percentiles, Sampler
+
+_COUNT_SECONDS = 1.0
+_NONE = Percentiles(0, 0.0, 0.0)
+
+
+class Row(NamedTuple):
+    """One service in lines: ``written`` to its files, ``shipped`` (Kafka has them), ``stored`` (Elasticsearch does)."""
+
+    name: str
+    written: int = 0
+    shipped: int = 0
+    stored: int = 0
+    rotations: int = 0
+    latency: Percentiles = _NONE
+
+
+class Numbers(NamedTuple):
+    """One moment of the demo; ``seconds`` since the fleet began."""
+
+    seconds: float
+    rows: list[Row]
+    behind_bytes: int = 0
+    in_flight_bytes: int = 0
+    lag: int = 0
+    latency: Percentiles = _NONE
+
+    @property
+    def total(self) -> Row:
+        """All services together."""
+        return Row(
+            "total",
+            sum(row.written for row in self.rows),
+            sum(row.shipped for row in self.rows),
+            sum(row.stored for row in self.rows),
+            sum(row.rotations for row in self.rows),
+            self.latency,
+        )
+
+
+class Numerals:
+    """Takes the numbers: writers say what they wrote, the two endpoints what passed, Elasticsearch what it has.
+
+    Stored documents are counted once a second, after a refresh, so that they need not become searchable first.
+    """
+
+    def __init__(
+        self, folder: Folder, cast: list[Member], ports: tuple[int, int], client: AsyncElasticsearch, sampler: Sampler
+    ) -> None:
+        self._folder = folder
+        self._cast = cast
+        self._ports = ports
+        self._client = client
+        self._sampler = sampler
+        self._begun = time.monotonic()
+        self._tallies = {member.name: _Tally(member.live) for member in cast if not member.is_ours}
+        self._stored: dict[str, int] = {}
+        self._counted = 0.0
+
+    async def take(self) -> Numbers:
+        """The numbers of now; what does not answer keeps its last value, or 0."""
+        shipper, indexer = await asyncio.gather(*(scrape(port) for port in self._ports))
+        await self._count()
+        rows = []
+        for member in self._cast:
+            counts = read_counts(self._folder.counts(member.name))
+            rows.append(
+                Row(
+                    member.name,
+                    counts.lines if member.is_ours else self._tallies[member.name].lines(),
+                    int(shipper.get(("tailrace_shipper_records_total", member.dataset), 0)),
+                    self._stored.get(member.dataset, 0),
+                    counts.rotations,
+                    self._sampler.percentiles(member.stream),
+                )
+            )
+        return Numbers(
+            time.monotonic() - self._begun,
+            rows,
+            int(shipper.get(("tailrace_shipper_behind_bytes", ""), 0)),
+            int(shipper.get(("tailrace_shipper_in_flight_bytes", ""), 0)),
+            int(sum(value for (name, _), value in indexer.items() if name == "tailrace_indexer_lag_records")),
+            self._sampler.percentiles(),
+        )
+
+    async def _count(self) -> None:
+        if time.monotonic() - self._counted < _COUNT_SECONDS:
+            return
+        self._counted = time.monotonic()
+        streams = f"logs-*-{NAMESPACE}"
+        try:
+            await self._client.indices.refresh(index=streams, allow_no_indices=True)
+            answer = await self._client.search(
+                index=streams,
+                size=0,
+                track_total_hits=False,
+                query={"term": {"labels.demo": self._folder.run}},
+                aggs={"datasets": {"terms": {"field": "data_stream.dataset", "size": 100}}},
+            )
+        except (ApiError, TransportError):
+            return  # the screen shows the last numbers; the proof asks again, and insists
+        if "aggregations" in answer:
+            self._stored = {one["key"]: one["doc_count"] for one in answer["aggregations"]["datasets"]["buckets"]}
+
+
+async def scrape(port: int) -> dict[tuple[str, str], float]:
+    """The metrics at a port of the loopback address by name and first label; empty if nobody answers."""
+    try:
+        text = await asyncio.to_thread(_get, port)
+    except (OSError, http.client.HTTPException):
+        return {}
+    values: dict[tuple[str, str], float] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            label = "/".join(sample.labels[name] for name in ("dataset", "topic", "partition") if name in sample.labels)
+            values[sample.name, label] = sample.value
+    return values
+
+
+def _get(port: int) -> str:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/metrics")
+        return connection.getresponse().read().decode()
+    finally:
+        connection.close()
+
+
+class _Tally:
+    """Counts the lines of a file that others write, reading only what is new."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._position = 0
+        self._lines = 0
+
+    def lines(self) -> int:
+        """Whole lines until now that are not blank."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._position)
+                news = file.read()
+        except OSError:
+            return self._lines
+        whole = news[: news.rfind(b"\n") + 1]
+        self._position += len(whole)
+        self._lines += sum(not line.isspace() for line in whole.splitlines(keepends=True))
+        return self._lines

@@ -1,0 +1,164 @@
+"""Numbers to what people look at while the demo runs: a picture on a terminal, a line now and then elsewhere."""
+
+from collections import deque
+
+from rich.align import Align
+from rich.columns import Columns
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from tailrace.demo.latency import Percentiles
+from tailrace.demo.numbers import Numbers, Row
+
+_BARS = " ▁▂▃▄▅▆▇█"
+_HISTORY = 24
+_RATE_SECONDS = 3.0
+_EVENTS = 4
+_WRITTEN, _SHIPPED, _STORED = "bright_white", "bright_yellow", "bright_green"
+_COLOURS = {
+    "playback": "bright_magenta",
+    "edge-proxy": "bright_cyan",
+    "catalogue": "bright_blue",
+    "recommendations": "orange1",
+}
+
+
+class Screen:
+    """Remembers the last numbers, from which rates and curves come; ``seconds`` is how long the fleet will write."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._past: deque[Numbers] = deque(maxlen=_HISTORY * 4)
+        self._events: deque[tuple[float, str, str]] = deque(maxlen=_EVENTS)
+        self._rates: dict[str, deque[float]] = {
+            name: deque([0.0] * _HISTORY, _HISTORY) for name in ("written", "shipped", "stored")
+        }
+
+    def take(self, numbers: Numbers) -> None:
+        """Remember these numbers, and what happened since the last."""
+        before = {row.name: row for row in self._past[-1].rows} if self._past else {}
+        for row in numbers.rows:
+            if row.name in before and row.rotations > before[row.name].rotations:
+                said = f"{row.name}.log renamed to {row.name}.log.1, a new {row.name}.log begun"
+                self._events.append((numbers.seconds, row.name, said))
+        self._past.append(numbers)
+        for name, rates in self._rates.items():
+            rates.append(self.rate("total", name))
+
+    def rate(self, row: str, column: str) -> float:
+        """Lines a second of a service, or of ``total``, over the last seconds."""
+        now = self._past[-1]
+        before = next((one for one in self._past if now.seconds - one.seconds <= _RATE_SECONDS), now)
+        if now.seconds <= before.seconds:
+            return 0.0
+        return (_value(now, row, column) - _value(before, row, column)) / (now.seconds - before.seconds)
+
+    def line(self) -> str:
+        """The last numbers as one plain line."""
+        now = self._past[-1]
+        total = now.total
+        times = f", p50 {_milliseconds(now.latency.p50)} p99 {_milliseconds(now.latency.p99)}" * bool(now.latency.lines)
+        return (
+            f"{now.seconds:5.1f} s  written {total.written:,}  shipped {total.shipped:,}  stored {total.stored:,}"
+            f"  ({self.rate('total', 'stored'):,.0f} lines/s{times})"
+        )
+
+    def picture(self) -> RenderableType:
+        """The last numbers as a picture."""
+        now = self._past[-1]
+        parts = [self._flow(now), Text(), self._table(now), Text(), self._happened(), self._bar(now)]
+        return Panel(
+            Group(*parts),
+            title="[bold]tailrace[/] demo",
+            title_align="left",
+            subtitle="[dim]Ctrl-C stops everything[/]",
+            subtitle_align="right",
+            border_style="cyan",
+            padding=(1, 2),
+            width=98,
+        )
+
+    def _flow(self, now: Numbers) -> RenderableType:
+        total = now.total
+        stages = (
+            ("log files", "written", total.written, _WRITTEN, f"{total.rotations} rotations"),
+            ("Kafka", "shipped", total.shipped, _SHIPPED, f"{max(0, total.written - total.shipped):,} lines behind"),
+            (
+                "Elasticsearch",
+                "stored",
+                total.stored,
+                _STORED,
+                f"{max(0, total.shipped - total.stored):,} lines behind",
+            ),
+        )
+        boxes: list[RenderableType] = []
+        for title, column, count, colour, note in stages:
+            if boxes:
+                arrow = ("shipper", _SHIPPED) if column == "shipped" else ("indexer", _STORED)
+                boxes.append(Text(f"\n\n{arrow[0]}\n━━━━━━▶", style=arrow[1], justify="center"))
+            text = Text(justify="center")
+            text.append(f"{count:,}", style=f"bold {colour}")
+            text.append(f" {column}\n")
+            text.append(curve(self._rates[column]), style=colour)
+            text.append(f"\n{self.rate('total', column):,.0f} lines/s\n")
+            text.append(note, style="dim")
+            boxes.append(Panel(text, title=f"[bold]{title}[/]", border_style="dim", width=26))
+        return Align.center(Columns(boxes, padding=(0, 1)))
+
+    def _table(self, now: Numbers) -> RenderableType:
+        table = Table(box=None, pad_edge=False, expand=True, header_style="dim")
+        table.add_column("service")
+        for title in ("written", "shipped", "stored", "behind", "lines/s", "p50", "p99"):
+            table.add_column(title, justify="right")
+        for row in now.rows:
+            dot = Text("● ", style=_COLOURS.get(row.name, "grey62")).append(row.name, style="default")
+            table.add_row(dot, *self._cells(row, row.latency))
+        table.add_section()
+        table.add_row(Text("  all"), *self._cells(now.total, now.latency), style="bold")
+        return table
+
+    def _cells(self, row: Row, times: Percentiles) -> list[Text]:
+        behind = max(0, row.written - row.stored)
+        return [
+            Text(f"{row.written:,}"),
+            Text(f"{row.shipped:,}"),
+            Text(f"{row.stored:,}"),
+            Text(f"{behind:,}", style="dim" if behind == 0 else "default"),
+            Text(f"{self.rate(row.name, 'stored'):,.0f}"),
+            Text(_milliseconds(times.p50) if times.lines else "-", style=_STORED if times.lines else "dim"),
+            Text(_milliseconds(times.p99) if times.lines else "-", style=_STORED if times.lines else "dim"),
+        ]
+
+    def _happened(self) -> RenderableType:
+        lines = [
+            Text.assemble((f"{seconds:6.1f} s  ", "dim"), ("● ", _COLOURS.get(name, "default")), (said, "dim"))
+            for seconds, name, said in self._events
+        ]
+        return Group(*lines, *[Text()] * (_EVENTS + 1 - len(lines)))
+
+    def _bar(self, now: Numbers) -> RenderableType:
+        table = Table.grid(padding=(0, 2), expand=True)
+        table.add_column(ratio=1)
+        table.add_column(justify="right", no_wrap=True)
+        done = min(now.seconds, self._seconds)
+        bar = ProgressBar(total=self._seconds, completed=done, complete_style="cyan", finished_style="green")
+        table.add_row(bar, f"{done:.0f} of {self._seconds:g} s")
+        return table
+
+
+def curve(values: deque[float]) -> str:
+    """Numbers as a row of little bars, the largest full."""
+    most = max(*values, 1.0)
+    return "".join(_BARS[round(max(0.0, value) / most * (len(_BARS) - 1))] for value in values)
+
+
+def _value(numbers: Numbers, row: str, column: str) -> int:
+    found = numbers.total if row == "total" else next((one for one in numbers.rows if one.name == row), Row(row))
+    return int(getattr(found, column))
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:,.0f} ms" if seconds < 10 else f"{seconds:,.1f} s"
