@@ -30,7 +30,10 @@ _POSITIVE = {
         *("poll_seconds", "rescan_seconds", "ledger_seconds", "chunk_bytes", "batch_bytes", "budget_bytes"),
         *("max_line_bytes", "max_record_bytes", "open_files"),
     ),
-    "indexer": ("slice_bytes", "slice_actions", "in_flight", "buffer_bytes", "reach_records", "commit_seconds"),
+    "indexer": (
+        *("slice_bytes", "slice_actions", "in_flight", "buffer_bytes", "reach_records"),
+        *("commit_seconds", "session_seconds"),
+    ),
 }
 _NOT_NEGATIVE = {
     "kafka": ("replication_factor",),
