@@ -1,7 +1,6 @@
 """The wiring of the indexer: Kafka in, Elasticsearch out."""
 
 import asyncio
-import gc
 
 import structlog
 
@@ -30,9 +29,6 @@ async def index(settings: Settings, life: Life, *, once: bool) -> None:
         TailraceError: it cannot begin; with ``once`` also if Kafka or Elasticsearch stay away for long.
     """
     metrics.serve(settings.metrics.indexer_listen)
-    # Records are no cycles: with the usual thresholds a fifth of our time went into looking for some among them.
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 100)
     group = Group(settings)
     transport = Transport(settings.elasticsearch, connections=settings.indexer.in_flight + 2)
     letterbox = Letterbox(settings.kafka)
