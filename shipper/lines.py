@@ -25,18 +25,6 @@ def split(chunk: bytes) -> Lines:
     return Lines(lines, rest, len(chunk) - len(rest))
 
 
-def delimiter_after_cut(chunk: bytes) -> int | None:
-    """How many bytes at the start of a chunk right behind a cut are the delimiter that came late: 0, 1 or 2.
-
-    None if that cannot be told yet: there is nothing, or a lone CR.
-    """
-    if chunk in (b"", b"\r"):
-        return None
-    if chunk.startswith(b"\n"):
-        return 1
-    return 2 if chunk.startswith(b"\r\n") else 0
-
-
 class Cut(NamedTuple):
     """A line that ended without its delimiter, or too far away: its first bytes, its whole length and checksum.
 

@@ -143,7 +143,7 @@ class Registry:
         try:
             database.executemany(f"insert or replace into sources values ({places})", map(_values, rows))  # noqa: S608 - question marks only
             database.executemany(
-                "delete from cuts where source = ? and offset < ?", [(row.source, row.position) for row in rows]
+                "delete from cuts where source = ? and offset <= ?", [(row.source, row.position) for row in rows]
             )
             database.executemany(
                 "insert or ignore into cuts values (?, ?)", [(row.source, cut) for row in rows for cut in row.cuts]

@@ -10,7 +10,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     ``position`` is the byte to read next; ``skipped`` bytes before it gave no record; nothing at or past ``reach`` was
     ever sent, so after an unclean stop [position, reach) may have been. ``records``, ``bytes`` and ``blank`` count what
-    is acknowledged before ``position``. ``cuts`` are the ends, at or past ``position``, of lines without a delimiter.
+    is acknowledged before ``position``. ``cuts`` are the ends, past ``position``, of lines without a delimiter.
     ``updated`` is in seconds since 1970.
     """
 

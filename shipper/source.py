@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from shipper.identity import ANCHOR_BYTES, NO_HEAD, Anchor, Head, Place, anchor_of
-from shipper.lines import Cut, LongLine, cut, delimiter_after_cut, split
+from shipper.lines import Cut, LongLine, cut, split
 from shipper.records import Chunk, Encoder, Record
 from shipper.registry_row import Row
 from tailrace.watermark import Span, Watermark
@@ -84,18 +84,11 @@ class Source:
             body = body[: limit - self.at]
         self.open_bytes = 0
         start, skipped = self.cursor, self._mark.skipped
-        late = 0
-        if self.cursor in self.cuts and self._long is None:
-            found = delimiter_after_cut(body)
-            if found is None and not ends_at_cut:
-                self.open_bytes = len(body)
-                return None
-            late = found or 0
         if self._long is not None:
             return self._continue_long(body, now, ends_at_cut=ends_at_cut)
-        lines, rest, covered = split(body[late:] if late else body)
-        chunk = self.encoder.chunk(lines, start + late, skipped + late, self.repeat_until, now)
-        covered += late
+        # A delimiter that comes after a cut is a blank line here: skipped, and counted with the next record.
+        lines, rest, covered = split(body)
+        chunk = self.encoder.chunk(lines, start, skipped, self.repeat_until, now)
         if rest and ends_at_cut:
             chunk = _join(chunk, self.encoder.single(cut(rest), start + covered, chunk.skipped, self.repeat_until, now))
             covered += len(rest)
@@ -104,7 +97,7 @@ class Source:
             return self._continue_long(body, now, ends_at_cut=False)
         else:
             self.open_bytes = len(rest)
-        return self._advance(chunk._replace(blank=chunk.blank + late), covered, window) if covered else None
+        return self._advance(chunk, covered, window) if covered else None
 
     def make_cut(self) -> int:
         """End the unterminated line where the file ended; takes effect at the next read, and must be durable first."""
@@ -129,8 +122,8 @@ class Source:
     def finish(self, span: Span) -> bool:
         """They are acknowledged; True if the position moved."""
         moved = self.watermark.finish(span)
-        if moved and self.cuts and self.cuts[0] < self.watermark.position:
-            self.cuts = [offset for offset in self.cuts if offset >= self.watermark.position]
+        if moved and self.cuts and self.cuts[0] <= self.watermark.position:
+            self.cuts = [offset for offset in self.cuts if offset > self.watermark.position]
         return moved
 
     def rewind(self) -> None:

@@ -2,11 +2,10 @@
 
 import zlib
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.lines import LongLine, cut, delimiter_after_cut, split
+from shipper.lines import LongLine, cut, split
 
 
 @given(st.binary(max_size=200))
@@ -16,14 +15,6 @@ def test_nothing_is_lost_between_the_lines(chunk: bytes) -> None:
     assert b"".join(line + b"\n" for line in lines) + rest == chunk
     assert covered == len(chunk) - len(rest)
     assert b"\n" not in rest
-
-
-@pytest.mark.parametrize(
-    ("chunk", "late"), [(b"", None), (b"\r", None), (b"\nx", 1), (b"\r\nx", 2), (b"\rx", 0), (b"x", 0), (b"\n", 1)]
-)
-def test_a_delimiter_that_comes_after_a_cut_is_recognised(chunk: bytes, late: int | None) -> None:
-    """LF and CRLF are late delimiters; a lone CR cannot be told yet."""
-    assert delimiter_after_cut(chunk) == late
 
 
 @given(st.lists(st.binary(min_size=1, max_size=20).map(lambda piece: piece.replace(b"\n", b"."))), st.integers(1, 50))
