@@ -39,3 +39,7 @@ class MendState(TailraceError):
 
 class StackFailed(TailraceError):
     """The local Kafka or Elasticsearch of ``tailrace stack`` could not be made, started or stopped."""
+
+
+class BenchFailed(TailraceError):
+    """A measurement could not be made: the text holds the last words of the process that failed."""

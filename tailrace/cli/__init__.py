@@ -17,6 +17,7 @@ _COMMANDS = {
     "tail": "Follow the lines that pass through Kafka.",
     "stack": "Run a real Kafka and a real Elasticsearch on this machine.",
     "demo": "Show the whole of tailrace on this machine, with a proof at the end.",
+    "bench": "Measure speed, processor time, memory and latency on this machine.",
     "install": "Write systemd units and a commented settings file.",
 }
 

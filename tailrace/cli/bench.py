@@ -1,0 +1,163 @@
+"""``tailrace bench``: how fast, for how much processor and memory, on this machine."""
+
+import os
+import platform
+import tempfile
+from pathlib import Path
+from typing import Self
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tailrace.bench.ground import Ground
+from tailrace.bench.measure import Figures, Load, Plan, measure
+from tailrace.bench.targets import Verdict, verdicts
+from tailrace.cli.options import json_option
+from tailrace.stack import Stack
+
+_QUICK_LINES, _QUICK_ROUNDS = 300_000, 2
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tailrace bench --quick                    a first impression, in about two minutes
+  tailrace bench --json > figures.json      with every single run
+  tailrace bench --dir ./.tailrace/stack    on a stack that runs already
+"""
+)
+@click.option("--quick", is_flag=True, help=f"{_QUICK_LINES:,} lines, {_QUICK_ROUNDS} rounds.")
+@click.option("--lines", type=click.IntRange(3), default=None, help="Lines to ship and to store in each round.")
+@click.option("--rounds", type=click.IntRange(1), default=None, help="How often; ratios are medians over the rounds.")
+@click.option("--seconds", type=click.FloatRange(0.1), default=20.0, show_default=True, help="Measure latency so long.")
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    default=None,
+    help="The folder of a running stack; else one is started, and removed at the end.",
+)
+@json_option
+def bench(
+    *, quick: bool, lines: int | None, rounds: int | None, seconds: float, folder: Path | None, as_json: bool
+) -> None:
+    """Measure speed, processor time, memory and latency on real servers.
+
+    The product's own processes run against a real Kafka and a real Elasticsearch on this machine, each next to what it
+    is compared with: a bare trial of the shipper's shape, and a replay of prepared bulk requests. Other work on the
+    machine makes rates low; ratios and processor seconds stand it better.
+    """
+    plan = Plan(
+        lines=lines or (_QUICK_LINES if quick else Plan().lines),
+        rounds=rounds or (_QUICK_ROUNDS if quick else Plan().rounds),
+        latency_seconds=seconds,
+    )
+    with tempfile.TemporaryDirectory(prefix="tailrace-bench-") as made, _Steps() as steps:
+        stack = Stack(folder or Path(made) / "stack")
+        try:
+            if folder is None:
+                stack.up(progress=lambda text, _done, _total: steps.show(text))
+            work = Path(made) / "work"
+            work.mkdir()
+            figures = measure(Ground(stack, work), plan, steps.show)
+        finally:
+            if folder is None:
+                stack.down(wipe=True)
+    found = verdicts(figures)
+    if as_json:
+        rows = [{**msgspec.to_builtins(one), "met": one.met} for one in found]
+        click.echo(msgspec.json.encode({"machine": _machine(), "figures": figures, "targets": rows}))
+        return
+    console = Console()
+    console.print(_table(figures))
+    console.print(_targets(found))
+    click.echo(
+        f"{figures.lines:,} lines of {figures.line_bytes:.0f} bytes, {plan.rounds} rounds; "
+        f"orjson.loads takes {figures.loads_microseconds:.2f} µs a line here."
+    )
+
+
+class _Steps:
+    """Shows on stderr what is measured now: a spinner on a terminal, a line per step elsewhere."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._task = self._progress.add_task("", total=None)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._progress.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._progress.stop()
+
+    def show(self, text: str) -> None:
+        """One step."""
+        if self._console.is_terminal:
+            self._progress.update(self._task, description=text)
+        else:
+            click.echo(text, err=True)
+
+
+def _machine() -> dict[str, str | float]:
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load": round(os.getloadavg()[0], 2),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text("utf-8", "replace")
+    except OSError:
+        return platform.machine()
+    names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _table(figures: Figures) -> Table:
+    table = Table("", "per second", "CPU-s per million", "of it to start", "MiB", title="Throughput")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    rows: list[tuple[str, Load]] = [
+        ("shipper, one core", figures.shipper),
+        ("bare trial, one core", figures.bare),
+        ("indexer", figures.indexer),
+        ("replay of its bodies", figures.ceiling),
+        ("async_bulk of the client", figures.helper),
+    ]
+    for name, load in rows:
+        table.add_row(
+            name,
+            f"{load.per_second:,.0f}",
+            f"{load.cpu_seconds_per_million:.2f}",
+            f"+{load.start_cpu_seconds:.2f}",
+            f"{load.resident_mib:.0f}",
+        )
+    return table
+
+
+def _targets(found: list[Verdict]) -> Table:
+    table = Table("", "", "measured", "target", "", title="Targets")
+    for one in found:
+        sign = "≤" if one.most else "≥"
+        mark = "[green]✓[/]" if one.met else "[red]✗[/]"
+        digits = ".2f" if one.target < 10 else ",.0f"
+        table.add_row(
+            one.part, one.name, f"{one.value:{digits}} {one.unit}", f"{sign} {one.target:,.0f} {one.unit}", mark
+        )
+    return table
