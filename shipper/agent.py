@@ -22,6 +22,8 @@ from tailrace.daemon import Life
 from tailrace.settings import Settings
 
 _SAVE_SECONDS = 1.0
+_HINT_SECONDS = 0.2
+"""A folder in which files come and go all the time is not looked at more often than this."""
 
 
 class Agent:
@@ -56,16 +58,16 @@ class Agent:
 
     async def _live(self, watch: Watch, *, once: bool) -> None:
         rescan_at = time.monotonic() + self._shipper.rescan_seconds
-        save_at = ledger_at = 0.0
+        hint_at = save_at = ledger_at = 0.0
         while not self._life.stop.is_set():
             if self._producer.failed:
                 await self._producer.restart(self._life.stop, once=once)
                 self._reader.rewind()
             now = time.monotonic()
-            if not once and (watch.hint.is_set() or now >= rescan_at):
+            if not once and (now >= rescan_at or (watch.hint.is_set() and now >= hint_at)):
                 watch.hint.clear()
                 await self._follow.rescan(first=False)
-                rescan_at = now + self._shipper.rescan_seconds
+                rescan_at, hint_at = now + self._shipper.rescan_seconds, now + _HINT_SECONDS
             more = await self._reader.round(self._life, once=once)
             due = self._producer.flush(everything=not more)
             if now >= save_at:

@@ -127,7 +127,7 @@ class Reader:
         source = file.source
         full = len(look.window) == self._most + len(source.anchor)
         step = source.read(look.window, read, full=full)
-        file.more = full or source.at + source.open_bytes < look.seen[0] or (step is not None and bool(source.cuts))
+        file.more = full or source.at + source.open_bytes < look.seen[0]
         return step
 
     def _send(self, source: Source, step: Step, now: float) -> None:
