@@ -25,6 +25,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     """The live file's name."""
     format: str = "plain"
     per_second: float = 0
+    rotations: int = 0
+    """How often its file is rotated while the demo runs."""
     is_timed: bool = False
     """Whether its lines say when they were written, to the millisecond."""
 
@@ -58,10 +60,10 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _FLEET: dict[str, dict[str, Any]] = {
-    "playback": {"per_second": 1300, "format": "json", "is_timed": True},
-    "edge-proxy": {"per_second": 900},
-    "catalogue": {"per_second": 350, "is_timed": True},
-    "recommendations": {"per_second": 350, "is_timed": True},
+    "playback": {"per_second": 1300, "rotations": 7, "format": "json", "is_timed": True},
+    "edge-proxy": {"per_second": 900, "rotations": 5},
+    "catalogue": {"per_second": 350, "rotations": 4, "is_timed": True},
+    "recommendations": {"per_second": 350, "rotations": 3, "is_timed": True},
 }
 
 

@@ -11,10 +11,10 @@ import contextlib
 import datetime
 import time
 from collections import deque
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from elastic_transport import TransportError
 from elasticsearch import ApiError, AsyncElasticsearch
 
@@ -48,10 +48,10 @@ class Sampler:
     """Times lines between ``async with`` and its end."""
 
     def __init__(self, bootstrap_servers: str, topic: str, client: AsyncElasticsearch, run: str) -> None:
-        self._topic = topic
         self._client = client
         self._mark = f'"{run}"'.encode()
         self._consumer = AIOKafkaConsumer(
+            topic,
             bootstrap_servers=bootstrap_servers,
             enable_auto_commit=False,
             auto_offset_reset="latest",
@@ -71,8 +71,6 @@ class Sampler:
 
     async def __aenter__(self) -> Self:
         await self._consumer.start()
-        partitions = self._consumer.partitions_for_topic(self._topic) or await self._partitions()
-        self._consumer.assign([TopicPartition(self._topic, number) for number in partitions])
         await self._consumer.seek_to_end()
         self._tasks = [asyncio.create_task(self._pick()), asyncio.create_task(self._ask())]
         return self
@@ -90,11 +88,6 @@ class Sampler:
         if not times:
             return Percentiles(0, 0.0, 0.0)
         return Percentiles(len(times), times[len(times) // 2], times[min(len(times) - 1, len(times) * 99 // 100)])
-
-    async def _partitions(self) -> set[int]:
-        topics: dict[str, Any] = await self._consumer.topics()  # asks the brokers, unlike the above
-        del topics
-        return self._consumer.partitions_for_topic(self._topic) or {0}
 
     async def _pick(self) -> None:
         """Follow the topic and pick a line of each stream now and then."""

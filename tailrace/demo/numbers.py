@@ -1,10 +1,11 @@
 """Counters, metrics and counts in Elasticsearch to the numbers of one moment."""
 
 import asyncio
+import contextlib
 import http.client
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from elastic_transport import TransportError
 from elasticsearch import ApiError, AsyncElasticsearch
@@ -69,12 +70,22 @@ class Numerals:
         self._begun = time.monotonic()
         self._tallies = {member.name: _Tally(member.live) for member in cast if not member.is_ours}
         self._stored: dict[str, int] = {}
-        self._counted = 0.0
+        self._counting: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._counting = asyncio.create_task(self._count())
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        if self._counting is not None:
+            self._counting.cancel()
+            await asyncio.gather(self._counting, return_exceptions=True)
 
     async def take(self) -> Numbers:
         """The numbers of now; what does not answer keeps its last value, or 0."""
-        shipper, indexer = await asyncio.gather(*(scrape(port) for port in self._ports))
-        await self._count()
+        # Against the flow, so that no stage seems to be ahead of the one before it.
+        stored = dict(self._stored)
+        indexer, shipper = await scrape(self._ports[1]), await scrape(self._ports[0])
         rows = []
         for member in self._cast:
             counts = read_counts(self._folder.counts(member.name))
@@ -83,7 +94,7 @@ class Numerals:
                     member.name,
                     counts.lines if member.is_ours else self._tallies[member.name].lines(),
                     int(shipper.get(("tailrace_shipper_records_total", member.dataset), 0)),
-                    self._stored.get(member.dataset, 0),
+                    stored.get(member.dataset, 0),
                     counts.rotations,
                     self._sampler.percentiles(member.stream),
                 )
@@ -98,23 +109,23 @@ class Numerals:
         )
 
     async def _count(self) -> None:
-        if time.monotonic() - self._counted < _COUNT_SECONDS:
-            return
-        self._counted = time.monotonic()
+        while True:
+            with contextlib.suppress(ApiError, TransportError):  # the proof asks again, and insists
+                self._stored = await self._documents()
+            await asyncio.sleep(_COUNT_SECONDS)
+
+    async def _documents(self) -> dict[str, int]:
         streams = f"logs-*-{NAMESPACE}"
-        try:
-            await self._client.indices.refresh(index=streams, allow_no_indices=True)
-            answer = await self._client.search(
-                index=streams,
-                size=0,
-                track_total_hits=False,
-                query={"term": {"labels.demo": self._folder.run}},
-                aggs={"datasets": {"terms": {"field": "data_stream.dataset", "size": 100}}},
-            )
-        except (ApiError, TransportError):
-            return  # the screen shows the last numbers; the proof asks again, and insists
-        if "aggregations" in answer:
-            self._stored = {one["key"]: one["doc_count"] for one in answer["aggregations"]["datasets"]["buckets"]}
+        await self._client.indices.refresh(index=streams, allow_no_indices=True)
+        answer = await self._client.search(
+            index=streams,
+            size=0,
+            track_total_hits=False,
+            query={"term": {"labels.demo": self._folder.run}},
+            aggs={"datasets": {"terms": {"field": "data_stream.dataset", "size": 100}}},
+        )
+        found = answer["aggregations"]["datasets"]["buckets"] if "aggregations" in answer else []
+        return {one["key"]: one["doc_count"] for one in found}
 
 
 async def scrape(port: int) -> dict[tuple[str, str], float]:

@@ -84,8 +84,8 @@ def verdict(outcome: Outcome) -> RenderableType:
     lines.append(Text(how, style="dim"))
     if outcome.timed_lines:
         p50, p99 = outcome.p50_seconds * 1000, outcome.p99_seconds * 1000
-        times = f"  From written to stored: p50 {p50:,.0f} ms, p99 {p99:,.0f} ms ({outcome.timed_lines:,} lines timed)."
-        lines.append(Text(times))
+        times = f"  From written to stored: p50 {p50:,.0f} ms, p99 {p99:,.0f} ms"
+        lines.append(Text(f"{times} ({outcome.timed_lines:,} lines timed, those of the first seconds too)."))
     return Group(*lines)
 
 

@@ -22,7 +22,6 @@ _READY_SECONDS = 60.0
 _SHIP_SECONDS = 120.0
 _STORE_SECONDS = 180.0
 _LOOK_SECONDS = 0.5
-_ROTATIONS = 5
 _MACHINE_LOGS = Path("/var/log")
 
 
@@ -79,19 +78,23 @@ class Run:
             sampler.follow({member.stream for member in self._ours if member.is_timed})
             for member in self._ours:
                 files = (str(member.live), str(self._folder.counts(member.name)))
-                rates = (str(member.per_second), str(seconds / _ROTATIONS))
+                rates = (str(member.per_second), str(seconds / (member.rotations + 0.5)))
                 said = self._folder.said(member.name)
                 await self._children.start(member.name, said, "tailrace.demo.fleet", member.name, *files, *rates)
             numerals = Numerals(self._folder, self._cast, self._ports, client, sampler)
-            with self._show.live(seconds) as show:
-                numbers = await numerals.take()
-                while numbers.seconds < seconds:
-                    show(numbers)
-                    await asyncio.sleep(min(_LOOK_SECONDS, seconds - numbers.seconds))
-                    self._children.check()
-                    numbers = await numerals.take()
-                show(numbers)
+            async with numerals:
+                await self._watch(numerals, seconds)
             return sampler.percentiles(recent=False)
+
+    async def _watch(self, numerals: Numerals, seconds: float) -> None:
+        with self._show.live(seconds) as show:
+            numbers = await numerals.take()
+            while numbers.seconds < seconds:
+                show(numbers)
+                await asyncio.sleep(min(_LOOK_SECONDS, seconds - numbers.seconds))
+                self._children.check()
+                numbers = await numerals.take()
+            show(numbers)
 
     async def _finish(self) -> dict[Place, Position]:
         """Stop the fleet, wait for the agent, stop it, wait for the indexer, stop it: in the order of the flow."""

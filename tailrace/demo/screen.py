@@ -2,8 +2,6 @@
 
 from collections import deque
 
-from rich.align import Align
-from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
@@ -14,9 +12,11 @@ from tailrace.demo.latency import Percentiles
 from tailrace.demo.numbers import Numbers, Row
 
 _BARS = " ▁▂▃▄▅▆▇█"
-_HISTORY = 24
+_HISTORY = 16
 _RATE_SECONDS = 3.0
 _EVENTS = 4
+_WIDTH = 98
+_CARRIERS = {"shipped": "shipper", "stored": "indexer"}
 _WRITTEN, _SHIPPED, _STORED = "bright_white", "bright_yellow", "bright_green"
 _COLOURS = {
     "playback": "bright_magenta",
@@ -42,7 +42,7 @@ class Screen:
         before = {row.name: row for row in self._past[-1].rows} if self._past else {}
         for row in numbers.rows:
             if row.name in before and row.rotations > before[row.name].rotations:
-                said = f"{row.name}.log renamed to {row.name}.log.1, a new {row.name}.log begun"
+                said = f"{row.name}.log became {row.name}.log.1 and so on; a new one is begun"
                 self._events.append((numbers.seconds, row.name, said))
         self._past.append(numbers)
         for name, rates in self._rates.items():
@@ -51,7 +51,8 @@ class Screen:
     def rate(self, row: str, column: str) -> float:
         """Lines a second of a service, or of ``total``, over the last seconds."""
         now = self._past[-1]
-        before = next((one for one in self._past if now.seconds - one.seconds <= _RATE_SECONDS), now)
+        recent = [one for one in self._past if now.seconds - one.seconds <= _RATE_SECONDS]
+        before = recent[0] if len(recent) > 1 else self._past[max(0, len(self._past) - 2)]
         if now.seconds <= before.seconds:
             return 0.0
         return (_value(now, row, column) - _value(before, row, column)) / (now.seconds - before.seconds)
@@ -66,47 +67,50 @@ class Screen:
             f"  ({self.rate('total', 'stored'):,.0f} lines/s{times})"
         )
 
-    def picture(self) -> RenderableType:
-        """The last numbers as a picture."""
+    def picture(self, height: int) -> RenderableType:
+        """The last numbers as a picture; a low terminal gets less of it."""
         now = self._past[-1]
-        parts = [self._flow(now), Text(), self._table(now), Text(), self._happened(), self._bar(now)]
+        parts: list[RenderableType] = [self._table(now), Text(), self._bar(now)]
+        if height >= len(now.rows) + 16:
+            parts = [self._flow(now), Text(), *parts]
+        if height >= len(now.rows) + 24:
+            parts = [*parts[:-1], *self._happened(), parts[-1]]
         return Panel(
             Group(*parts),
-            title="[bold]tailrace[/] demo",
-            title_align="left",
-            subtitle="[dim]Ctrl-C stops everything[/]",
-            subtitle_align="right",
+            title="[bold]tailrace demo[/]",
+            subtitle="[dim]every line, exactly once · Ctrl-C stops everything[/]",
             border_style="cyan",
-            padding=(1, 2),
-            width=98,
+            padding=(1, 2) if height >= len(now.rows) + 18 else (0, 1),
+            width=_WIDTH,
         )
 
     def _flow(self, now: Numbers) -> RenderableType:
         total = now.total
         stages = (
             ("log files", "written", total.written, _WRITTEN, f"{total.rotations} rotations"),
-            ("Kafka", "shipped", total.shipped, _SHIPPED, f"{max(0, total.written - total.shipped):,} lines behind"),
+            ("Kafka", "shipped", total.shipped, _SHIPPED, f"{max(0, total.written - total.shipped):,} behind"),
             (
                 "Elasticsearch",
                 "stored",
                 total.stored,
                 _STORED,
-                f"{max(0, total.shipped - total.stored):,} lines behind",
+                f"{max(0, total.shipped - total.stored):,} behind",
             ),
         )
+        flow = Table.grid(expand=True)
         boxes: list[RenderableType] = []
         for title, column, count, colour, note in stages:
             if boxes:
-                arrow = ("shipper", _SHIPPED) if column == "shipped" else ("indexer", _STORED)
-                boxes.append(Text(f"\n\n{arrow[0]}\n━━━━━━▶", style=arrow[1], justify="center"))
+                flow.add_column(justify="center", width=9)
+                boxes.append(Text(f"\n\n{_CARRIERS[column]}\n━━━━━━━▶", style=colour))
             text = Text(justify="center")
-            text.append(f"{count:,}", style=f"bold {colour}")
-            text.append(f" {column}\n")
+            text.append(f"{count:,}", style=f"bold {colour}").append(f" {column}\n")
             text.append(curve(self._rates[column]), style=colour)
-            text.append(f"\n{self.rate('total', column):,.0f} lines/s\n")
-            text.append(note, style="dim")
-            boxes.append(Panel(text, title=f"[bold]{title}[/]", border_style="dim", width=26))
-        return Align.center(Columns(boxes, padding=(0, 1)))
+            text.append(f"\n{self.rate('total', column):,.0f} lines/s\n").append(note, style="dim")
+            flow.add_column(ratio=1)
+            boxes.append(Panel(text, title=f"[bold]{title}[/]", border_style="dim"))
+        flow.add_row(*boxes)
+        return flow
 
     def _table(self, now: Numbers) -> RenderableType:
         table = Table(box=None, pad_edge=False, expand=True, header_style="dim")
@@ -132,12 +136,12 @@ class Screen:
             Text(_milliseconds(times.p99) if times.lines else "-", style=_STORED if times.lines else "dim"),
         ]
 
-    def _happened(self) -> RenderableType:
-        lines = [
+    def _happened(self) -> list[RenderableType]:
+        lines: list[RenderableType] = [
             Text.assemble((f"{seconds:6.1f} s  ", "dim"), ("● ", _COLOURS.get(name, "default")), (said, "dim"))
             for seconds, name, said in self._events
         ]
-        return Group(*lines, *[Text()] * (_EVENTS + 1 - len(lines)))
+        return [*lines, *[Text()] * (_EVENTS + 1 - len(lines))]
 
     def _bar(self, now: Numbers) -> RenderableType:
         table = Table.grid(padding=(0, 2), expand=True)

@@ -63,7 +63,7 @@ class Show:
 
             def picture(numbers: Numbers) -> None:
                 screen.take(numbers)
-                live.update(screen.picture(), refresh=True)
+                live.update(screen.picture(self._console.height), refresh=True)
 
             yield picture
 

@@ -13,8 +13,8 @@ Ends = dict[TopicPartition, int]
 
 async def ends(bootstrap_servers: str, topic: str) -> Ends:
     """Where the topic ends now."""
-    async with _consumer(bootstrap_servers) as consumer:
-        return await _ends(consumer, topic)
+    async with _consumer(bootstrap_servers, topic) as consumer:
+        return await _ends(consumer)
 
 
 async def behind(bootstrap_servers: str, group: str, goal: Ends) -> int:
@@ -32,31 +32,31 @@ async def behind(bootstrap_servers: str, group: str, goal: Ends) -> int:
 async def added(bootstrap_servers: str, topic: str, since: Ends) -> list[ConsumerRecord[bytes, bytes]]:
     """The records from ``since`` to the end as it is now."""
     records: list[ConsumerRecord[bytes, bytes]] = []
-    async with _consumer(bootstrap_servers) as consumer:
-        goal = await _ends(consumer, topic)
-        left = {partition for partition, end in goal.items() if end > since.get(partition, 0)}
-        consumer.assign(sorted(left))
-        for partition in left:
+    async with _consumer(bootstrap_servers, topic) as consumer:
+        goal = await _ends(consumer)
+        for partition in goal:
             consumer.seek(partition, since.get(partition, 0))
-        while left:
+        while [1 for partition, end in goal.items() if await consumer.position(partition) < end]:
             polled: dict[TopicPartition, list[Any]] = await consumer.getmany(timeout_ms=500)
             for partition, some in polled.items():
                 records += [one for one in some if one.offset < goal[partition]]
-            left = {partition for partition in left if await consumer.position(partition) < goal[partition]}
     return records
 
 
-async def _ends(consumer: AIOKafkaConsumer, topic: str) -> Ends:
-    await consumer.topics()  # else the numbers of partitions may be those of a moment ago
-    numbers = consumer.partitions_for_topic(topic) or set()
-    found: Ends = await consumer.end_offsets([TopicPartition(topic, number) for number in numbers])
+async def _ends(consumer: AIOKafkaConsumer) -> Ends:
+    found: Ends = await consumer.end_offsets(consumer.assignment())
     return found
 
 
 @contextlib.asynccontextmanager
-async def _consumer(bootstrap_servers: str) -> AsyncIterator[AIOKafkaConsumer]:
+async def _consumer(bootstrap_servers: str, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer without a group: it is assigned all partitions of the topic when it starts."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers, enable_auto_commit=False, client_id="tailrace-demo"
+        topic,
+        bootstrap_servers=bootstrap_servers,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        client_id="tailrace-demo",
     )
     await consumer.start()
     try:
