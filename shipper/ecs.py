@@ -7,6 +7,7 @@ mapping.
 """
 
 import ipaddress
+import json
 import math
 from collections.abc import Callable
 from typing import Any
@@ -162,9 +163,9 @@ def as_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     try:
-        return orjson.dumps(value, default=str).decode()
-    except orjson.JSONEncodeError:
-        return repr(value)
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:  # an integer of more than 64 bits
+        return json.dumps(value, ensure_ascii=False)
 
 
 def level_of(value: Any) -> str | None:

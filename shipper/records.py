@@ -161,6 +161,7 @@ class Encoder:
     def _fit(self, fields: dict[str, Any], length: int) -> bytes:
         """A document that is too large once encoded, with its longest texts cut until it is not."""
         log = fields["log"]
+        log["file"] = dict(self._file)
         if "truncated" not in log.setdefault("flags", []):
             log["flags"].append("truncated")
             self._flag("truncated")
@@ -173,6 +174,9 @@ class Encoder:
             else:
                 encoded = len(orjson.dumps(text))
                 share = max(0.0, (encoded - (length - self._most) - _LEAST_TEXT) / encoded)
+                if place is fields.get("numeric_labels"):
+                    place = fields.setdefault("labels", {})
+                    del fields["numeric_labels"][key]
                 place[key] = text[: max(_LEAST_TEXT - 1, int(len(text) * share))] + _FITTED_MARK
             value = orjson.dumps(fields)[:-1] + self._tail
             if len(value) <= self._most:

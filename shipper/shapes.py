@@ -21,7 +21,10 @@ from shipper.times import Times
 _MOST_SHAPES = 8
 _MOST_TRIES = 256
 """Lines that keep bringing new shapes are not worth learning."""
+_MOST_BYTES = 8192
+"""A longer line is not learnt from: a pattern of its tens of thousands of keys took seconds to make."""
 _REMEMBERED = 4096
+_MOST_KEYS = 128
 
 _TOKEN = re.compile(
     rb'(\s*[{,]\s*("[^"\\\x00-\x1f]*")\s*:\s*)'
@@ -112,7 +115,7 @@ class Shapes:
     def learn(self, line: bytes) -> None:
         """Learn the shape of a line that went the ordinary way, if it is a flat object and there is room."""
         self._tries += 1
-        if self._tries > _MOST_TRIES:
+        if self._tries > _MOST_TRIES or len(line) > _MOST_BYTES:
             return
         shape = _learn(line, self._reference)
         if shape is not None:
@@ -138,7 +141,9 @@ class Shapes:
 
 
 def _learn(line: bytes, reference: Reference) -> _Shape | None:
-    tokens = list(_TOKEN.finditer(line))
+    tokens = list(itertools.islice(_TOKEN.finditer(line), _MOST_KEYS + 1))
+    if len(tokens) > _MOST_KEYS:
+        return None
     joined = all(first.end() == second.start() for first, second in itertools.pairwise(tokens))
     if not tokens or tokens[0].start() or not joined or line[tokens[-1].end() :].strip() != b"}":
         return None

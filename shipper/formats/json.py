@@ -11,6 +11,11 @@ import orjson
 from shipper import ecs
 
 _SHAPES = 2048
+_SHAPE_KEYS = 256
+_SHAPE_CHARACTERS = 4096
+"""More keys, or longer ones, are not remembered: those that never come again would fill the memory."""
+_DEEP = 100
+"""An object nested deeper than this is kept as text: writing it out again would need more stack than there is."""
 _shapes: dict[tuple[str, ...], list[tuple[Any, str]]] = {}
 _EXACT = float(ecs.EXACT)
 
@@ -21,11 +26,12 @@ def fields(line: bytes, document: ecs.Document) -> bool:
         tree = orjson.loads(line)
     except orjson.JSONDecodeError:
         tree = _lenient(line, document)
-    if type(tree) is not dict:
+    if type(tree) is not dict or (line.count(b"{") + line.count(b"[") > _DEEP and _is_deep(tree)):
         return False
     shape = tuple(tree)
     steps = _shapes.get(shape) or _learn(shape)
     labels = document.labels
+    huge: set[str] = set()
     for (claim, name), value in zip(steps, tree.values(), strict=True):
         if claim is not None:
             if not claim(document, name, value):
@@ -33,16 +39,34 @@ def fields(line: bytes, document: ecs.Document) -> bool:
         elif type(value) is str:
             labels[name] = value
         elif type(value) is float and not -_EXACT < value < _EXACT:
-            _keep_digits(line, document, name)
+            huge.add(name)
         else:
             document.label(name, value)
+    if huge:
+        _keep_digits(line, document, huge)
+    return True
+
+
+def _is_deep(tree: Any) -> bool:
+    level = [tree]
+    for _ in range(_DEEP):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return False
     return True
 
 
 def _learn(shape: tuple[str, ...]) -> list[tuple[Any, str]]:
     if len(_shapes) >= _SHAPES:
         _shapes.clear()
-    steps = _shapes[shape] = ecs.plan(shape)
+    steps = ecs.plan(shape)
+    if len(shape) <= _SHAPE_KEYS and sum(map(len, shape)) <= _SHAPE_CHARACTERS:
+        _shapes[shape] = steps
     return steps
 
 
@@ -71,9 +95,10 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def _keep_digits(line: bytes, document: ecs.Document, name: str) -> None:
-    """A number too large for a double to hold, as the text that was written."""
+def _keep_digits(line: bytes, document: ecs.Document, names: set[str]) -> None:
+    """Numbers too large for a double to hold, as the text that was written; the line is parsed once for all of them."""
     tree = json.loads(line.decode("utf-8", "replace"), parse_int=str, parse_float=str, strict=False)
     for key, value in tree.items():
-        if ecs.label_of(ecs.key_of(key)) == name:
+        name = ecs.label_of(ecs.key_of(key))
+        if name in names:
             document.labels[name] = value if isinstance(value, str) else str(value)
