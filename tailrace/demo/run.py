@@ -76,15 +76,23 @@ class Run:
         """Let the fleet write for so long while the numbers are shown, then end it."""
         async with Sampler(self._kafka, self._settings.shipper.topic, client, self._folder.run) as sampler:
             sampler.follow({member.stream for member in self._ours if member.is_timed})
-            for member in self._ours:
-                files = (str(member.live), str(self._folder.counts(member.name)))
-                rates = (str(member.per_second), str(seconds / (member.rotations + 0.5)))
-                said = self._folder.said(member.name)
-                await self._children.start(member.name, said, "tailrace.demo.fleet", member.name, *files, *rates)
+            await self._start_fleet(seconds)
             numerals = Numerals(self._folder, self._cast, self._ports, client, sampler)
             async with numerals:
                 await self._watch(numerals, seconds)
             return sampler.percentiles(recent=False)
+
+    async def _start_fleet(self, seconds: float) -> None:
+        for member in self._ours:
+            files = (str(member.live), str(self._folder.counts(member.name)))
+            rates = (str(member.per_second), str(seconds / (member.rotations + 0.5)))
+            said = self._folder.said(member.name)
+            await self._children.start(member.name, said, "tailrace.demo.fleet", member.name, *files, *rates)
+
+        async def all_write() -> bool:
+            return all(self._folder.counts(member.name).exists() for member in self._ours)
+
+        await self._until(all_write, _READY_SECONDS, "the fleet did not begin")
 
     async def _watch(self, numerals: Numerals, seconds: float) -> None:
         with self._show.live(seconds) as show:

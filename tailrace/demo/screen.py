@@ -42,7 +42,7 @@ class Screen:
         before = {row.name: row for row in self._past[-1].rows} if self._past else {}
         for row in numbers.rows:
             if row.name in before and row.rotations > before[row.name].rotations:
-                said = f"{row.name}.log became {row.name}.log.1 and so on; a new one is begun"
+                said = f"{row.name}.log → {row.name}.log.1 (rotation {row.rotations})"
                 self._events.append((numbers.seconds, row.name, said))
         self._past.append(numbers)
         for name, rates in self._rates.items():
@@ -132,8 +132,8 @@ class Screen:
             Text(f"{row.stored:,}"),
             Text(f"{behind:,}", style="dim" if behind == 0 else "default"),
             Text(f"{self.rate(row.name, 'stored'):,.0f}"),
-            Text(_milliseconds(times.p50) if times.lines else "-", style=_STORED if times.lines else "dim"),
-            Text(_milliseconds(times.p99) if times.lines else "-", style=_STORED if times.lines else "dim"),
+            _spent(times.p50 if times.lines else None),
+            _spent(times.p99 if times.lines else None),
         ]
 
     def _happened(self) -> list[RenderableType]:
@@ -164,5 +164,11 @@ def _value(numbers: Numbers, row: str, column: str) -> int:
     return int(getattr(found, column))
 
 
+def _spent(seconds: float | None) -> Text:
+    if seconds is None:
+        return Text("-", style="dim")
+    return Text(_milliseconds(seconds), style="bright_green" if seconds < 1 else "yellow")
+
+
 def _milliseconds(seconds: float) -> str:
-    return f"{seconds * 1000:,.0f} ms" if seconds < 10 else f"{seconds:,.1f} s"
+    return f"{seconds * 1000:,.0f} ms" if seconds < 1 else f"{seconds:,.1f} s"
