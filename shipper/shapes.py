@@ -162,6 +162,8 @@ def _learn(line: bytes, reference: Reference) -> _Shape | None:
         pattern += re.escape(token[1]) + value
         probe += token[1] + _stand_in(kind, claim, number)
         groups[number] = count
+        if kind == _NULL:
+            continue
         if claim is ecs.TIME:
             time = count
         elif claim is ecs.LEVEL:
