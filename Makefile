@@ -1,0 +1,67 @@
+# The front door. `make` alone says what there is.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint world bench tools clean
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+OPTIONS ?=
+
+help: ## Say what can be made
+	@echo "make TARGET [OPTIONS='…']"; echo
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo: $(VENV)/.ready ## The whole thing on this machine, with the proof at the end (OPTIONS='--seconds 60 --keep')
+	@$(BIN)/tailrace demo $(OPTIONS)
+
+test: lint ## Everything that gates a change: lint, types, all tests (OPTIONS='-k shipper')
+	@$(BIN)/pytest -q --durations=5 $(OPTIONS)
+
+check: lint ## The quick part: lint, types, core and world tests, no servers
+	@$(BIN)/pytest -q -m "not edge and not crash" $(OPTIONS)
+
+lint: $(VENV)/.ready-dev
+	@$(BIN)/ruff check --quiet && echo "ruff check: clean"
+	@$(BIN)/ruff format --quiet --check && echo "ruff format: clean"
+	@$(BIN)/mypy
+
+world: $(VENV)/.ready-dev ## Search for lost and repeated lines in the models, ten times as long
+	@TAILRACE_WORLD_EXAMPLES=1500 $(BIN)/pytest -q -m world --timeout 3600 $(OPTIONS)
+
+bench: $(VENV)/.ready ## Speed, processor time, memory and latency on this machine
+	@$(BIN)/tailrace bench $(OPTIONS)
+
+clean: ## Remove .venv and the caches of the tools (the stack's data are in .tailrace)
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# What a bare machine lacks: installed where we may (root on Debian), else named in one line.
+tools:
+	@lacks=""; \
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || lacks="$$lacks python3-venv"; \
+	command -v javac "$$JAVA_HOME/bin/javac" >/dev/null 2>&1 || lacks="$$lacks openjdk-17-jdk-headless"; \
+	command -v mvn >/dev/null 2>&1 || lacks="$$lacks maven"; \
+	[ -n "$$lacks" ] || exit 0; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+		echo "Install these first (names of Debian; apt-get install …):$$lacks" >&2; exit 1; \
+	fi; \
+	echo "Installing$$lacks" >&2; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $$lacks >/dev/null
+
+$(VENV)/.pip: | tools
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "tailrace wants Python 3.11 or newer: make PYTHON=python3.12 …" >&2; exit 1; }
+	@echo "Making $(VENV)" >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --upgrade 'pip>=25.1'
+	@touch $@
+
+$(VENV)/.ready: pyproject.toml constraints.txt $(VENV)/.pip
+	@echo "Installing tailrace into $(VENV)" >&2
+	@$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready
+	@echo "Installing the tools for development into $(VENV)" >&2
+	@$(PIP) install -c constraints.txt --group dev
+	@touch $@
