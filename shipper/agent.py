@@ -64,7 +64,7 @@ class Agent:
                 await self._producer.restart(self._life.stop, once=once)
                 self._reader.rewind()
             now = time.monotonic()
-            if not once and (now >= rescan_at or (watch.hint.is_set() and now >= hint_at)):
+            if not once and (now >= rescan_at or (now >= hint_at and (watch.hint.is_set() or self._follow.stale))):
                 watch.hint.clear()
                 await self._follow.rescan(first=False)
                 rescan_at, hint_at = now + self._shipper.rescan_seconds, now + _HINT_SECONDS

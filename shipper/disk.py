@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
-from shipper.identity import HEAD_BYTES
+from shipper.identity import HEAD_BYTES, Place
 
 _Result = TypeVar("_Result")
 
@@ -42,6 +42,7 @@ class Opened(NamedTuple):
     """A newly opened file with its first bytes, or the reason why it cannot be read."""
 
     handle: int
+    place: Place
     size: int
     first: bytes
     refused: str
@@ -86,16 +87,17 @@ class Disk:
 
 
 def _open(path: str) -> Opened:
+    handle = -1
     try:
         # Not blocking: a FIFO that took a file's place since the scan must not hold up everything.
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        status = os.fstat(handle)
+        first = os.pread(handle, HEAD_BYTES, 0)
+        return Opened(handle, Place(status.st_dev, status.st_ino), status.st_size, first, "")
     except OSError as error:
-        return Opened(-1, 0, b"", error.strerror or str(error))
-    try:
-        return Opened(handle, os.fstat(handle).st_size, os.pread(handle, HEAD_BYTES, 0), "")
-    except OSError as error:
-        os.close(handle)
-        return Opened(-1, 0, b"", error.strerror or str(error))
+        if handle >= 0:
+            os.close(handle)
+        return Opened(-1, Place(0, 0), 0, b"", error.strerror or str(error))
 
 
 def _look(request: Request) -> Look | OSError:

@@ -14,13 +14,27 @@ GONE_SECONDS = 30.0
 class File:
     """A file being followed.
 
-    ``seen`` is its size and time of change as last looked at (None: look whatever they are); ``goal`` is the size up to
-    which ``--once`` reads it; ``gone`` says that no name of it matches an input any more. Times are monotonic seconds.
+    ``path`` is its name as the system has it, which need not be text. ``seen`` is its size and time of change as last
+    looked at (None: look whatever they are); ``goal`` is the size up to which ``--once`` reads it; ``gone`` says that
+    no name of it matches an input any more. Times are monotonic seconds.
     """
 
-    __slots__ = ("active_until", "goal", "gone", "grew", "handle", "more", "next_look", "number", "seen", "source")
+    __slots__ = (
+        "active_until",
+        "goal",
+        "gone",
+        "grew",
+        "handle",
+        "more",
+        "next_look",
+        "number",
+        "path",
+        "seen",
+        "source",
+    )
 
-    def __init__(self, handle: int, source: Source, number: int, goal: int, now: float) -> None:
+    def __init__(self, path: str, handle: int, source: Source, number: int, goal: int, now: float) -> None:
+        self.path = path
         self.handle = handle
         self.source = source
         self.number = number
@@ -31,6 +45,14 @@ class File:
         self.grew = now
         self.active_until = now + ACTIVE_SECONDS
         self.next_look = now
+
+    def rename(self, path: str) -> None:
+        """It has this name now; documents and the registry have it with what is no UTF-8 replaced."""
+        self.path = path
+        shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        if shown != self.source.path:
+            self.source.path = shown
+            self.source.encoder.rename(shown)
 
     def request(self, most: int) -> Request:
         """What to read of it now."""

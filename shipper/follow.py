@@ -35,6 +35,8 @@ class Follow:
     def __init__(self, settings: Settings, disk: Disk, known: Iterable[Row], host: dict[str, str]) -> None:
         self.files: dict[Place, File] = {}
         self.ended: list[Source] = []
+        self.stale = False
+        """Files moved while they were opened: scan again soon."""
         self._inputs = settings.shipper.inputs
         self._settings = settings
         self._disk = disk
@@ -54,13 +56,12 @@ class Follow:
 
     async def rescan(self, *, first: bool) -> None:
         """Evaluate the patterns and act on what changed since the last time."""
+        self.stale = False
         snapshot = await self._disk.run(partial(scan, self._inputs))
         self._report(snapshot)
-        found = changes({place: file.source.path for place, file in self.files.items()}, snapshot)
+        found = changes({place: file.path for place, file in self.files.items()}, snapshot)
         for renamed in found.renamed:
-            source = self.files[renamed.place].source
-            source.path = renamed.path
-            source.encoder.rename(renamed.path)
+            self.files[renamed.place].rename(renamed.path)
         for place in self.files:
             self.files[place].gone = place not in snapshot.found
         if first:
@@ -102,8 +103,14 @@ class Follow:
             if file.refused:
                 self._say(one.path, "cannot read file", reason=file.refused)
                 continue
+            if file.place != one.place:
+                # Renamed between the scan and the opening: what we hold is another file, found by the next scan.
+                os.close(file.handle)
+                self.stale = True
+                continue
             source = await self._recognise(one, file)
-            self.files[one.place] = File(file.handle, source, one.number, file.size, now)
+            self.files[one.place] = File(one.path, file.handle, source, one.number, file.size, now)
+            self.files[one.place].rename(one.path)
             self.files[one.place].gone = gone
 
     async def _recognise(self, found: Found, opened: Opened) -> Source:
@@ -112,12 +119,8 @@ class Follow:
         if row is not None:
             before = await self._disk.bytes_before(opened.handle, row.position, row.anchor.length)
             if opened.size >= row.position and same(opened.first, before, row.head, row.anchor):
-                source = self._source(row, found.number, before)
-                source.path = found.path
-                source.encoder.rename(found.path)
-                return source
-            metrics.TRUNCATIONS.inc()
-            structlog.get_logger().warning("file was replaced while we were away", path=found.path, source=row.source)
+                return self._source(row, found.number, before)
+            structlog.get_logger().info("another file stands where a known one was", path=found.path, source=row.source)
             self.ended.append(self._source(row, found.number, b""))
         return self._source(fresh_row(self._name(), found.path, found.place), found.number, b"")
 
@@ -162,7 +165,8 @@ class Follow:
         for place in [place for place, file in self.files.items() if file.may_go(now)]:
             file = self.files.pop(place)
             os.close(file.handle)
-            self.ended.append(file.source)
+            # Should it come back under a name that matches, it is still the source we know.
+            self._known[place] = file.source.row(int(time.time()), clean=True)
 
     def _report(self, snapshot: Snapshot) -> None:
         for refused in snapshot.refused.values():

@@ -25,6 +25,7 @@ from tailrace.settings import Settings
 
 _ZSTD = 4
 """zstd's number in the attributes of a record batch (Kafka protocol, record batch format v2)."""
+_LEAST_LIMIT = 8192
 _RECORD_OVERHEAD = 512
 """A record's own bytes in a batch beside its value: header, key, lengths."""
 
@@ -240,6 +241,11 @@ class Producer:
     async def _connect(self) -> None:
         topic = self._shipper.topic
         limit = await self._limit(topic)
+        if limit < _LEAST_LIMIT:
+            raise RunSetup(
+                f"The topic {topic} takes no more than {limit} bytes (max.message.bytes), too few for a document; "
+                "raise it with `tailrace setup`."
+            )
         self._most_batch_bytes = min(self._shipper.batch_bytes, limit)
         self.most_record_bytes = min(self._shipper.max_record_bytes, limit - _RECORD_OVERHEAD)
         client = AIOKafkaProducer(

@@ -141,14 +141,9 @@ class Shapes:
 
 
 def _learn(line: bytes, reference: Reference) -> _Shape | None:
-    tokens = list(itertools.islice(_TOKEN.finditer(line), _MOST_KEYS + 1))
-    if len(tokens) > _MOST_KEYS:
-        return None
-    joined = all(first.end() == second.start() for first, second in itertools.pairwise(tokens))
-    if not tokens or tokens[0].start() or not joined or line[tokens[-1].end() :].strip() != b"}":
-        return None
+    tokens = _tokens(line)
     keys = tuple(orjson.loads(token[2]) for token in tokens)
-    if len(set(keys)) != len(keys):
+    if not keys or len(set(keys)) != len(keys):
         return None
     pattern = probe = b""
     groups: dict[int, int] = {}
@@ -180,6 +175,15 @@ def _learn(line: bytes, reference: Reference) -> _Shape | None:
         return None
     match = re.compile(pattern + re.escape(last)).fullmatch
     return _Shape(match, pieces, operator.itemgetter(*order), time, level)
+
+
+def _tokens(line: bytes) -> list[re.Match[bytes]]:
+    """The keys and values of a flat object; none if it is not flat, or has too many."""
+    tokens = list(itertools.islice(_TOKEN.finditer(line), _MOST_KEYS + 1))
+    joined = all(first.end() == second.start() for first, second in itertools.pairwise(tokens))
+    if not tokens or tokens[0].start() or not joined or len(tokens) > _MOST_KEYS:
+        return []
+    return tokens if line[tokens[-1].end() :].strip() == b"}" else []
 
 
 def _value_pattern(kind: int, claim: ecs.Claim | None, value: bytes) -> bytes | None:

@@ -88,11 +88,11 @@ def from_nanoseconds(nanoseconds: int) -> str:
 
 
 def _number(value: float) -> str | None:
-    if isinstance(value, float) and not math.isfinite(value):
+    if value <= 0 or not math.isfinite(value):
         return None
     for most, scale in ((10**11, 10**9), (10**14, 10**6), (10**17, 10**3), (10**20, 1)):
         if value < most:
             # A double holds the present to the microsecond only; more digits would be invented.
             nanoseconds = value * scale if isinstance(value, int) else round(value * scale / 1000) * 1000
-            return from_nanoseconds(nanoseconds) if 0 < nanoseconds < _LAST else None
+            return from_nanoseconds(nanoseconds) if nanoseconds < _LAST else None
     return None

@@ -121,6 +121,8 @@ def test_a_field_goes_where_ecs_or_the_labels_have_it(line: object, path: str, v
         (b'{"a": "\xff"}', ["encoding"]),
         (b"[" * 10_000, ["format"]),
         (b'{"a":' * 10_000, ["format"]),
+        (b'{"a":' * 900 + b"1" + b"}" * 900, ["format"]),
+        (b'{"a":' + b"[" * 300 + b"]" * 300 + b"}", ["format"]),
     ],
 )
 def test_a_line_that_is_not_what_its_input_says_is_flagged_and_kept(line: bytes, flags: list[str]) -> None:

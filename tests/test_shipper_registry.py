@@ -174,6 +174,7 @@ def test_the_disk_answers_each_file_by_itself(tmp_path: Path) -> None:
         disk = Disk()
         (opened, missing) = await disk.open([str(path), str(tmp_path / "none")])
         assert (opened.size, opened.first, opened.refused) == (10, b"0123456789", "")
+        assert opened.place.inode == path.stat().st_ino
         assert missing.refused == "No such file or directory"
         first, bad = await disk.look(
             [Request(opened.handle, 2, 3, None, head=True), Request(10**6, 0, 1, None, head=False)]
