@@ -39,8 +39,8 @@ clean: ## Remove .venv and the caches of the tools (the stack's data are in .tai
 tools:
 	@lacks=""; \
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || lacks="$$lacks python3-venv"; \
-	command -v javac "$$JAVA_HOME/bin/javac" >/dev/null 2>&1 || lacks="$$lacks openjdk-17-jdk-headless"; \
-	command -v mvn >/dev/null 2>&1 || lacks="$$lacks maven"; \
+	{ command -v javac || command -v "$$JAVA_HOME/bin/javac"; } >/dev/null || lacks="$$lacks openjdk-17-jdk-headless"; \
+	command -v mvn >/dev/null || lacks="$$lacks maven"; \
 	[ -n "$$lacks" ] || exit 0; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 		echo "Install these first (names of Debian; apt-get install …):$$lacks" >&2; exit 1; \

@@ -44,6 +44,7 @@ def test_counts_before_the_writer_began_are_zero(tmp_path: Path) -> None:
     assert read_counts(tmp_path / "counts").lines == 0
 
 
+@pytest.mark.crash
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_stopped_writer_has_written_all_it_counted(name: str, tmp_path: Path) -> None:
     """A real process, rotating several times a second, ends with 0 at SIGTERM; its files hold what it counted."""
@@ -63,6 +64,7 @@ def test_a_stopped_writer_has_written_all_it_counted(name: str, tmp_path: Path) 
     assert sum(map(len, written)) == said.bytes
 
 
+@pytest.mark.crash
 def test_a_leashed_command_ends_with_its_starter(tmp_path: Path) -> None:
     """Even a starter that is killed with SIGKILL leaves no child behind."""
     note = tmp_path / "pid"

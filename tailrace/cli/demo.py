@@ -5,6 +5,7 @@ import contextlib
 import shlex
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -89,7 +90,8 @@ def _conclude(show: Show, outcome: report.Outcome, *, runs: bool, folder: Path) 
         show.print(f"  The run's files are in {outcome.folder}.")
     options = "" if folder == default_folder() else f" --dir {shlex.quote(str(folder))}"
     show.print("\nTry next:")
-    for step in report.next_steps(outcome, runs=runs, options=options):
+    program = "tailrace" if shutil.which("tailrace") else shlex.quote(sys.argv[0])
+    for step in report.next_steps(outcome, program, runs=runs, options=options):
         show.print(f"  {step}")
 
 
@@ -110,9 +112,10 @@ def _stack(stack: Stack, show: Show, *, keep: bool) -> Iterator[Running]:
         yield running
     except KeyboardInterrupt:
         keep = False
+        click.echo("Interrupted; stopping what the demo started.", err=True)
         raise
     finally:
-        if not keep and not ran:
+        if not keep and not ran:  # both at the same time
             with show.step("Stopping Kafka and Elasticsearch") as say:
                 stack.down()
                 say("Kafka and Elasticsearch have stopped; their data stay")

@@ -1,5 +1,6 @@
 """The accounts of all files to the proof as people read it, and as programs do."""
 
+import shlex
 from typing import Any
 
 import msgspec
@@ -89,16 +90,19 @@ def verdict(outcome: Outcome) -> RenderableType:
     return Group(*lines)
 
 
-def next_steps(outcome: Outcome, *, runs: bool, options: str) -> list[str]:
-    """Commands to try next; ``runs`` says whether the stack does, ``options`` name its folder where that is needed."""
-    steps = [] if runs else [f"tailrace stack up{options}"]
+def next_steps(outcome: Outcome, program: str, *, runs: bool, options: str) -> list[str]:
+    """Commands to try next: ``program`` is how to call us, ``runs`` says whether the stack does.
+
+    ``options`` name the stack's folder where that is needed.
+    """
     return [
-        *steps,
-        f"export TAILRACE_CONFIG={outcome.settings_file}",
-        "tailrace search 'level:error' --last 1h -n 5",
-        "tailrace search 'labels.title:harbour-lights message:seek' --field labels --last 1h -n 5",
-        "tailrace search --service recommendations --level error --json --last 1h | jq .message",
-        *([] if runs else [f"tailrace stack down{options}"]),
+        *([] if runs else [f"{program} stack up{options}"]),
+        f"export TAILRACE_CONFIG={shlex.quote(outcome.settings_file)}",
+        f"{program} search 'level:error' --last 1h -n 5",
+        f"{program} search 'message:seek' --service playback --field labels --last 1h -n 5",
+        f"{program} search --service recommendations --level error --last 1h --json | jq .message",
+        f"{program} tail      # and, elsewhere: {program} demo{options}",
+        f"{program} stack down{options}",
     ]
 
 
