@@ -50,6 +50,7 @@ class Reader:
         for file, look in zip(files, looks, strict=True):
             if isinstance(look, OSError):
                 file.looked(file.seen or (0, 0), now, self._shipper.rescan_seconds)
+                file.goal = 0
                 structlog.get_logger().warning("cannot read file", path=file.source.path, reason=look.strerror)
                 continue
             step = self._take(file, look, now, read)
