@@ -44,7 +44,7 @@ class Agent:
         """Ship until the stop; with ``once`` until everything that is there now is acknowledged."""
         await self._producer.start(self._life.stop, once=once)
         self._follow.spread(self._producer.lanes, self._producer.lane_of)
-        self._follow.most_record_bytes = self._producer.most_record_bytes
+        self._follow.fit(self._producer.most_record_bytes)
         watch = Watch(self._shipper.inputs)
         try:
             await self._follow.rescan(first=True)
@@ -62,6 +62,7 @@ class Agent:
         while not self._life.stop.is_set():
             if self._producer.failed:
                 await self._producer.restart(self._life.stop, once=once)
+                self._follow.fit(self._producer.most_record_bytes)
                 self._reader.rewind()
             now = time.monotonic()
             if not once and (now >= rescan_at or (now >= hint_at and (watch.hint.is_set() or self._follow.stale))):

@@ -44,7 +44,7 @@ class Follow:
         self._known = {row.place: row for row in known if not row.ended}
         self._said: set[str] = set()
         self._full = False
-        self.most_record_bytes = settings.shipper.max_record_bytes
+        self._most_record_bytes = settings.shipper.max_record_bytes
         self._lane_of: Callable[[str], int] = lambda _name: 0
         self._lanes = 0
         self._turn = 0
@@ -53,6 +53,12 @@ class Follow:
     def spread(self, lanes: int, lane_of: Callable[[str], int]) -> None:
         """Tell how many partitions there are, and which is a source's."""
         self._lanes, self._lane_of = lanes, lane_of
+
+    def fit(self, most_record_bytes: int) -> None:
+        """Tell how large a document may be, which the topic decides."""
+        self._most_record_bytes = most_record_bytes
+        for file in self.files.values():
+            file.source.encoder.most_bytes = most_record_bytes
 
     async def rescan(self, *, first: bool) -> None:
         """Evaluate the patterns and act on what changed since the last time."""
@@ -135,7 +141,7 @@ class Follow:
     def _source(self, row: Row, number: int, before: bytes) -> Source:
         shipper = self._settings.shipper
         encoder = Encoder(
-            self._inputs[number], row.source, row.path, self._host, self.most_record_bytes, shipper.max_line_bytes
+            self._inputs[number], row.source, row.path, self._host, self._most_record_bytes, shipper.max_line_bytes
         )
         return Source(row, encoder, before)
 

@@ -5,17 +5,17 @@ import contextlib
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 
 import structlog
-from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 from aiokafka.partitioner import murmur2
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from shipper.client import Client
 from shipper.records import Record
 from tailrace import kafka, metrics
 from tailrace.backoff import delay
@@ -28,6 +28,9 @@ _ZSTD = 4
 _LEAST_LIMIT = 8192
 _RECORD_OVERHEAD = 512
 """A record's own bytes in a batch beside its value: header, key, lengths."""
+_STALL_SECONDS = 10.0
+"""Nothing acknowledged for so long is worth a word, and a look whether the topic is still there."""
+_FLUSH_SECONDS = 1.0
 
 
 class Sending:
@@ -109,12 +112,16 @@ class Producer:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._shipper = settings.shipper
-        self._client: AIOKafkaProducer | None = None
+        self._client: Client | None = None
         self._lanes: list[_Lane] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._bytes = 0
         self._most_batch_bytes = settings.shipper.batch_bytes
         self._generation = 0
+        self._failures = 0
+        self._halvings = 0
+        self._progressed = 0.0
+        self._stalled = False
         self.failed = False
         self.progress = asyncio.Event()
         self.most_record_bytes = settings.shipper.max_record_bytes
@@ -129,31 +136,44 @@ class Producer:
         failures = 0
         log = structlog.get_logger()
         began = time.monotonic()
+        servers = self._settings.kafka.bootstrap_servers
+        timeout = self._settings.kafka.request_timeout_seconds
         while not stop.is_set():
             try:
-                await self._connect()
+                await _unless(stop, self._connect(), timeout * (len(servers) + 1))
             except KafkaError as error:
                 failures += 1
-                if once and time.monotonic() - began > self._settings.kafka.request_timeout_seconds:
-                    servers = ", ".join(self._settings.kafka.bootstrap_servers)
-                    raise ReachKafka(f"Kafka does not answer at {servers}: {error}; see `tailrace check`.") from error
+                if once and time.monotonic() - began > timeout:
+                    raise ReachKafka(
+                        f"Kafka does not answer at {', '.join(servers)}: {error}; see `tailrace check`."
+                    ) from error
                 if failures == 1:
                     log.warning("kafka does not answer, waiting", reason=str(error))
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), delay(failures, random.random(), most=5.0))  # noqa: S311
             else:
-                if failures:
+                if failures and self._client is not None:
                     log.info("kafka answers")
                 return
 
     async def restart(self, stop: asyncio.Event, *, once: bool) -> None:
-        """End a failed producer and start another; all that was in flight is forgotten."""
+        """End a failed producer and start another; all that was in flight is forgotten.
+
+        Waits the longer the more often in a row nothing was acknowledged in between.
+        """
         metrics.PRODUCER_RESTARTS.inc()
         await self.close()
+        self._failures += 1
+        if self._failures > 1:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), delay(self._failures - 1, random.random(), most=5.0))  # noqa: S311
         await self.start(stop, once=once)
 
     async def close(self) -> None:
-        """End the producer at once; what is not acknowledged is not waited for."""
+        """End the producer; what is not acknowledged is hardly waited for."""
+        if self._client is not None and not self.failed:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._client.flush(), _FLUSH_SECONDS)
         self._generation += 1
         for task in self._tasks:
             task.cancel()
@@ -161,11 +181,7 @@ class Producer:
         self._tasks, self._lanes, self._bytes = [], [], 0
         client, self._client = self._client, None
         if client is not None:
-            # A broker that is away would hold up the flush in stop(): the abandoned batches are sent again anyway.
-            with contextlib.suppress(TimeoutError, KafkaError):
-                await asyncio.wait_for(client.stop(), 1.0)
-            with contextlib.suppress(KafkaError):
-                await client.client.close()
+            await client.abandon()
 
     def lane_of(self, source: str) -> int:
         """The partition of a source: that of its name as key, as any Kafka client would choose."""
@@ -189,6 +205,8 @@ class Producer:
     def hand_in(self, lane: int, key: bytes, records: Sequence[Record], sending: Sending) -> None:
         """Put the records of one step into batches of its partition."""
         place = self._lanes[lane]
+        if not self._bytes:
+            self._progressed = time.monotonic()
         stamp = int(time.time() * 1000)
         first = 0
         while first < len(records):
@@ -219,6 +237,8 @@ class Producer:
             else:
                 due = left if due is None else min(due, left)
         metrics.IN_FLIGHT.set(self._bytes)
+        if self._bytes and now - self._progressed > _STALL_SECONDS:
+            self._stall(now)
         return due
 
     async def publish(self, entries: Sequence[tuple[str, bytes]]) -> None:
@@ -246,26 +266,25 @@ class Producer:
                 f"The topic {topic} takes no more than {limit} bytes (max.message.bytes), too few for a document; "
                 "raise it with `tailrace setup`."
             )
+        limit = max(limit >> self._halvings, _LEAST_LIMIT)
         self._most_batch_bytes = min(self._shipper.batch_bytes, limit)
         self.most_record_bytes = min(self._shipper.max_record_bytes, limit - _RECORD_OVERHEAD)
-        client = AIOKafkaProducer(
+        client = Client(
             **kafka.options(self._settings.kafka),
-            acks="all",
-            enable_idempotence=True,
-            compression_type="zstd",
             max_request_size=max(1_048_576, limit + _RECORD_OVERHEAD),
-            linger_ms=0,
             metadata_max_age_ms=60_000,
         )
         try:
             await client.start()
             partitions = len(await client.partitions_for(topic))
         except BaseException:
-            await client.stop()
+            await client.abandon()
             raise
         self._client, self.failed = client, False
         self._lanes = [_Lane() for _ in range(partitions)]
         self._tasks = [asyncio.create_task(self._carry(number, lane)) for number, lane in enumerate(self._lanes)]
+        for task in self._tasks:
+            task.add_done_callback(partial(self._ended, self._generation))
 
     async def _limit(self, topic: str) -> int:
         """The topic's limit on the bytes of a batch; also says early if a topic is missing."""
@@ -312,7 +331,7 @@ class Producer:
                 except KafkaTimeoutError:
                     # The slot was busy all the time: that means wait, the batch in it will tell if it failed.
                     continue
-                except (KafkaError, UnknownTopicOrPartitionError) as error:
+                except KafkaError as error:
                     self._fail(error)
                     break
                 lane.waiting.popleft()
@@ -325,14 +344,51 @@ class Producer:
         if answer.cancelled() or error is not None:
             self._fail(error)
             return
+        self._progressed = time.monotonic()
+        self._failures = 0
+        if self._stalled:
+            self._stalled = False
+            structlog.get_logger().info("kafka acknowledges again")
         lane.bytes -= batch.bytes
         self._bytes -= batch.bytes
         for sending in batch.sendings:
             sending.acknowledged()
         self.progress.set()
 
+    def _stall(self, now: float) -> None:
+        """Nothing was acknowledged for long: brokers away is a matter of waiting, a topic that is gone is not."""
+        self._progressed = now
+        if not self._stalled:
+            self._stalled = True
+            structlog.get_logger().warning("kafka does not acknowledge, waiting", in_flight_bytes=self._bytes)
+        if self._client is not None and not self.failed:
+            task = asyncio.create_task(self._client.partitions_for(self._shipper.topic))
+            task.add_done_callback(partial(self._ended, self._generation))
+            self._tasks.append(task)
+
+    def _ended(self, generation: int, task: "asyncio.Task[object]") -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and generation == self._generation:
+            self._fail(error)
+
     def _fail(self, error: BaseException | None) -> None:
         if not self.failed:
             self.failed = True
+            self._halvings += isinstance(error, MessageSizeTooLargeError)
             structlog.get_logger().warning("kafka refused a batch, starting over", reason=repr(error))
         self.progress.set()
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[object, object, None], seconds: float) -> None:
+    """Do some work, but no longer than until the stop; raises KafkaTimeoutError if it takes too long."""
+    task, asked = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((task, asked), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            await task
+        elif not stop.is_set():
+            raise KafkaTimeoutError("no answer in time")
+    finally:
+        task.cancel()
+        asked.cancel()
+        await asyncio.gather(task, asked, return_exceptions=True)

@@ -50,7 +50,7 @@ class Encoder:
         self._format = FORMATS[entry.format]
         self._times = Times(entry.timezone)
         self._source = source
-        self._most = most_bytes
+        self.most_bytes = most_bytes
         self._keep_original = entry.keep_original
         self._service = entry.service or entry.dataset
         self._fields = entry.fields
@@ -102,7 +102,7 @@ class Encoder:
                 value = self._value(line, offset, size, skipped, read)
                 if shapes is not None and line[:1] == b"{":
                     shapes.learn(line)
-            elif len(value) > self._most:
+            elif len(value) > self.most_bytes:
                 value = self._value(line, offset, size, skipped, read)
             records.append(((again if offset < repeat_until else fresh) % (offset, crc32(line)), value))
             skipped = 0
@@ -156,7 +156,7 @@ class Encoder:
             fields["numeric_labels"] = document.numbers
         fields["tailrace"] = {"source": self._source, "bytes": size, "skipped": skipped}
         value = orjson.dumps(fields)[:-1] + self._tail
-        return value if len(value) <= self._most else self._fit(fields, len(value))
+        return value if len(value) <= self.most_bytes else self._fit(fields, len(value))
 
     def _fit(self, fields: dict[str, Any], length: int) -> bytes:
         """A document that is too large once encoded, with its longest texts cut until it is not."""
@@ -173,13 +173,13 @@ class Encoder:
                 fields.pop("numeric_labels", None)
             else:
                 encoded = len(orjson.dumps(text))
-                share = max(0.0, (encoded - (length - self._most) - _LEAST_TEXT) / encoded)
+                share = max(0.0, (encoded - (length - self.most_bytes) - _LEAST_TEXT) / encoded)
                 if place is fields.get("numeric_labels"):
                     place = fields.setdefault("labels", {})
                     del fields["numeric_labels"][key]
                 place[key] = text[: max(_LEAST_TEXT - 1, int(len(text) * share))] + _FITTED_MARK
             value = orjson.dumps(fields)[:-1] + self._tail
-            if len(value) <= self._most:
+            if len(value) <= self.most_bytes:
                 return value
             length = len(value)
 

@@ -1,0 +1,43 @@
+"""Settings to a Kafka producer that can be ended at once, whatever the brokers do."""
+
+import asyncio
+import math
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+
+class Client(AIOKafkaProducer):  # type: ignore[misc]
+    """An idempotent aiokafka producer, acks=all, whose batches wait for their partition's leader however long it takes.
+
+    The hazard that ``abandon`` removes: aiokafka's own ``stop`` waits for brokers that are away, and when it is
+    cancelled the task that sends lives on. It would then deliver an abandoned batch after its repetition, and without
+    the flag that tells of one.
+    """
+
+    def __init__(self, **arguments: Any) -> None:  # noqa: ANN401 - as aiokafka takes them
+        super().__init__(acks="all", enable_idempotence=True, compression_type="zstd", linger_ms=0, **arguments)
+        # A batch of a partition without a leader would expire, and with it the producer of all other partitions.
+        self._message_accumulator._batch_ttl = math.inf  # noqa: SLF001
+        self._requests: set[asyncio.Task[Any]] = set()
+        self._send_request = self._sender._send_produce_req  # noqa: SLF001
+        self._sender._send_produce_req = self._tracked  # noqa: SLF001
+
+    async def abandon(self) -> None:
+        """End every task and connection now; what is not acknowledged may or may not arrive."""
+        self._closed = True
+        tasks = [task for task in (self._sender.sender_task, self.client._sync_task, *self._requests) if task]  # noqa: SLF001
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for connection in self.client._conns.values():  # noqa: SLF001
+            if connection._writer is not None:  # noqa: SLF001
+                connection._writer.transport.abort()  # noqa: SLF001 - close() would wait for a full socket to empty
+            connection.close()
+
+    async def _tracked(self, node: int, batches: object) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._requests.add(task)
+            task.add_done_callback(self._requests.discard)
+        await self._send_request(node, batches)
