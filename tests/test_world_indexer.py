@@ -1,12 +1,10 @@
 """The core of the indexer against a model: crashes, losses, rollovers, and yet every record is stored exactly once."""
 
-from typing import Any
-
 import pytest
 from fakes import FakeElasticsearch, FakePolled
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from indexer import bulk
 from indexer.documents import Translator
@@ -16,8 +14,8 @@ from indexer.slices import Waiting
 from tailrace.record import header_prefix, record_id
 
 STREAM = "logs-app-default"
-REACH = 4
 PARTITIONS = 2
+_FAULTS = ("none", "none", "none", "none", "lost", "unsent", "full", "large", "nonsense")
 
 
 class IndexerWorld(RuleBasedStateMachine):
@@ -31,6 +29,7 @@ class IndexerWorld(RuleBasedStateMachine):
         self.ids: list[str] = []
         self.bad: set[str] = set()
         self.dead: set[str] = set()
+        self.reach = 4
 
     @initialize()
     def begin(self) -> None:
@@ -47,22 +46,33 @@ class IndexerWorld(RuleBasedStateMachine):
             reach = decode_metadata(metadata)
             self.owned.append(Owned("t", number, offset, len(self.log[number]) if reach is None else reach))
 
-    @rule(partition=st.integers(0, PARTITIONS - 1), count=st.integers(1, 5), bad=st.booleans())
-    def write(self, partition: int, count: int, bad: bool) -> None:
-        for _ in range(count):
+    @rule(
+        partition=st.integers(0, PARTITIONS - 1),
+        written=st.integers(0, 4),
+        bad=st.booleans(),
+        polled=st.integers(1, 6),
+        committed=st.booleans(),
+    )
+    def advance(self, partition: int, written: int, bad: bool, polled: int, committed: bool) -> None:
+        """The usual order of things: write, poll, commit, take; nothing can be taken without a commit before."""
+        for _ in range(written):
             name = record_id("s", len(self.ids), 1)
             self.ids.append(name)
             if bad:
                 self.bad.add(name)
             self._append(partition, name, may_repeat=False)
+        self._poll(partition, polled)
+        if committed:
+            self.commit(partition, stored=True, heard=True)
+        self._take()
 
-    @precondition(lambda self: self.ids)
-    @rule(data=st.data())
-    def write_again(self, data: Any) -> None:
+    @rule(number=st.integers(0, 50))
+    def write_again(self, number: int) -> None:
         """The shipper repeats a record, which it flags, in the partition of its source."""
-        name = data.draw(st.sampled_from(self.ids))
-        partition = next(number for number, log in enumerate(self.log) if any(name.encode() in r[1][0][1] for r in log))
-        self._append(partition, name, may_repeat=True)
+        if self.ids:
+            name = self.ids[number % len(self.ids)]
+            partition = next(place for place, log in enumerate(self.log) if any(_id(one) == name for one in log))
+            self._append(partition, name, may_repeat=True)
 
     def _append(self, partition: int, name: str, *, may_repeat: bool) -> None:
         value = b'{"bad":true}' if name in self.bad else b'{"bad":false}'
@@ -70,48 +80,49 @@ class IndexerWorld(RuleBasedStateMachine):
         log = self.log[partition]
         log.append(FakePolled(value, (("t", header),), offset=len(log), partition=partition))
 
-    @rule(partition=st.integers(0, PARTITIONS - 1), count=st.integers(1, 6))
-    def poll(self, partition: int, count: int) -> None:
+    def _poll(self, partition: int, count: int) -> None:
         owned = self.owned[partition]
         records = self.log[partition][owned.expected : owned.expected + count]
         if records:
             owned.expected += len(records)
             self.waiting.add(owned, records, owned.expected)
 
-    @precondition(lambda self: len(self.flying) < 3)
-    @rule()
-    def take(self) -> None:
-        parts = self.waiting.take()
+    def _take(self) -> None:
+        parts = self.waiting.take() if len(self.flying) < 3 else []
         if parts:
             self.flying.append(Load(parts, self.translator))
 
-    @precondition(lambda self: self.flying)
-    @rule(
-        data=st.data(), fault=st.sampled_from(["none", "none", "none", "lost", "unsent", "full", "large", "nonsense"])
-    )
-    def step(self, data: Any, fault: str) -> None:
-        """One request of one load, and what may become of it."""
-        load = data.draw(st.sampled_from(self.flying))
+    @rule(steps=st.lists(st.tuples(st.integers(0, 2), st.sampled_from(_FAULTS), st.booleans()), min_size=1, max_size=4))
+    def step(self, steps: list[tuple[int, str, bool]]) -> None:
+        """Some requests, and what may become of them."""
+        for number, fault, rolled in steps:
+            if self.flying:
+                self._step(self.flying[number % len(self.flying)], fault)
+            if rolled:
+                self.elastic.rollover(STREAM)
+            self._take()
+
+    def _step(self, load: Load, fault: str) -> None:
         if load.refusals:
-            self.dead |= {refusal.record_id for refusal in load.refusals}
-            load.buried()
+            if fault == "none":
+                self.dead |= {refusal.record_id for refusal in load.refusals}
+                load.buried()
         elif asked := load.to_look_up():
             if fault == "none":
                 load.looked_up(self.elastic.look_up(asked))
         elif load.left:
             body, count = load.body()
-            status, answer = 0, b""
-            if fault == "large":
-                status = 413
-            elif fault != "unsent":
+            status, answer = 413, b""
+            if fault == "unsent":
+                status = 0
+            elif fault != "large" or count == 1:
                 full = frozenset(range(0, count, 2)) if fault == "full" else frozenset[int]()
                 status, answer = self.elastic.bulk(body, full=full)
             if fault == "lost":
                 status, answer = 0, b""
             elif fault == "nonsense":
                 answer = answer[: len(answer) // 2]
-            if fault != "large" or count > 1:
-                load.answered(bulk.read(status, answer, count), count)
+            load.answered(bulk.read(status, answer, count), count)
         self._end(load)
 
     def _end(self, load: Load) -> None:
@@ -126,7 +137,7 @@ class IndexerWorld(RuleBasedStateMachine):
     def commit(self, partition: int, stored: bool, heard: bool) -> None:
         """A commit may fail, and may be stored without our hearing of it."""
         owned = self.owned[partition]
-        commit = owned.next_commit(REACH)
+        commit = owned.next_commit(self.reach)
         if commit is not None and stored:
             self._store(partition, commit)
             if heard:
@@ -135,37 +146,39 @@ class IndexerWorld(RuleBasedStateMachine):
     def _store(self, partition: int, commit: Commit) -> None:
         self.commits[partition] = (commit.offset, encode_metadata(commit))
 
-    @rule()
-    def roll_over(self) -> None:
-        self.elastic.rollover(STREAM)
+    @rule(
+        how=st.sampled_from(["crash", "crash", "crash in flight", "leave", "reset"]),
+        rolled=st.booleans(),
+        reach=st.integers(1, 6),
+    )
+    def end(self, how: str, rolled: bool, reach: int) -> None:
+        """The owner ends, and another begins, maybe after a rollover, maybe with another setting."""
+        if how.startswith("crash"):
+            self._crash(sent=how != "crash")
+        else:
+            self._leave()
+        if how == "reset":  # by a tool that knows nothing of our metadata
+            self.commits = [commit and (max(0, commit[0] - 3), "") for commit in self.commits]
+        if rolled:
+            self.elastic.rollover(STREAM)
+        self.reach = reach
+        self.adopt()
 
-    @rule(sent=st.booleans())
-    def crash(self, sent: bool) -> None:
+    def _crash(self, *, sent: bool) -> None:
         """All that was in memory is gone; requests that were on their way may still be carried out."""
         for load in self.flying:
             if sent and load.left and not load.refusals and not load.to_look_up():
                 self.elastic.bulk(load.body()[0])
-        self.adopt()
 
-    @rule()
-    def leave(self) -> None:
-        """A clean farewell: what is not finished is the next owner's."""
+    def _leave(self) -> None:
+        """A farewell; what is in flight when our patience ends is the next owner's."""
         for number, owned in enumerate(self.owned):
             owned.leaving = True
             self.waiting.drop(owned)
-            commit = owned.last_commit(REACH)
+            commit = owned.last_commit(self.reach)
             if commit is not None:
                 self._store(number, commit)
-        self.adopt()
-
-    @rule(partition=st.integers(0, PARTITIONS - 1), back=st.integers(0, 5))
-    def reset(self, partition: int, back: int) -> None:
-        """An operator sets the group back with a tool that knows nothing of our metadata, while nobody reads."""
-        self.leave()
-        commit = self.commits[partition]
-        if commit is not None:
-            self.commits[partition] = (max(0, commit[0] - back), "")
-            self.adopt()
+        self._crash(sent=True)
 
     @invariant()
     def nothing_is_stored_twice(self) -> None:
@@ -176,13 +189,12 @@ class IndexerWorld(RuleBasedStateMachine):
         """In the end, with no more faults, every record is stored or dead, and all is committed."""
         for _ in range(1000):
             for number in range(PARTITIONS):
-                self.poll(number, 6)
+                self._poll(number, 6)
                 self.commit(number, stored=True, heard=True)
-            if parts := self.waiting.take():
-                self.flying.append(Load(parts, self.translator))
+            self._take()
             for load in list(self.flying):
                 while load in self.flying:
-                    self._finish(load)
+                    self._step(load, "none")
             if all(commit and commit[0] == len(log) for commit, log in zip(self.commits, self.log, strict=True)):
                 break
         copies = self.elastic.copies(STREAM)
@@ -190,17 +202,10 @@ class IndexerWorld(RuleBasedStateMachine):
         assert set(copies) | self.dead == set(self.ids)
         assert self.dead == self.bad
 
-    def _finish(self, load: Load) -> None:
-        if load.refusals:
-            self.dead |= {refusal.record_id for refusal in load.refusals}
-            load.buried()
-        elif asked := load.to_look_up():
-            load.looked_up(self.elastic.look_up(asked))
-        elif load.left:
-            body, count = load.body()
-            load.answered(bulk.read(*self.elastic.bulk(body), count), count)
-        self._end(load)
+
+def _id(record: FakePolled) -> str:
+    return str(record.headers[0][1].rpartition(b"|")[2].decode())
 
 
-IndexerWorld.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+IndexerWorld.TestCase.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
 TestIndexerWorld = pytest.mark.world(IndexerWorld.TestCase)
