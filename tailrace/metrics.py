@@ -9,7 +9,6 @@ from tailrace.errors import FixSettings
 
 LINES = Counter("tailrace_shipper_records", "Records acknowledged by Kafka", ["dataset"])
 BYTES = Counter("tailrace_shipper_bytes", "Bytes of files that acknowledged records cover", ["dataset"])
-SKIPPED = Counter("tailrace_shipper_skipped_bytes", "Bytes of files that gave no record", ["dataset"])
 FLAGGED = Counter("tailrace_shipper_flagged_records", "Records shipped with a flag in log.flags", ["flag"])
 SOURCES = Gauge("tailrace_shipper_sources", "Files being followed")
 BEHIND = Gauge("tailrace_shipper_behind_bytes", "Bytes written to followed files and not yet acknowledged")

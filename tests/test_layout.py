@@ -112,8 +112,8 @@ def test_a_module_begins_with_what_it_turns_into_what(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_no_module_is_too_long(path: Path) -> None:
-    """At most 400 lines; the wiring under 150."""
-    assert len(path.read_text("utf-8").splitlines()) <= (149 if name_of(path) in WIRING else 400)
+    """At most 400 lines; the wiring at most 150."""
+    assert len(path.read_text("utf-8").splitlines()) <= (150 if name_of(path) in WIRING else 400)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

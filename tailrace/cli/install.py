@@ -22,10 +22,10 @@ _UNITS = {"agent": (_SHIP,), "indexer": (_INDEX,), "all": (_SHIP, _INDEX)}
 
 _EPILOG = """\b
 Examples:
-  sudo tailrace install --agent             a host whose logs are shipped
-  sudo tailrace install --indexer --enable  a host that indexes, started at once
-  tailrace install --dry-run                what would be written
-  tailrace install --root ./image           into an image or a package; starts nothing
+  sudo tailrace install --agent               a host whose logs are shipped
+  sudo tailrace install --indexer --enable    a host that indexes, started at once
+  tailrace install --dry-run                  what would be written
+  tailrace install --root ./image             into an image or a package; starts nothing
 
 \b
 Exit codes: 0 done, 1 something cannot be written or started, 2 usage.

@@ -20,22 +20,23 @@ _MOST_KEYS = 8
 _MOST_CHARACTERS = 60
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  tailrace setup --dry-run          what would change?
+  tailrace setup                    change it
+  tailrace setup --json | jq '.changes[] | select(.act != "keep")'
+"""
+)
 @config_option
 @click.option("--dry-run", is_flag=True, help="Only show what would change; exits 0 whether or not something would.")
 @json_option
 def setup(settings: Settings, *, dry_run: bool, as_json: bool) -> None:
-    r"""Create topics, templates and dashboards, showing what changes.
+    """Create topics, templates and dashboards, showing what changes.
 
     Safe to repeat: a second run finds nothing to do. What the settings file says is made so; partitions and replicas
     of topics that exist are left alone, and so are the template tailrace@custom, which is yours, and the topics that
     only indexer.topics names, which are others'.
-
-    \b
-    Examples:
-      tailrace setup --dry-run          what would change?
-      tailrace setup                    change it
-      tailrace setup --json | jq '.changes[] | select(.act != "keep")'
     """
     set_up_log(settings.log)
     changes = asyncio.run(provision(settings, dry_run=dry_run))
