@@ -165,7 +165,7 @@ def test_no_test_sleeps_for_long() -> None:
                 if (
                     isinstance(seconds, ast.Constant)
                     and isinstance(seconds.value, int | float)
-                    and seconds.value > 0.25
+                    and seconds.value > 0.5
                 ):
                     slow.append(f"{path.name}:{node.lineno}")
     assert slow == []
