@@ -54,15 +54,13 @@ class Table:
         """Note the rows that are not good."""
         self.bad.update(row for row, one in enumerate(good) if not one)
 
-    def fits(self, literals: tuple[tuple[int, bytes], ...]) -> bool:
-        """Hold all rows against the keys and the punctuation; False if none of them fits."""
+    def misfits(self, literals: tuple[tuple[int, bytes], ...]) -> list[int]:
+        """Hold the rows against keys and punctuation: those that differ at the first place where any do."""
         for place, literal in literals:
             column = self._tokens[place :: self._width]
             if column.count(literal) != self.rows:
-                self.refuse([token == literal for token in column])
-                if len(self.bad) == self.rows:
-                    return False
-        return True
+                return [row for row, token in enumerate(column) if token != literal]
+        return []
 
     def values(self, slot: Slot) -> list[bytes]:
         """One value of each row, checked."""

@@ -3,7 +3,8 @@
 This is the hot loop of the shipper: everything that is the same for a whole chunk is made once per chunk.
 """
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -12,7 +13,7 @@ import orjson
 from shipper import ecs
 from shipper.formats import FORMATS, plain
 from shipper.lines import Cut
-from shipper.shapes import Shapes, is_clean
+from shipper.shapes import Own, Shapes
 from shipper.times import Times, from_nanoseconds
 from tailrace import __version__
 from tailrace.record import header_prefix
@@ -80,33 +81,26 @@ class Encoder:
         before; ``now`` is the time of reading in nanoseconds since 1970.
         """
         read = from_nanoseconds(now // 10**6 * 10**6)
-        read_bytes = read.encode()
+        self._flagged = {}
+        ends = list(itertools.accumulate([len(line) + 1 for line in lines], initial=start))
+        values = self._quick_values(lines, ends, read)
         fresh, again = (
             (header_prefix(self.stream, may_repeat=flag) + self._source).encode() + b":%016d:%08x"
             for flag in (False, True)
         )
-        shapes = self._shapes if is_clean(b"\n".join(lines)) else None
-        self._flagged = {}
         records: list[Record] = []
         blank = 0
-        offset = start
-        for line in lines:
-            size = len(line) + 1
-            if is_blank(line):
-                skipped += size
-                blank += size
-                offset += size
-                continue
-            value = shapes.document(line, offset, size, skipped, read_bytes) if shapes is not None else None
-            if value is None:
+        for line, offset, quick, checksum in zip(lines, ends, values, map(crc32, lines), strict=False):
+            value = quick
+            if value is None or skipped:
+                size = len(line) + 1
+                if is_blank(line):
+                    skipped += size
+                    blank += size
+                    continue
                 value = self._value(line, offset, size, skipped, read)
-                if shapes is not None and line[:1] == b"{":
-                    shapes.learn(line)
-            elif len(value) > self.most_bytes:
-                value = self._value(line, offset, size, skipped, read)
-            records.append(((again if offset < repeat_until else fresh) % (offset, crc32(line)), value))
-            skipped = 0
-            offset += size
+                skipped = 0
+            records.append(((again if offset < repeat_until else fresh) % (offset, checksum), value))
         return Chunk(records, skipped, blank, self._flagged)
 
     def single(self, line: Cut, start: int, skipped: int, repeat_until: int, now: int) -> Chunk:
@@ -120,6 +114,14 @@ class Encoder:
         prefix = header_prefix(self.stream, may_repeat=start < repeat_until) + self._source
         header = f"{prefix}:{start:016d}:{line.checksum:08x}".encode()
         return Chunk([(header, value)], 0, 0, self._flagged)
+
+    def _quick_values(self, lines: list[bytes], ends: list[int], read: str) -> Sequence[bytes | None]:
+        """The documents of the lines that need not go the ordinary way, None for each that must."""
+        if self._shapes is None:
+            return [None] * len(lines)
+        sizes = [b"%d" % (len(line) + 1) for line in lines]
+        values = self._shapes.documents(lines, Own([b"%d" % end for end in ends[:-1]], sizes, read.encode()))
+        return [value if value is not None and len(value) <= self.most_bytes else None for value in values]
 
     def _value(
         self, line: bytes, offset: int, size: int, skipped: int, read: str, flags: tuple[str, ...] = ()

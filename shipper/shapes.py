@@ -1,14 +1,13 @@
-"""Lines that repeat one JSON shape to documents, without building a tree for each. No I/O.
+"""Lines that repeat a few JSON shapes to documents, without building a tree for each. No I/O.
 
 A service writes the same keys in the same order, millions of times. From one line of such a shape, and the document
-that the ordinary way makes of it, this learns a pattern for the line and the pieces of the document between its values;
-the next lines of the shape are matched and joined with them, each value copied as it stands. Whatever does not match
-exactly (an escape, another key, a time that is none, bytes that are not UTF-8) goes the ordinary way. A property test
-holds both ways equal.
+that the ordinary way makes of it, this learns how such lines are built, and the pieces of the document between their
+values; the lines of the shape are then held against it and joined with the pieces, column by column (columns.py).
+Whatever does not fit exactly (an escape, another key, a time that is none, bytes that are not UTF-8) goes the ordinary
+way. A property test holds both ways equal.
 """
 
 import itertools
-import operator
 import re
 from collections.abc import Callable
 from typing import NamedTuple
@@ -16,15 +15,21 @@ from typing import NamedTuple
 import orjson
 
 from shipper import ecs
+from shipper.columns import Check, Layout, Slot, Table, check, interleave
 from shipper.times import Times
 
 _MOST_SHAPES = 8
+"""Of lines with as many quotes."""
 _MOST_TRIES = 256
 """Lines that keep bringing new shapes are not worth learning."""
 _MOST_BYTES = 8192
-"""A longer line is not learnt from: a pattern of its tens of thousands of keys took seconds to make."""
-_REMEMBERED = 4096
+"""A longer line is not learnt from: it may have tens of thousands of keys."""
 _MOST_KEYS = 128
+_MOST_SIEVINGS = 3
+"""How often rows of other keys are taken out of those of a shape, before all of them go the ordinary way."""
+_LEAST_LINES = 2
+"""Fewer of a kind in a chunk are made the ordinary way, which is quicker for them."""
+_REMEMBERED = 4096
 
 _TOKEN = re.compile(
     rb'(\s*[{,]\s*("[^"\\\x00-\x1f]*")\s*:\s*)'
@@ -32,12 +37,11 @@ _TOKEN = re.compile(
 )
 _TEXT, _NUMBER, _TRUTH, _NULL = 3, 4, 5, 6
 """Which group of a token tells what kind of value it has."""
-_TEXT_PATTERN = rb'"([^"]*)"'
-"""Without backslashes and control characters, which are looked for in all of the chunk: four times as fast."""
-_NUMBER_PATTERN = rb"(-?(?:0|[1-9]\d{0,14})(?:\.\d{1,17})?)"
-_INTEGER_PATTERN = rb"(0|-?[1-9]\d{0,14})"
-_TIME_PATTERN = rb'"(\d\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\d)((?:\.\d{1,9})?)Z"'
-_IS_TIME = re.compile(_TIME_PATTERN[1:-1])
+_ANY_NUMBER = check(rb"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,17})?")
+_INTEGER = check(rb"0|-?[1-9]\d{0,14}")
+_TRUTHS = check(rb"true|false")
+_TIME = check(rb"\d\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
+_SECOND = len("2001-02-03T04:05:06")
 
 # Stand-ins that the ordinary way carries into the document as they are, and that no line contains by chance.
 _PROBE_TIME = b"2001-02-03T04:05:06.070809011Z"
@@ -48,24 +52,33 @@ _SLOT = re.compile(
     rb"tlrprobe(?P<text>\d+)x|777000000001(?P<number>\d\d\d)|77700000000000(?P<own>[123])|(?P<time>%b)|(?P<read>%b)"
     % (re.escape(_PROBE_TIME), re.escape(_PROBE_READ.encode()))
 )
-_LEVEL, _READ = 0, 4
-"""Places behind the pattern's groups: level, offset, size, skipped, time of reading."""
+_OFFSET, _SIZE, _READ = -1, -2, -3
+"""What of a document is no value of its line."""
+_OWN: dict[bytes, bytes | int] = {b"1": _OFFSET, b"2": _SIZE, b"3": b"0"}
+"""Only lines behind which no bytes were skipped come this way."""
 
 Reference = Callable[[bytes, int, int, int, str], bytes]
 """The ordinary way: (line, offset, size, skipped, time of reading) to the document."""
 
 
 class _Shape(NamedTuple):
-    """``pick`` puts the pattern's groups, the five values behind them and the ``pieces`` into the document's order.
+    """``parts`` of the document, in order: bytes, the number of a slot, or one of the three that are no value.
 
-    ``time`` and ``level`` are the groups that hold them, or -1.
+    ``time`` and ``level`` are the slots that hold them, or None.
     """
 
-    match: Callable[[bytes], re.Match[bytes] | None]
-    pieces: tuple[bytes, ...]
-    pick: Callable[[tuple[bytes, ...]], tuple[bytes, ...]]
-    time: int
-    level: int
+    layout: Layout
+    parts: tuple[bytes | int, ...]
+    time: int | None
+    level: int | None
+
+
+class Own(NamedTuple):
+    """What documents say beside their line's values: the offset and the size of each line, the time of reading."""
+
+    offsets: list[bytes]
+    sizes: list[bytes]
+    read: bytes
 
 
 class Shapes:
@@ -74,7 +87,8 @@ class Shapes:
     def __init__(self, times: Times, reference: Reference) -> None:
         self._times = times
         self._reference = reference
-        self._shapes: list[_Shape] = []
+        self._shapes: dict[int, list[_Shape]] = {}
+        """By the number of tokens in a line."""
         self._tries = 0
         self._seconds: set[bytes] = set()
         self._levels: dict[bytes, bytes] = {}
@@ -82,53 +96,98 @@ class Shapes:
     def clear(self) -> None:
         """Something that stands in every document has changed."""
         self._shapes.clear()
+        self._tries = 0
 
-    def document(self, line: bytes, offset: int, size: int, skipped: int, read: bytes) -> bytes | None:
-        """The document of a line of a known shape; None if the line must go the ordinary way.
+    def documents(self, lines: list[bytes], own: Own) -> list[bytes | None]:
+        """A document for each line, right if no bytes were skipped before it; None if it must go the ordinary way."""
+        documents: list[bytes | None] = [None] * len(lines)
+        together = b"\n".join(lines)
+        if not is_clean(together):
+            return documents
+        quoted = b"\\" in together
+        groups: dict[int, list[int]] = {}
+        for row, count in enumerate([line.count(b'"') for line in lines]):
+            if not quoted or b"\\" not in lines[row]:
+                groups.setdefault(count, []).append(row)
+        for count, rows in groups.items():
+            left = rows
+            for shape in self._shapes.get(count + 1, ()):
+                if len(left) >= _LEAST_LINES:
+                    left = self._fill(documents, shape, lines, left, own)
+            while count and len(left) >= _LEAST_LINES:
+                learnt = self._learn([lines[row] for row in (left[0], left[-1])])
+                if learnt is None:
+                    break
+                left = self._fill(documents, learnt, lines, left, own)
+        return documents
 
-        Hazard: the line must have no control characters (``is_clean`` of its chunk).
-        """
-        if b"\\" in line:
-            return None
-        for shape in self._shapes:
-            found = shape.match(line)
-            if found is not None:
+    def _fill(
+        self, documents: list[bytes | None], shape: _Shape, lines: list[bytes], rows: list[int], own: Own
+    ) -> list[int]:
+        """Make the documents of those rows that have the shape; returns the others."""
+        others: list[int] = []
+        for _ in range(_MOST_SIEVINGS):
+            table = Table([lines[row] for row in rows], shape.layout.width)
+            misfits = table.misfits(shape.layout.literals)
+            if not misfits:
+                return sorted(others + self._fill_all(documents, shape, table, rows, own))
+            others += [rows[number] for number in misfits]
+            wrong = set(misfits)
+            rows = [row for number, row in enumerate(rows) if number not in wrong]
+            if not rows:
                 break
-        else:
-            return None
-        groups = found.groups()
-        if shape.time >= 0 and groups[shape.time] not in self._seconds and not self._is_second(groups[shape.time]):
-            return None
-        if not line.isascii() and not _is_utf8(line):
-            return None
-        level = b""
-        if shape.level >= 0:
-            level = self._levels.get(groups[shape.level]) or self._level(groups[shape.level])
-            if not level:
+        return sorted(others + rows)
+
+    def _fill_all(
+        self, documents: list[bytes | None], shape: _Shape, table: Table, rows: list[int], own: Own
+    ) -> list[int]:
+        """As ``_fill``, of rows that have the keys and the punctuation of the shape."""
+        columns = [table.values(slot) for slot in shape.layout.slots]
+        if shape.time is not None:
+            self._check_seconds(table, columns[shape.time])
+        if shape.level is not None:
+            columns[shape.level] = self._name_levels(table, columns[shape.level])
+        good = [row for number, row in enumerate(rows) if number not in table.bad] if table.bad else rows
+        if not good:
+            return rows
+        values = [table.good(column) for column in columns]
+        parts = _put_in(
+            shape.parts, values, Own([own.offsets[row] for row in good], [own.sizes[row] for row in good], own.read)
+        )
+        for row, document in zip(good, interleave(parts, len(good)), strict=True):
+            documents[row] = document
+        return [rows[number] for number in sorted(table.bad)]
+
+    def _learn(self, lines: list[bytes]) -> _Shape | None:
+        """The shape of one of some lines, if it is a flat object and there is room."""
+        for line in lines:
+            self._tries += 1
+            if self._tries > _MOST_TRIES or len(line) > _MOST_BYTES:
                 return None
-        if shape is not self._shapes[0]:
-            self._shapes.remove(shape)
-            self._shapes.insert(0, shape)
-        own = (level, b"%d" % offset, b"%d" % size, b"%d" % skipped if skipped else b"0", read)
-        return b"".join(shape.pick(groups + own + shape.pieces))
+            shape = _learn(line, self._reference)
+            known = self._shapes.get(shape.layout.width, []) if shape is not None else []
+            if shape is not None and all(shape.layout != one.layout for one in known):
+                self._shapes[shape.layout.width] = [shape, *known[: _MOST_SHAPES - 1]]
+                return shape
+        return None
 
-    def learn(self, line: bytes) -> None:
-        """Learn the shape of a line that went the ordinary way, if it is a flat object and there is room."""
-        self._tries += 1
-        if self._tries > _MOST_TRIES or len(line) > _MOST_BYTES:
-            return
-        shape = _learn(line, self._reference)
-        if shape is not None:
-            self._shapes.insert(0, shape)
-            del self._shapes[_MOST_SHAPES:]
-
-    def _is_second(self, second: bytes) -> bool:
+    def _check_seconds(self, table: Table, column: list[bytes]) -> None:
+        """Whether there are such times, and Elasticsearch can hold them; each second is looked at once."""
+        seconds = {time[:_SECOND] for time in column} - self._seconds
         if len(self._seconds) >= _REMEMBERED:
             self._seconds.clear()
-        if self._times.utc(second.decode() + "Z") is None:
-            return False
-        self._seconds.add(second)
-        return True
+        for second in seconds:
+            if self._times.utc(second.decode("ascii", "replace") + "Z") is not None:
+                self._seconds.add(second)
+            else:
+                table.refuse([time[:_SECOND] != second for time in column])
+
+    def _name_levels(self, table: Table, column: list[bytes]) -> list[bytes]:
+        """Levels by their common names."""
+        for written in set(column):
+            if not (self._levels.get(written) or self._level(written)):
+                table.refuse([level != written for level in column])
+        return [self._levels.get(level, b"") for level in column]
 
     def _level(self, written: bytes) -> bytes:
         """The common name of a level; empty if JSON would have to escape it, or there are too many to be levels."""
@@ -145,36 +204,31 @@ def _learn(line: bytes, reference: Reference) -> _Shape | None:
     keys = tuple(orjson.loads(token[2]) for token in tokens)
     if not keys or len(set(keys)) != len(keys):
         return None
-    pattern = probe = b""
-    groups: dict[int, int] = {}
-    count = 0
-    time = level = -1
+    form = probe = b""
+    slots: dict[int, int] = {}
+    checks: list[Check | None] = []
+    time = level = None
     for number, (token, (claim, _name)) in enumerate(zip(tokens, ecs.plan(keys), strict=True)):
         kind = next(index for index in (_TEXT, _NUMBER, _TRUTH, _NULL) if token[index] is not None)
-        value = _value_pattern(kind, claim, token[kind])
-        if value is None:
+        if not _may_copy(kind, claim, token[kind]):
             return None
-        pattern += re.escape(token[1]) + value
         probe += token[1] + _stand_in(kind, claim, number)
-        groups[number] = count
         if kind == _NULL:
+            form += token[1] + b"null"
             continue
+        form += token[1] + (b'"\n"' if kind == _TEXT else b"\n")
         if claim is ecs.TIME:
-            time = count
+            time = len(checks)
         elif claim is ecs.LEVEL:
-            level = count
-        count += value.count(b"(") - value.count(b"(?")
+            level = len(checks)
+        slots[number] = len(checks)
+        checks.append(_check(kind, claim))
     last = line[tokens[-1].end() :]
     document = reference(probe + last, _PROBE_OFFSET, _PROBE_SIZE, _PROBE_SKIPPED, _PROBE_READ)
-    pieces, order = _cut_up(document, groups, count, time)
-    if level >= 0:
-        order = [count + _LEVEL if place == level else place for place in order]
-    wanted = {*range(count), count + _LEVEL} - {level if level >= 0 else count + _LEVEL}
-    taken = [place for place in order if place <= count]
-    if len(taken) != len(wanted) or set(taken) != wanted:
+    parts = _cut_up(document, slots, time)
+    if sorted(part for part in parts if isinstance(part, int) and part >= 0) != list(range(len(checks))):
         return None
-    match = re.compile(pattern + re.escape(last)).fullmatch
-    return _Shape(match, pieces, operator.itemgetter(*order), time, level)
+    return _Shape(_lay_out(form + last, checks), parts, time, level)
 
 
 def _tokens(line: bytes) -> list[re.Match[bytes]]:
@@ -186,19 +240,24 @@ def _tokens(line: bytes) -> list[re.Match[bytes]]:
     return tokens if line[tokens[-1].end() :].strip() == b"}" else []
 
 
-def _value_pattern(kind: int, claim: ecs.Claim | None, value: bytes) -> bytes | None:
-    """What a value of its kind looks like, if it may be copied into the document; None if it needs the ordinary way."""
-    if kind == _NULL:
-        return b"null"
-    if claim is None:
-        return {_TEXT: _TEXT_PATTERN, _NUMBER: _NUMBER_PATTERN, _TRUTH: b"(true|false)"}[kind]
+def _may_copy(kind: int, claim: ecs.Claim | None, value: bytes) -> bool:
+    """Whether values of this kind may be copied into the document; else they need the ordinary way."""
     if claim is ecs.TIME:
-        return _TIME_PATTERN if kind == _TEXT and _IS_TIME.fullmatch(value) else None
-    if kind == _TEXT and (claim in ecs.TEXTS or claim is ecs.LEVEL):
-        return _TEXT_PATTERN
-    if kind == _NUMBER and b"." not in value and (claim in ecs.INTEGERS or claim is ecs.LEVEL):
-        return _INTEGER_PATTERN
-    return None
+        return kind == _TEXT and _TIME.fullmatch(value + b"\n") is not None
+    if kind == _NULL or claim is None:
+        return True
+    if kind == _TEXT:
+        return claim in ecs.TEXTS or claim is ecs.LEVEL
+    return kind == _NUMBER and b"." not in value and (claim in ecs.INTEGERS or claim is ecs.LEVEL)
+
+
+def _check(kind: int, claim: ecs.Claim | None) -> Check | None:
+    """What a value must look like to be copied; text may be anything between its quotes."""
+    if kind == _TEXT:
+        return _TIME if claim is ecs.TIME else None
+    if kind == _TRUTH:
+        return _TRUTHS
+    return _ANY_NUMBER if claim is None else _INTEGER
 
 
 def _stand_in(kind: int, claim: ecs.Claim | None, number: int) -> bytes:
@@ -209,27 +268,54 @@ def _stand_in(kind: int, claim: ecs.Claim | None, number: int) -> bytes:
     return b"%d" % (_PROBE_NUMBER + number) if kind == _NUMBER else b'"tlrprobe%dx"' % number
 
 
-def _cut_up(document: bytes, groups: dict[int, int], count: int, time: int) -> tuple[tuple[bytes, ...], list[int]]:
-    """The probe's document cut where its stand-ins came out: the pieces, and the places of all parts in order."""
-    pieces: list[bytes] = []
-    order: list[int] = []
-    first_piece = count + _READ + 1
-    last = 0
-    for slot in _SLOT.finditer(document):
-        order.append(first_piece + len(pieces))
-        pieces.append(document[last : slot.start()])
-        last = slot.end()
-        if slot["own"]:
-            order.append(count + int(slot["own"]))
-        elif slot["read"]:
-            order.append(count + _READ)
-        elif slot["time"]:
-            order += [time, time + 1, first_piece + len(pieces)]
-            pieces.append(b"Z")
+def _lay_out(form: bytes, checks: list[Check | None]) -> Layout:
+    """The layout of lines of this form, in which a line feed stands for each value that may differ."""
+    literals: list[tuple[int, bytes]] = []
+    slots: list[Slot] = []
+    tokens = form.split(b'"')
+    for place, token in enumerate(tokens):
+        before, stands_in, after = token.partition(b"\n")
+        if stands_in:
+            slots.append(Slot(place, before, after, checks[len(slots)]))
         else:
-            order.append(groups[int(slot["text"] or slot["number"])])
-    order.append(first_piece + len(pieces))
-    return (*pieces, document[last:]), order
+            literals.append((place, token))
+    return Layout(len(tokens), tuple(literals), tuple(slots))
+
+
+def _cut_up(document: bytes, slots: dict[int, int], time: int | None) -> tuple[bytes | int, ...]:
+    """The probe's document cut where its stand-ins came out; ``slots`` are those of the keys, by their number."""
+    parts: list[bytes | int] = []
+    last = 0
+    for found in _SLOT.finditer(document):
+        parts.append(document[last : found.start()])
+        last = found.end()
+        if found["own"]:
+            parts.append(_OWN[found["own"]])
+        elif found["read"]:
+            parts.append(_READ)
+        elif found["time"]:
+            parts.append(_READ if time is None else time)
+        else:
+            parts.append(slots[int(found["text"] or found["number"])])
+    return (*parts, document[last:])
+
+
+def _put_in(parts: tuple[bytes | int, ...], values: list[list[bytes]], own: Own) -> list[bytes | list[bytes]]:
+    """The columns in their places of the document; neighbours that are the same for all rows become one."""
+    result: list[bytes | list[bytes]] = []
+    for part in parts:
+        found: bytes | list[bytes]
+        if isinstance(part, bytes):
+            found = part
+        elif part >= 0:
+            found = values[part]
+        else:
+            found = own.read if part == _READ else own.offsets if part == _OFFSET else own.sizes
+        if isinstance(found, bytes) and result and isinstance(result[-1], bytes):
+            result[-1] += found
+        else:
+            result.append(found)
+    return result
 
 
 _CONTROLS = bytes(byte for byte in range(32) if byte != 10)
@@ -238,11 +324,3 @@ _CONTROLS = bytes(byte for byte in range(32) if byte != 10)
 def is_clean(chunk: bytes) -> bool:
     """Whether there is no control character but line feeds."""
     return len(chunk.translate(None, _CONTROLS)) == len(chunk)
-
-
-def _is_utf8(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shipper.records import Encoder
+from shipper.shapes import Own
 from tailrace.settings import Input
 
 NOW = 1_795_000_000_123_456_789
@@ -89,10 +90,10 @@ def test_the_quick_way_is_taken_for_what_services_write() -> None:
         b'{"timestamp": "2026-11-23T18:00:0%d.5Z", "level": "info", "logger": "a.b", "event": "play", "user": "u1", '
         b'"ok": true, "ms": 1.5, "pid": 12, "trace_id": "abc", "none": null}'
     )
-    shapes = encoder()
-    shapes.chunk([line % 1], 0, 0, 0, NOW)
-    assert shapes._shapes is not None
-    quick = shapes._shapes.document(line % 2, 500, 200, 0, b"2026-11-23T18:00:03.000Z")
+    shapes = encoder()._shapes
+    assert shapes is not None
+    own = Own([b"300", b"500"], [b"200", b"200"], b"2026-11-23T18:00:03.000Z")
+    _, quick = shapes.documents([line % 1, line % 2], own)
     assert quick is not None
     document = orjson.loads(quick)
     assert document["@timestamp"] == "2026-11-23T18:00:02.5Z"
