@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Coroutine, Mapping
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -166,15 +167,24 @@ class Consumer:
     async def revoked(self) -> None:
         """The group is about to give our partitions to others."""
         # In a task of ours: the client would swallow an error of its listener.
-        task = self._tasks.create_task(self.leave())
-        await asyncio.wait([task])
+        task = self._spawn(self.leave())
+        if task is not None:
+            await asyncio.wait([task])
 
     def assigned(self, partitions: Collection[TopicPartition]) -> None:
         """The group gave us partitions; they are read once we know what their last owner did."""
         if not partitions:
             return
         self._kafka.pause(*partitions)
-        self._tasks.create_task(self._adopt(partitions, self._generation))
+        self._spawn(self._adopt(partitions, self._generation))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
+        """Begin some work in the background; None if the service has ended, and only the client does not know yet."""
+        try:
+            return self._tasks.create_task(work)
+        except RuntimeError:
+            work.close()
+            return None
 
     async def _adopt(self, partitions: Collection[TopicPartition], generation: int) -> None:
         failures = 0

@@ -1,7 +1,6 @@
 """Requests to Elasticsearch as bytes, and answers as bytes: nodes, TLS and login are the client's, meaning is ours."""
 
 import io
-import logging
 from typing import Any, NamedTuple
 
 from elastic_transport import Serializer, TransportError
@@ -32,8 +31,6 @@ class Transport:
         known = self._client.transport.serializers.serializers
         known["application/vnd.elasticsearch+json"] = _Untouched()
         known["application/vnd.elasticsearch+x-ndjson"] = _Untouched()
-        # It would decode every body to text for a log line that nobody reads.
-        logging.getLogger("elastic_transport.node").propagate = False
 
     async def request(self, method: str, path: str, body: bytes | None = None, *, ndjson: bool = False) -> Answer:
         """Send one request and return the answer, whatever it is."""
@@ -62,7 +59,15 @@ class _Untouched(Serializer):
     mimetype = "application/octet-stream"
 
     def dumps(self, data: Any) -> Any:  # noqa: ANN401 - the library's signature, whose bytes may be a file
-        return io.BytesIO(data)
+        return _Body(data)
 
     def loads(self, data: bytes) -> bytes:
         return data
+
+
+class _Body(io.BytesIO):
+    """A body that the library cannot turn into text, which it would for each request, for a log line nobody reads."""
+
+    def decode(self, _encoding: str, _errors: str) -> str:
+        """Stand in for the text of the body."""
+        return "…"
