@@ -1,8 +1,8 @@
 """The rules of the house, kept by reading the code: who imports whom, what is pure, how long, how named."""
 
 import ast
+import functools
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,19 +44,23 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@functools.cache
 def tree_of(path: Path) -> ast.Module:
     """A module's syntax tree."""
     return ast.parse(path.read_text("utf-8"))
 
 
-def imports(path: Path) -> Iterator[str]:
+@functools.cache
+def imports(path: Path) -> list[str]:
     """Every name that a module imports, wherever in it the import stands, dotted and whole."""
+    found: list[str] = []
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{name_of(path)}: import by full names"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return found
 
 
 def first_line(path: Path) -> str:
@@ -162,10 +166,6 @@ def test_no_test_sleeps_for_long() -> None:
         for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("time.sleep", "asyncio.sleep"):
                 (seconds,) = node.args[:1] or [ast.Constant(0)]
-                if (
-                    isinstance(seconds, ast.Constant)
-                    and isinstance(seconds.value, int | float)
-                    and seconds.value > 0.5
-                ):
+                if isinstance(seconds, ast.Constant) and isinstance(seconds.value, int | float) and seconds.value > 0.5:
                     slow.append(f"{path.name}:{node.lineno}")
     assert slow == []

@@ -139,7 +139,7 @@ def _unreadable(path: str) -> str:
     try:
         os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
     except OSError as error:
-        return error.strerror
+        return error.strerror or str(error)
     return ""
 
 

@@ -15,7 +15,7 @@ UNKNOWN = -(2**31)
 """``topic_authorized_operations`` of a broker that does not say."""
 
 
-class _MetadataResponse(Response):  # type: ignore[misc] - aiokafka's protocol classes have no types
+class _MetadataResponse(Response):  # type: ignore[misc]
     API_KEY = 3
     API_VERSION = 8
     SCHEMA = Schema(
@@ -51,7 +51,7 @@ class _MetadataResponse(Response):  # type: ignore[misc] - aiokafka's protocol c
     )
 
 
-class _MetadataRequest(RequestStruct):  # type: ignore[misc] - as above
+class _MetadataRequest(RequestStruct):  # type: ignore[misc]
     API_KEY = 3
     API_VERSION = 8
     RESPONSE_TYPE = _MetadataResponse
@@ -63,7 +63,7 @@ class _MetadataRequest(RequestStruct):  # type: ignore[misc] - as above
     )
 
 
-class Metadata(Request[_MetadataRequest]):  # type: ignore[misc] - as above
+class Metadata(Request[_MetadataRequest]):  # type: ignore[misc]
     """Asks for some topics: their leaders, and what we may do with them; creates none."""
 
     API_KEY = 3
