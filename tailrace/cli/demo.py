@@ -16,8 +16,12 @@ import msgspec
 from rich.console import Console
 
 from tailrace.cli.options import json_option
+from tailrace.cli.reach_elastic import elasticsearch_client
+from tailrace.cli.reach_kafka import kafka_errors
 from tailrace.demo import report
 from tailrace.demo.cast import Folder
+from tailrace.demo.latency import Percentiles
+from tailrace.demo.proof import Account
 from tailrace.demo.run import Run
 from tailrace.demo.show import Show
 from tailrace.stack import Name, Running, Stack, State, default_folder
@@ -61,7 +65,7 @@ def demo(*, seconds: float, keep: bool, folder: Path, as_json: bool) -> int:
     with _stack(Stack(folder), show, keep=keep) as running, _folder(keep=keep) as run_folder:
         run = Run(run_folder, Stack(folder), running, show)
         began = time.monotonic()
-        accounts, times = asyncio.run(run.perform(seconds))
+        accounts, times = asyncio.run(_perform(run, seconds))
         outcome = report.conclude(
             run_folder.run,
             time.monotonic() - began,
@@ -79,6 +83,12 @@ def demo(*, seconds: float, keep: bool, folder: Path, as_json: bool) -> int:
     else:
         _conclude(show, outcome, runs=keep or not running.started, folder=folder)
     return 0 if outcome.is_exact else 1
+
+
+async def _perform(run: Run, seconds: float) -> tuple[list[Account], Percentiles]:
+    with kafka_errors(run.settings):
+        async with elasticsearch_client(run.settings) as client:
+            return await run.perform(client, seconds)
 
 
 def _conclude(show: Show, outcome: report.Outcome, *, runs: bool, folder: Path) -> None:

@@ -60,10 +60,10 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _FLEET: dict[str, dict[str, Any]] = {
-    "playback": {"per_second": 1300, "rotations": 7, "format": "json", "is_timed": True},
-    "edge-proxy": {"per_second": 900, "rotations": 5},
-    "catalogue": {"per_second": 350, "rotations": 4, "is_timed": True},
-    "recommendations": {"per_second": 350, "rotations": 3, "is_timed": True},
+    "playback": {"per_second": 900, "rotations": 7, "format": "json", "is_timed": True},
+    "edge-proxy": {"per_second": 600, "rotations": 5},
+    "catalogue": {"per_second": 250, "rotations": 4, "is_timed": True},
+    "recommendations": {"per_second": 250, "rotations": 3, "is_timed": True},
 }
 
 

@@ -18,6 +18,7 @@ from tailrace.demo.services import SERVICES
 
 _COUNTS = struct.Struct("<QQQ")
 _TICK_SECONDS = 0.02
+_RAMP_SECONDS = 5.0
 _MOST_TICKS = 10
 """After a standstill no more than so many ticks are made up for at once."""
 
@@ -85,14 +86,17 @@ class RotatedFile:
 
 
 def write(name: str, file: RotatedFile, per_second: float, rotate_seconds: float, stop: threading.Event) -> None:
-    """Let a service live until the stop: about so many things a second, in gentle waves, a rotation now and then."""
+    """Let a service live until the stop: about so many things a second, in gentle waves, a rotation now and then.
+
+    It begins slowly, as services do.
+    """
     happen = SERVICES[name](random.Random())  # noqa: S311 - made-up traffic
     begun = last = time.monotonic()
     rotate_at = begun + rotate_seconds
     due = 0.0
     while not stop.wait(_TICK_SECONDS):
         now = time.monotonic()
-        wave = 1 + 0.3 * math.sin((now - begun) / 3)
+        wave = (1 + 0.3 * math.sin((now - begun) / 3)) * min(1.0, 0.2 + (now - begun) / _RAMP_SECONDS)
         due += min(now - last, _TICK_SECONDS * _MOST_TICKS) * per_second * wave
         last = now
         if due >= 1:

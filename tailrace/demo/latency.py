@@ -23,7 +23,7 @@ from tailrace.demo.cast import NAMESPACE
 
 _POLL_SECONDS = 0.025
 _PICK_SECONDS = 0.1
-_MOST_ASKED = 100
+_MOST_ASKED = 24
 _RECENT_SECONDS = 15.0
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import http.client
+import re
 import time
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -15,7 +16,9 @@ from tailrace.demo.cast import NAMESPACE, Folder, Member
 from tailrace.demo.fleet import read_counts
 from tailrace.demo.latency import Percentiles, Sampler
 
-_COUNT_SECONDS = 1.0
+_COUNT_SECONDS = 0.5
+_BACKING = re.compile(r"\.ds-(.+)-\d{4}\.\d\d\.\d\d-\d{6}")
+"""A data stream's name in that of an index behind it (Elasticsearch's naming)."""
 _NONE = Percentiles(0, 0.0, 0.0)
 
 
@@ -56,23 +59,23 @@ class Numbers(NamedTuple):
 class Numerals:
     """Takes the numbers: writers say what they wrote, the two endpoints what passed, Elasticsearch what it has.
 
-    Stored documents are counted once a second, after a refresh, so that they need not become searchable first.
+    What Elasticsearch stored is taken from the statistics of its indices, so that nothing need become searchable for
+    it: between ``async with`` and its end these are the documents that the demo adds. The proof looks at each document.
     """
 
-    def __init__(
-        self, folder: Folder, cast: list[Member], ports: tuple[int, int], client: AsyncElasticsearch, sampler: Sampler
-    ) -> None:
+    def __init__(self, folder: Folder, cast: list[Member], ports: tuple[int, int], client: AsyncElasticsearch) -> None:
         self._folder = folder
         self._cast = cast
         self._ports = ports
         self._client = client
-        self._sampler = sampler
         self._begun = time.monotonic()
         self._tallies = {member.name: _Tally(member.live) for member in cast if not member.is_ours}
+        self._before: dict[str, int] = {}
         self._stored: dict[str, int] = {}
         self._counting: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        self._before = self._stored = await self._documents()
         self._counting = asyncio.create_task(self._count())
         return self
 
@@ -81,7 +84,11 @@ class Numerals:
             self._counting.cancel()
             await asyncio.gather(self._counting, return_exceptions=True)
 
-    async def take(self) -> Numbers:
+    def begin(self) -> None:
+        """The fleet begins to write now."""
+        self._begun = time.monotonic()
+
+    async def take(self, sampler: Sampler) -> Numbers:
         """The numbers of now; what does not answer keeps its last value, or 0."""
         # Against the flow, so that no stage seems to be ahead of the one before it.
         stored = dict(self._stored)
@@ -94,9 +101,9 @@ class Numerals:
                     member.name,
                     counts.lines if member.is_ours else self._tallies[member.name].lines(),
                     int(shipper.get(("tailrace_shipper_records_total", member.dataset), 0)),
-                    stored.get(member.dataset, 0),
+                    stored.get(member.stream, 0) - self._before.get(member.stream, 0),
                     counts.rotations,
-                    self._sampler.percentiles(member.stream),
+                    sampler.percentiles(member.stream),
                 )
             )
         return Numbers(
@@ -105,7 +112,7 @@ class Numerals:
             int(shipper.get(("tailrace_shipper_behind_bytes", ""), 0)),
             int(shipper.get(("tailrace_shipper_in_flight_bytes", ""), 0)),
             int(sum(value for (name, _), value in indexer.items() if name == "tailrace_indexer_lag_records")),
-            self._sampler.percentiles(),
+            sampler.percentiles(),
         )
 
     async def _count(self) -> None:
@@ -115,17 +122,15 @@ class Numerals:
             await asyncio.sleep(_COUNT_SECONDS)
 
     async def _documents(self) -> dict[str, int]:
+        """Documents indexed into each stream since its indices were opened."""
         streams = f"logs-*-{NAMESPACE}"
-        await self._client.indices.refresh(index=streams, allow_no_indices=True)
-        answer = await self._client.search(
-            index=streams,
-            size=0,
-            track_total_hits=False,
-            query={"term": {"labels.demo": self._folder.run}},
-            aggs={"datasets": {"terms": {"field": "data_stream.dataset", "size": 100}}},
-        )
-        found = answer["aggregations"]["datasets"]["buckets"] if "aggregations" in answer else []
-        return {one["key"]: one["doc_count"] for one in found}
+        answer = await self._client.indices.stats(index=streams, metric="indexing", level="indices")
+        found: dict[str, int] = {}
+        for index, its in answer.get("indices", {}).items():
+            if stream := _BACKING.fullmatch(index):
+                counts = its["primaries"]["indexing"]
+                found[stream[1]] = found.get(stream[1], 0) + counts["index_total"]
+        return found
 
 
 async def scrape(port: int) -> dict[tuple[str, str], float]:
