@@ -57,6 +57,10 @@ class Load:
 
     Every record ends in ``tally``: stored, already stored, duplicate, tombstone, or dead. A dead one first stands in
     ``refusals``, and is counted by ``buried`` when the dead letters have it. ``left`` records are still to be sent.
+
+    A record that may repeat goes last, alone with its like, and only when all before it in its partition is finished
+    (``waits``): else it could be looked up, and found absent, while its first copy waits for another try, and the two
+    be stored on both sides of a rollover.
     """
 
     def __init__(self, parts: Sequence[Part], translator: Translator) -> None:
@@ -82,6 +86,7 @@ class Load:
             self._owners += [part.owned] * len(found.lines)
             self.refusals += found.refusals
             self.tally.tombstones += found.tombstones
+        self._sure_first()
         self._most = max(1, len(self._lines))
         self.polled = sum(len(part.records) for part in parts)
 
@@ -104,10 +109,15 @@ class Load:
         self._keep(keep)
         return dropped
 
+    @property
+    def waits(self) -> bool:
+        """Whether the next request must wait for earlier slices of the same partitions to finish."""
+        if not self._lines or self._doubts[0] is Doubt.NONE:
+            return False
+        return any(part.owned.watermark.position < part.span.start and not part.owned.leaving for part in self.parts)
+
     def to_look_up(self) -> list[tuple[str, str]]:
         """The streams and ids of the next request's records that may be stored already."""
-        if Doubt.ASK not in self._doubts:
-            return []
         return [address(self._lines[number]) for number in self._doubtful()]
 
     def looked_up(self, found: Sequence[bool]) -> int:
@@ -123,7 +133,7 @@ class Load:
 
     def body(self) -> tuple[bytes, int]:
         """The next request and its number of actions."""
-        count = min(self._most, len(self._lines))
+        count = self._next()
         if count == len(self._lines):
             return bulk.body(self._lines, self._documents), count
         return bulk.body(self._lines[:count], self._documents[:count]), count
@@ -176,7 +186,7 @@ class Load:
                 self._refuse(number, Reason.FAILURE_STORE if diverted else Reason.MAPPING, verdict)
                 keep[number] = False
             else:
-                if outcome is Outcome.REFUSED:
+                if outcome is Outcome.REFUSED or self._doubts[number] is Doubt.ASKED:
                     self._doubts[number] = Doubt.ASK
                 label = verdict.error_type
                 known = again.get(label) or Again(label, f"{label}: {verdict.text}"[:300], 0, outcome is Outcome.FULL)
@@ -192,11 +202,28 @@ class Load:
         )
 
     def _doubtful(self) -> list[int]:
-        count = min(self._most, len(self._lines))
-        return [number for number in range(count) if self._doubts[number] is Doubt.ASK]
+        if not self._doubts or self._doubts[0] is Doubt.NONE:
+            return []
+        return [number for number in range(self._next()) if self._doubts[number] is Doubt.ASK]
 
     def _doubt(self, count: int) -> None:
         self._doubts[:count] = [Doubt.ASK] * count
+        self._sure_first()
+
+    def _next(self) -> int:
+        """How many records the next request is of: the sure ones first."""
+        return min(self._most, self._doubts.count(Doubt.NONE) or len(self._doubts))
+
+    def _sure_first(self) -> None:
+        sure = [doubt is Doubt.NONE for doubt in self._doubts]
+        if all(sure) or not any(sure):
+            return
+        unsure = [not one for one in sure]
+        self._records = [*compress(self._records, sure), *compress(self._records, unsure)]
+        self._lines = [*compress(self._lines, sure), *compress(self._lines, unsure)]
+        self._documents = [*compress(self._documents, sure), *compress(self._documents, unsure)]
+        self._doubts = [*compress(self._doubts, sure), *compress(self._doubts, unsure)]
+        self._owners = [*compress(self._owners, sure), *compress(self._owners, unsure)]
 
     def _keep(self, keep: Sequence[bool]) -> None:
         if True not in keep:
@@ -207,3 +234,4 @@ class Load:
         self._documents = list(compress(self._documents, keep))
         self._doubts = list(compress(self._doubts, keep))
         self._owners = list(compress(self._owners, keep))
+        self._sure_first()

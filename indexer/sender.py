@@ -84,6 +84,7 @@ class Sender:
         finally:
             _count(load)
             del self._flying[asyncio.current_task()]  # type: ignore[arg-type]  # a task runs this
+            self._writer.moved()
             self._moved()
             self.wake()
 

@@ -1,5 +1,6 @@
 """A load to Elasticsearch and the dead letters, tried until nothing of it is left."""
 
+import asyncio
 import random
 import time
 
@@ -23,6 +24,7 @@ class Writer:
         self._transport = transport
         self._letterbox = letterbox
         self._blockade = blockade
+        self._moved = asyncio.Event()
 
     async def write(self, load: Load) -> None:
         """Bring a load to its end, or leave what belongs to partitions that we leave (``load.abandoned``)."""
@@ -49,6 +51,12 @@ class Writer:
     def release(self) -> None:
         """Let loads that wait look whether their partitions are leaving."""
         self._blockade.wake()
+        self.moved()
+
+    def moved(self) -> None:
+        """Spans were finished: what may repeat may be next."""
+        self._moved.set()
+        self._moved = asyncio.Event()
 
     async def _step(self, load: Load) -> Again | None:
         """Do the next thing; returns what stands in the way of going on at once."""
@@ -57,6 +65,10 @@ class Writer:
             if text:
                 return Again("dead_letters", text, len(load.refusals), full=False)
             load.buried()
+            return None
+        if load.waits:
+            await self._moved.wait()
+            metrics.ABANDONED.inc(load.drop_leaving())
             return None
         asked = load.to_look_up()
         if not asked:

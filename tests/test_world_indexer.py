@@ -1,5 +1,7 @@
 """The core of the indexer against a model: crashes, losses, rollovers, and yet every record is stored exactly once."""
 
+import random
+
 import pytest
 from fakes import FakeElasticsearch, FakePolled
 from hypothesis import settings
@@ -107,23 +109,26 @@ class IndexerWorld(RuleBasedStateMachine):
             if fault == "none":
                 self.dead |= {refusal.record_id for refusal in load.refusals}
                 load.buried()
+        elif load.waits:
+            assert load is not self.flying[0]
         elif asked := load.to_look_up():
             if fault == "none":
                 load.looked_up(self.elastic.look_up(asked))
         elif load.left:
             body, count = load.body()
-            status, answer = 413, b""
-            if fault == "unsent":
-                status = 0
-            elif fault != "large" or count == 1:
-                full = frozenset(range(0, count, 2)) if fault == "full" else frozenset[int]()
-                status, answer = self.elastic.bulk(body, full=full)
-            if fault == "lost":
-                status, answer = 0, b""
-            elif fault == "nonsense":
-                answer = answer[: len(answer) // 2]
-            load.answered(bulk.read(status, answer, count), count)
+            load.answered(bulk.read(*self._answer(body, count, fault), count), count)
         self._end(load)
+
+    def _answer(self, body: bytes, count: int, fault: str) -> tuple[int, bytes]:
+        if fault == "unsent":
+            return 0, b""
+        if fault == "large" and count > 1:
+            return 413, b""
+        full = frozenset(range(0, count, 2)) if fault == "full" else frozenset[int]()
+        status, answer = self.elastic.bulk(body, full=full)
+        if fault == "lost":
+            return 0, b""
+        return status, answer[: len(answer) // 2] if fault == "nonsense" else answer
 
     def _end(self, load: Load) -> None:
         if load.left or load.refusals:
@@ -193,7 +198,7 @@ class IndexerWorld(RuleBasedStateMachine):
                 self.commit(number, stored=True, heard=True)
             self._take()
             for load in list(self.flying):
-                while load in self.flying:
+                while load in self.flying:  # the first never waits, and the others follow it
                     self._step(load, "none")
             if all(commit and commit[0] == len(log) for commit, log in zip(self.commits, self.log, strict=True)):
                 break
@@ -207,5 +212,31 @@ def _id(record: FakePolled) -> str:
     return str(record.headers[0][1].rpartition(b"|")[2].decode())
 
 
-IndexerWorld.TestCase.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+IndexerWorld.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
 TestIndexerWorld = pytest.mark.world(IndexerWorld.TestCase)
+
+
+@pytest.mark.world
+@pytest.mark.parametrize("seed", range(150))
+def test_a_long_busy_life(seed: int) -> None:
+    """The same world, its steps drawn as often as they happen: the machine above shrinks, this one goes far."""
+    dice = random.Random(seed)
+    world = IndexerWorld()
+    world.adopt()
+    for _ in range(120):
+        draw = dice.random()
+        partition = dice.randrange(PARTITIONS)
+        if draw < 0.4:
+            committed = dice.random() < 0.7
+            world.advance(partition, dice.randrange(4), dice.random() < 0.1, dice.randint(1, 6), committed)
+        elif draw < 0.75:
+            world.step([(dice.randrange(3), dice.choice(_FAULTS), dice.random() < 0.1)])
+        elif draw < 0.85:
+            world.commit(partition, dice.random() < 0.8, dice.random() < 0.8)
+        elif draw < 0.92:
+            world.write_again(dice.randrange(50))
+        else:
+            how = dice.choice(("crash", "crash", "crash in flight", "leave", "reset"))
+            world.end(how, dice.random() < 0.5, dice.randint(1, 6))
+        world.nothing_is_stored_twice()
+    world.teardown()
