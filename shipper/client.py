@@ -6,6 +6,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
+_AGAIN_SECONDS = 0.2
+
 
 class Client(AIOKafkaProducer):  # type: ignore[misc]
     """An idempotent aiokafka producer, acks=all, whose batches wait for their partition's leader however long it takes.
@@ -26,14 +28,20 @@ class Client(AIOKafkaProducer):  # type: ignore[misc]
     async def abandon(self) -> None:
         """End every task and connection now; what is not acknowledged may or may not arrive."""
         self._closed = True
-        tasks = [task for task in (self._sender.sender_task, self.client._sync_task, *self._requests) if task]  # noqa: SLF001
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while tasks := self._living():
+            for task in tasks:
+                task.cancel()
+            # Once is not always enough: a task that just got the answer it waited for may miss that it was cancelled.
+            done, _ = await asyncio.wait(tasks, timeout=_AGAIN_SECONDS)
+            await asyncio.gather(*done, return_exceptions=True)
         for connection in self.client._conns.values():  # noqa: SLF001
             if connection._writer is not None:  # noqa: SLF001
                 connection._writer.transport.abort()  # noqa: SLF001 - close() would wait for a full socket to empty
             connection.close()
+
+    def _living(self) -> list[asyncio.Task[Any]]:
+        tasks = (self._sender.sender_task, self.client._sync_task, *self._requests)  # noqa: SLF001
+        return [task for task in tasks if task is not None and not task.done()]
 
     async def _tracked(self, node: int, batches: object) -> None:
         task = asyncio.current_task()

@@ -277,6 +277,7 @@ class Producer:
         try:
             await client.start()
             partitions = len(await client.partitions_for(topic))
+            await client.partitions_for(self._settings.kafka.ledger_topic)  # or publish() would wait for it
         except BaseException:
             await client.abandon()
             raise

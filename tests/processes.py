@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ import sys
 import time
 import urllib.request
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -227,6 +228,16 @@ def until(condition: Callable[[], object], seconds: float = 30, every: float = 0
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s"
         time.sleep(every)
+
+
+def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Run a coroutine as a test."""
+
+    @functools.wraps(test)
+    def run(*arguments: Any, **named: Any) -> None:
+        asyncio.run(test(*arguments, **named))
+
+    return run
 
 
 async def read_topic(bootstrap_servers: str, topic: str, most_seconds: float = 30) -> list[Shipped]:
