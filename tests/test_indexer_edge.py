@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 from conftest import create_topic
 from fakes import FakeElasticsearch
@@ -116,8 +117,11 @@ class Load(Site):
         return asyncio.run(read(self.bootstrap_servers, self.dead))
 
     def commits(self) -> dict[TopicPartition, OffsetAndMetadata]:
-        """The group's commits."""
-        return asyncio.run(self._commits())
+        """The group's commits; none while its coordinator is not there yet."""
+        try:
+            return asyncio.run(self._commits())
+        except KafkaError:
+            return {}
 
     async def _commits(self) -> dict[TopicPartition, OffsetAndMetadata]:
         async with admin(self) as client:
@@ -212,7 +216,6 @@ def _site(folder: Path, stack: Stack, name: str) -> Iterator[Load]:
     site.prepare()
     yield site
     site.end()
-    site.elastic(f"/_index_template/{name}", {"index_patterns": [f"gone-{name}"]}, "PUT")
 
 
 def exactly_once(site: Load, records: list[Sent]) -> None:
@@ -489,7 +492,6 @@ def test_killed_at_random_moments_it_stores_each_record_once(site: Load) -> None
         before = _finished(site)
         process = site.run("index", log="index")
         until(lambda: _finished(site) > before or not process.running, 40)  # noqa: B023 - called at once
-        until(lambda: True, 1 + dice.random())
         _linger(process, dice.random() * 0.5)
         process.kill()
         if turn == 1:
@@ -512,8 +514,8 @@ def _linger(process: Process, seconds: float) -> None:
 def test_an_outage_of_elasticsearch_loses_and_repeats_nothing(breakable_site: Load) -> None:
     """Frozen, then stopped under load, then back: memory stays flat, it is said once, and all is there once."""
     site = breakable_site
-    records = site.records(60_000)
-    site.send(records[:20_000])
+    records = site.records(30_000)
+    site.send(records[:10_000])
     settings_file = site.write_settings()
     settings_file.write_bytes(
         settings_file.read_bytes().replace(b"[elasticsearch]", b"[elasticsearch]\nrequest_timeout_seconds = 2.0")
@@ -521,15 +523,15 @@ def test_an_outage_of_elasticsearch_loses_and_repeats_nothing(breakable_site: Lo
     process = site.run("index", settings=settings_file)
     until(lambda: _finished(site) > 5000)
     site.stack.pause("elasticsearch")
-    site.send(records[20_000:40_000])
+    site.send(records[10_000:20_000])
     until(lambda: b"does not take records" in process.log.read_bytes(), 20)
     site.stack.resume("elasticsearch")
-    until(lambda: _finished(site) > 20_000, 40)
+    until(lambda: _finished(site) > 10_000, 40)
     site.stack.stop("elasticsearch")
-    site.send(records[40_000:])
+    site.send(records[20_000:])
     until(lambda: process.log.read_bytes().count(b"does not take records") >= 2, 20)
     site.stack.up()
-    until(lambda: _finished(site) == 60_000, 60)
+    until(lambda: _finished(site) == 30_000, 60)
     assert process.peak_mb < 200
     assert process.stop() == 0
     exactly_once(site, records)

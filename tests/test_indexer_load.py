@@ -1,0 +1,68 @@
+"""One slice until nothing is left of it: halves, look-ups again, refusals."""
+
+from fakes import FakeElasticsearch, FakePolled
+
+from indexer import bulk
+from indexer.bulk import Reading, Whole
+from indexer.documents import Reason, Translator
+from indexer.load import Load
+from indexer.ownership import Commit, Owned
+from indexer.slices import Waiting
+from tailrace.record import header_prefix, record_id
+
+STREAM = "logs-app-default"
+
+
+def _load(*ids: int, may_repeat: bool = False) -> Load:
+    owned = Owned("t", 0, 0, 0)
+    owned.stored(Commit(0, 100))
+    waiting = Waiting(100_000, 100)
+    prefix = header_prefix(STREAM, may_repeat=may_repeat)
+    records = [
+        FakePolled(b'{"a":1}', (("t", (prefix + record_id("s", number, 1)).encode()),), offset=offset)
+        for offset, number in enumerate(ids)
+    ]
+    waiting.add(owned, records, len(records))
+    return Load(waiting.take(), Translator(["logs-*-*"], {}))
+
+
+def test_a_request_that_is_too_large_is_halved_until_one_record_is_to_blame() -> None:
+    """Only the record that is too large alone is refused; the others are stored, in larger requests again."""
+    load, elastic, sizes = _load(*range(8)), FakeElasticsearch(), []
+    giant = record_id("s", 5, 1).encode()
+    while load.left:
+        body, count = load.body()
+        sizes.append(count)
+        too_large = giant in body
+        load.answered(bulk.read(413, b"", count) if too_large else bulk.read(*elastic.bulk(body), count), count)
+    assert [(refusal.reason, refusal.record.offset) for refusal in load.refusals] == [(Reason.TOO_LARGE, 5)]
+    load.buried()
+    assert (load.tally.stored, load.tally.finished, load.polled) == (7, 8, 8)
+    assert sizes[:2] == [8, 4]
+
+
+def test_a_request_that_cannot_be_read_is_halved_and_looked_up() -> None:
+    """The one document that spoils a request is found, and nothing is taken for unstored."""
+    load, elastic = _load(*range(4)), FakeElasticsearch()
+    poison = record_id("s", 2, 1).encode()
+    while load.left:
+        asked = load.to_look_up()
+        if asked:
+            load.looked_up(elastic.look_up(asked))
+            continue
+        body, count = load.body()
+        malformed = Reading(Whole.MALFORMED, text="HTTP 400")
+        load.answered(malformed if poison in body else bulk.read(*elastic.bulk(body), count), count)
+    assert [refusal.record.offset for refusal in load.refusals] == [2]
+    assert load.tally.stored == 3
+
+
+def test_what_was_looked_up_and_found_no_room_is_looked_up_again() -> None:
+    """Two copies in one request: the second is stored, a rollover comes, and the first must not be stored beside it."""
+    load, elastic = _load(7, 7, may_repeat=True), FakeElasticsearch()
+    load.looked_up(elastic.look_up(load.to_look_up()))
+    body, count = load.body()
+    load.answered(bulk.read(*elastic.bulk(body, full=frozenset({0})), count), count)
+    elastic.rollover(STREAM)
+    load.looked_up(elastic.look_up(load.to_look_up()))
+    assert (load.left, load.tally.stored, load.tally.already) == (0, 1, 1)
