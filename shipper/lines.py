@@ -6,6 +6,9 @@ A line ends with LF; a CR before it belongs to the delimiter. Offsets are of the
 import zlib
 from typing import NamedTuple
 
+HOLE = b"\0"
+"""What a file reads as where nothing was written: a writer that kept its place over a truncation leaves a hole."""
+
 
 class Lines(NamedTuple):
     """The whole lines at the start of a chunk, without their delimiters (a CR is still there), and what is left over.
@@ -28,7 +31,8 @@ def split(chunk: bytes) -> Lines:
 class Cut(NamedTuple):
     """A line that ended without its delimiter, or too far away: its first bytes, its whole length and checksum.
 
-    ``covered`` bytes of the file belong to it, the delimiter included where there is one.
+    ``covered`` bytes of the file belong to it, the delimiter included where there is one. The NULs of a hole at its
+    beginning are covered, and neither kept nor part of its length.
     """
 
     kept: bytes
@@ -39,7 +43,8 @@ class Cut(NamedTuple):
 
 def cut(rest: bytes) -> Cut:
     """A line that ends where it is cut, without a delimiter."""
-    return Cut(rest, len(rest), zlib.crc32(rest), len(rest))
+    kept = rest.lstrip(HOLE)
+    return Cut(kept, len(kept), zlib.crc32(rest), len(rest))
 
 
 class LongLine:
@@ -48,12 +53,13 @@ class LongLine:
     The bytes past the first ``most`` are read once, only for the checksum and the length.
     """
 
-    __slots__ = ("_checksum", "_kept", "_most", "length")
+    __slots__ = ("_checksum", "_hole", "_kept", "_most", "length")
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._kept = b""
         self._checksum = 0
+        self._hole = 0
         self.length = 0
 
     def feed(self, chunk: bytes) -> Cut | None:
@@ -61,7 +67,9 @@ class LongLine:
         end = chunk.find(b"\n")
         piece = chunk if end < 0 else chunk[:end]
         if len(self._kept) < self._most:
-            self._kept += piece[: self._most - len(self._kept)]
+            text = piece if self._kept else piece.lstrip(HOLE)
+            self._hole += len(piece) - len(text)
+            self._kept += text[: self._most - len(self._kept)]
         self._checksum = zlib.crc32(piece, self._checksum)
         self.length += len(piece)
         return None if end < 0 else self._line(1)
@@ -71,4 +79,4 @@ class LongLine:
         return self._line(0)
 
     def _line(self, delimiter: int) -> Cut:
-        return Cut(self._kept, self.length, self._checksum, self.length + delimiter)
+        return Cut(self._kept, self.length - self._hole, self._checksum, self.length + delimiter)

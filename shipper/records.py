@@ -12,7 +12,7 @@ import orjson
 
 from shipper import ecs
 from shipper.formats import FORMATS, plain
-from shipper.lines import Cut
+from shipper.lines import HOLE, Cut
 from shipper.shapes import Own, Shapes
 from shipper.times import Times, from_nanoseconds
 from tailrace import __version__
@@ -109,7 +109,9 @@ class Encoder:
         if is_blank(line.kept) and len(line.kept) == line.length:
             return Chunk([], skipped + line.covered, line.covered, self._flagged)
         read = from_nanoseconds(now // 10**6 * 10**6)
-        flags = () if len(line.kept) == line.length else ("truncated",)
+        flags = [] if len(line.kept) == line.length else ["truncated"]
+        if line.covered > line.length + 1:
+            flags.append("hole")
         value = self._value(line.kept, start, line.covered, skipped, read, flags)
         prefix = header_prefix(self.stream, may_repeat=start < repeat_until) + self._source
         header = f"{prefix}:{start:016d}:{line.checksum:08x}".encode()
@@ -123,16 +125,9 @@ class Encoder:
         values = self._shapes.documents(lines, Own([b"%d" % end for end in ends[:-1]], sizes, read.encode()))
         return [value if value is not None and len(value) <= self.most_bytes else None for value in values]
 
-    def _value(
-        self, line: bytes, offset: int, size: int, skipped: int, read: str, flags: tuple[str, ...] = ()
-    ) -> bytes:
+    def _value(self, line: bytes, offset: int, size: int, skipped: int, read: str, flags: Sequence[str] = ()) -> bytes:
         """The document of one line, the ordinary way."""
-        document = ecs.Document(self._times)
-        if self._fields:
-            document.walk("", self._fields, 0)
-        if not self._format(line, document):
-            plain.fields(line, document)
-            document.flags.append("format")
+        document = self._parsed(line)
         fields = document.fields
         log = document.log
         if "log" in fields:
@@ -159,6 +154,18 @@ class Encoder:
         fields["tailrace"] = {"source": self._source, "bytes": size, "skipped": skipped}
         value = orjson.dumps(fields)[:-1] + self._tail
         return value if len(value) <= self.most_bytes else self._fit(fields, len(value))
+
+    def _parsed(self, line: bytes) -> ecs.Document:
+        document = ecs.Document(self._times)
+        if self._fields:
+            document.walk("", self._fields, 0)
+        if line[:1] == HOLE:
+            line = line.lstrip(HOLE)
+            document.flags.append("hole")
+        if not self._format(line, document):
+            plain.fields(line, document)
+            document.flags.append("format")
+        return document
 
     def _fit(self, fields: dict[str, Any], length: int) -> bytes:
         """A document that is too large once encoded, with its longest texts cut until it is not."""

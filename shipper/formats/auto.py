@@ -6,6 +6,9 @@ from shipper.formats import json, plain
 
 def fields(line: bytes, document: ecs.Document) -> bool:
     """Fill the document as JSON where the line is an object, else as text."""
-    if line[:1] == b"{" and json.fields(line, document):
-        return True
+    if line[:1] == b"{":
+        if json.fields(line, document):
+            return True
+        if line[:2] == b'{"':
+            document.flags.append("format")
     return plain.fields(line, document)

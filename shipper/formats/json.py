@@ -33,15 +33,12 @@ def fields(line: bytes, document: ecs.Document) -> bool:
     labels = document.labels
     huge: set[str] = set()
     for (claim, name), value in zip(steps, tree.values(), strict=True):
-        if claim is not None:
-            if not claim(document, name, value):
-                document.label(name, value)
-        elif type(value) is str:
+        if claim is None and type(value) is str:
             labels[name] = value
-        elif type(value) is float and not -_EXACT < value < _EXACT:
-            huge.add(name)
-        else:
+        elif claim is None or not claim(document, name, value):
             document.label(name, value)
+            if type(value) is float and not -_EXACT < value < _EXACT:
+                huge.add(name)
     if huge:
         _keep_digits(line, document, huge)
     return True
