@@ -514,11 +514,12 @@ def _linger(process: Process, seconds: float) -> None:
 def test_an_outage_of_elasticsearch_loses_and_repeats_nothing(breakable_site: Load) -> None:
     """Frozen, then stopped under load, then back: memory stays flat, it is said once, and all is there once."""
     site = breakable_site
+    site.indexer |= {"slice_actions": 500}
     records = site.records(30_000)
     site.send(records[:10_000])
     settings_file = site.write_settings()
     settings_file.write_bytes(
-        settings_file.read_bytes().replace(b"[elasticsearch]", b"[elasticsearch]\nrequest_timeout_seconds = 2.0")
+        settings_file.read_bytes().replace(b"[elasticsearch]", b"[elasticsearch]\nrequest_timeout_seconds = 3.0")
     )
     process = site.run("index", settings=settings_file)
     until(lambda: _finished(site) > 5000)
