@@ -20,7 +20,7 @@ class FakeTransport(Transport):
         self.answers = list(answers)
         self.paths: list[str] = []
 
-    async def request(self, method: str, path: str, body: bytes | None = None, *, ndjson: bool = False) -> Answer:
+    async def request(self, _method: str, path: str, _body: bytes | None = None, **_how: bool) -> Answer:
         self.paths.append(path)
         return self.answers.pop(0)
 
