@@ -72,7 +72,8 @@ class Follow:
             self.files[place].gone = place not in snapshot.found
         if first:
             await self._open(await self._disk.run(partial(self._rotated_away, snapshot)), gone=True)
-        await self._open(found.opened, gone=False)
+        refused = await self._open(found.opened, gone=False)
+        metrics.UNREADABLE.set(len(snapshot.refused) + refused)
         self._let_go()
         metrics.SOURCES.set(len(self.files))
 
@@ -95,7 +96,8 @@ class Follow:
             os.close(file.handle)
         self.files.clear()
 
-    async def _open(self, found: list[Found], *, gone: bool) -> None:
+    async def _open(self, found: list[Found], *, gone: bool) -> int:
+        """Follow these files; how many of them cannot be read."""
         room = self.limit - len(self.files)
         if len(found) > room and not self._full:
             self._full = True
@@ -118,6 +120,7 @@ class Follow:
             self.files[one.place] = File(one.path, file.handle, source, one.number, file.size, now)
             self.files[one.place].rename(one.path)
             self.files[one.place].gone = gone
+        return sum(bool(file.refused) for file in opened)
 
     async def _recognise(self, found: Found, opened: Opened) -> Source:
         """The source we know in this place, if the file still begins as it did and is the same before our position."""
@@ -179,7 +182,6 @@ class Follow:
             self._say(refused.path, "not a log file, left alone", reason=refused.reason)
         for pattern in snapshot.empty:
             self._say(pattern, "no file matches yet")
-        metrics.UNREADABLE.set(len(snapshot.refused))
 
     def _say(self, path: str, what: str, **fields: str) -> None:
         """Each file and each reason once."""

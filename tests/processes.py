@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -35,6 +36,8 @@ class Shipped(NamedTuple):
     stream: str
     record_id: str
     value: bytes
+    sent: float
+    """Seconds since 1970."""
 
     @property
     def document(self) -> dict[str, Any]:
@@ -55,10 +58,10 @@ class Shipped(NamedTuple):
 class Process:
     """One running ``tailrace`` command; its log is a file, so that no pipe can fill."""
 
-    def __init__(self, arguments: Iterable[str], log: Path, **how: Any) -> None:
+    def __init__(self, arguments: Iterable[str], log: Path, prefix: Iterable[str] = (), **how: Any) -> None:
         self.log = log
         with log.open("ab") as stderr:
-            command = [sys.executable, "-m", "tailrace", *arguments]
+            command = [*prefix, sys.executable, "-m", "tailrace", *arguments]
             self._popen = subprocess.Popen(command, stdout=stderr, stderr=stderr, **how)
         self._began = log.stat().st_size
 
@@ -133,6 +136,7 @@ class Site:
         self.indexer: dict[str, Any] = {}
         self.kafka: dict[str, Any] = {}
         self.inputs: list[dict[str, Any]] = [{"paths": [f"{self.logs}/*.log"], "dataset": name}]
+        self.metrics: dict[str, Any] = {}
         self._processes: list[Process] = []
 
     @property
@@ -153,6 +157,7 @@ class Site:
             "elasticsearch": {"hosts": [self.stack.elasticsearch_url]},
             "shipper": {"state_dir": str(self.state), "topic": self.topic, **self.shipper, "inputs": self.inputs},
             "indexer": {"topics": [self.topic], "group": f"{self.name}-indexer", **self.indexer},
+            "metrics": self.metrics,
             "log": {"format": "json"},
         }
         path = self.folder / name
@@ -199,6 +204,24 @@ class Site:
                 pass
         return process
 
+    def registered(self, column: str) -> int:
+        """What the registry on disk says of all sources together: ``position``, ``reach`` and so on."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.state}/registry.sqlite?mode=ro", uri=True)) as database:
+            return int(database.execute(f"select sum({column}) from sources").fetchone()[0] or 0)  # noqa: S608 - ours
+
+    def serve_metrics(self) -> None:
+        """Let the agent and the indexer show their metrics, each at a free port."""
+        for key in ("shipper_listen", "indexer_listen"):
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                self.metrics[key] = f"127.0.0.1:{free.getsockname()[1]}"
+
+    def metric(self, name: str, key: str = "shipper_listen") -> float:
+        """What the running agent says of a metric, summed over its labels."""
+        with urllib.request.urlopen(f"http://{self.metrics[key]}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.split("{")[0].split(" ")[0] == name)
+
     def elastic(self, path: str, body: Any = None, method: str = "GET") -> Any:
         """Ask Elasticsearch."""
         request = urllib.request.Request(  # noqa: S310 - our own server
@@ -242,12 +265,17 @@ def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
 
 async def read_topic(bootstrap_servers: str, topic: str, most_seconds: float = 30) -> list[Shipped]:
     """All records of a topic that are there now, by partition and offset; each must be one of ours."""
+    return [_shipped(record) for record in await read_records(bootstrap_servers, topic, most_seconds)]
+
+
+async def read_records(bootstrap_servers: str, topic: str, most_seconds: float = 30) -> list[Any]:
+    """All records of a topic that are there now, by partition and offset, as aiokafka has them."""
     consumer = AIOKafkaConsumer(
         topic, bootstrap_servers=bootstrap_servers, auto_offset_reset="earliest",
         max_partition_fetch_bytes=8_388_608, fetch_max_wait_ms=50,
     )  # fmt: skip
     await consumer.start()
-    found: list[Shipped] = []
+    found: list[Any] = []
     try:
         partitions = consumer.assignment()
         ends = await consumer.end_offsets(partitions)
@@ -255,7 +283,7 @@ async def read_topic(bootstrap_servers: str, topic: str, most_seconds: float = 3
         while any([await consumer.position(one) < ends[one] for one in partitions]):
             assert time.monotonic() < deadline
             for records in (await consumer.getmany(timeout_ms=200)).values():
-                found += [_shipped(record) for record in records]
+                found += records
     finally:
         await consumer.stop()
     return sorted(found, key=lambda record: (record.partition, record.offset))
@@ -289,7 +317,7 @@ def _shipped(record: Any) -> Shipped:
     (found,) = [value for key, value in record.headers if key == HEADER]
     header = parse_header(found)
     assert header is not None, found
-    return Shipped(record.partition, record.offset, record.key, *header, record.value)
+    return Shipped(record.partition, record.offset, record.key, *header, record.value, record.timestamp / 1000)
 
 
 def _toml(tables: dict[str, dict[str, Any]]) -> bytes:

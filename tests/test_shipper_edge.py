@@ -1,8 +1,6 @@
 """The agent as a real process, on real files and the real Kafka: what is shipped once, what is said when it cannot."""
 
-import contextlib
 import os
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -168,11 +166,11 @@ def test_a_stop_drains_and_the_next_start_repeats_nothing(site: Site) -> None:
     path = site.logs / "a.log"
     path.write_text(as_text(lines(0, 80_000)))
     agent = site.agent()
-    until(lambda: _registry(site, "reach") > 0, every=0.005)
+    until(lambda: site.registered("reach") > 0, every=0.005)
     began = time.monotonic()
     assert agent.stop() == 0
     assert time.monotonic() - began < 5
-    assert 0 < _registry(site, "position") < path.stat().st_size, "not in full work"
+    assert 0 < site.registered("position") < path.stat().st_size, "not in full work"
     site.finish("ship", "--once")
     records = site.shipped()
     assert len(records) == 80_000
@@ -240,9 +238,3 @@ def test_a_record_fits_the_smallest_topic(site: Site, make_topic: MakeTopic) -> 
     assert long["tailrace"]["bytes"] == len(noise) + 1
     assert noise.startswith(long["message"][:-1])
     assert len(long["message"]) > 15_000
-
-
-def _registry(site: Site, column: str) -> int:
-    """What the registry says of all sources together."""
-    with contextlib.closing(sqlite3.connect(f"file:{site.state}/registry.sqlite?mode=ro", uri=True)) as database:
-        return int(database.execute(f"select sum({column}) from sources").fetchone()[0] or 0)  # noqa: S608 - ours
