@@ -203,8 +203,6 @@ def test_bytes_that_are_no_text_are_replaced_and_flagged(run: Run) -> None:
     binary = run.documents("binary")
     assert all("encoding" in document["log"]["flags"] for document in binary if "\ufffd" in document["message"])
     assert len(binary) > 1000
-        ("encoding",)
-    }
     plain, parsed, fine = run.documents("utf8")
     assert (plain["message"], plain["log"]["flags"]) == ("plain \ufffd\ufffd bytes", ["encoding"])
     assert (parsed["message"], parsed["log"]["level"]) == ("json \ufffd", "info")
@@ -261,7 +259,7 @@ def test_numbers_keep_their_digits_and_conflict_with_nothing(run: Run) -> None:
     """What no double can hold is text; what is no number is text; a field of ECS takes only what fits it."""
     first, second, third = run.documents("numbers")
     assert first["labels"] == {
-        "a": "1e999", "b": "1" + "0" * 40, "c": "NaN", "d": "-Infinity", "e": first["labels"]["e"],
+        "a": "1e999", "b": "1" + "0" * 40, "c": "nan", "d": "-inf", "e": first["labels"]["e"],
         "f": "9007199254740993",
     }  # fmt: skip
     assert second["labels"]["http.response.status_code"] == "1e30"

@@ -95,7 +95,7 @@ def _is_utf8(line: bytes) -> bool:
 def _keep_digits(line: bytes, document: ecs.Document, names: set[str]) -> None:
     """Numbers too large for a double to hold, as the text that was written; the line is parsed once for all of them."""
     text = line.decode("utf-8", "replace")
-    tree = json.loads(text, parse_int=str, parse_float=str, parse_constant=str, strict=False)
+    tree = json.loads(text, parse_int=str, parse_float=str, strict=False)
     for key, value in tree.items():
         name = ecs.label_of(ecs.key_of(key))
         if name in names:
