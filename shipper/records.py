@@ -88,9 +88,14 @@ class Encoder:
             (header_prefix(self.stream, may_repeat=flag) + self._source).encode() + b":%016d:%08x"
             for flag in (False, True)
         )
+        headers = [
+            (again if pair[0] < repeat_until else fresh) % pair for pair in zip(ends, map(crc32, lines), strict=False)
+        ]
+        if not skipped and None not in values:
+            return Chunk(list(zip(headers, filter(None, values), strict=True)), 0, 0, self._flagged)
         records: list[Record] = []
         blank = 0
-        for line, offset, quick, checksum in zip(lines, ends, values, map(crc32, lines), strict=False):
+        for line, offset, header, quick in zip(lines, ends, headers, values, strict=False):
             value = quick
             if value is None or skipped:
                 size = len(line) + 1
@@ -100,7 +105,7 @@ class Encoder:
                     continue
                 value = self._value(line, offset, size, skipped, read)
                 skipped = 0
-            records.append(((again if offset < repeat_until else fresh) % (offset, checksum), value))
+            records.append((header, value))
         return Chunk(records, skipped, blank, self._flagged)
 
     def single(self, line: Cut, start: int, skipped: int, repeat_until: int, now: int) -> Chunk:
@@ -123,7 +128,9 @@ class Encoder:
             return [None] * len(lines)
         sizes = [b"%d" % (len(line) + 1) for line in lines]
         values = self._shapes.documents(lines, Own([b"%d" % end for end in ends[:-1]], sizes, read.encode()))
-        return [value if value is not None and len(value) <= self.most_bytes else None for value in values]
+        if max(map(len, filter(None, values)), default=0) > self.most_bytes:
+            return [value if value is not None and len(value) <= self.most_bytes else None for value in values]
+        return values
 
     def _value(self, line: bytes, offset: int, size: int, skipped: int, read: str, flags: Sequence[str] = ()) -> bytes:
         """The document of one line, the ordinary way."""

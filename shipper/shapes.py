@@ -64,9 +64,12 @@ Reference = Callable[[bytes, int, int, int, str], bytes]
 class _Shape(NamedTuple):
     """``parts`` of the document, in order: bytes, the number of a slot, or one of the three that are no value.
 
-    ``time`` and ``level`` are the slots that hold them, or None.
+    ``time`` and ``level`` are the slots that hold them, or None. ``form`` is a line with a line feed for each value.
+    ``mark`` stands in each line of the shape, and in none of the shapes learnt before it; empty if there is none.
     """
 
+    form: bytes
+    mark: bytes
     layout: Layout
     parts: tuple[bytes | int, ...]
     time: int | None
@@ -126,7 +129,12 @@ class Shapes:
     ) -> list[int]:
         """Make the documents of those rows that have the shape; returns the others."""
         others: list[int] = []
+        if shape.mark:
+            others = [row for row in rows if shape.mark not in lines[row]]
+            rows = [row for row in rows if shape.mark in lines[row]] if others else rows
         for _ in range(_MOST_SIEVINGS):
+            if not rows:
+                break
             table = Table([lines[row] for row in rows], shape.layout.width)
             misfits = table.misfits(shape.layout.literals)
             if not misfits:
@@ -134,8 +142,6 @@ class Shapes:
             others += [rows[number] for number in misfits]
             wrong = set(misfits)
             rows = [row for number, row in enumerate(rows) if number not in wrong]
-            if not rows:
-                break
         return sorted(others + rows)
 
     def _fill_all(
@@ -167,8 +173,10 @@ class Shapes:
             shape = _learn(line, self._reference)
             known = self._shapes.get(shape.layout.width, []) if shape is not None else []
             if shape is not None and all(shape.layout != one.layout for one in known):
-                self._shapes[shape.layout.width] = [shape, *known[: _MOST_SHAPES - 1]]
-                return shape
+                marks = (part for part in shape.form.split(b"\n") if all(part not in one.form for one in known))
+                marked = shape._replace(mark=next(marks, b"") if known else b"")
+                self._shapes[shape.layout.width] = [marked, *known[: _MOST_SHAPES - 1]]
+                return marked
         return None
 
     def _check_seconds(self, table: Table, column: list[bytes]) -> None:
@@ -228,7 +236,7 @@ def _learn(line: bytes, reference: Reference) -> _Shape | None:
     parts = _cut_up(document, slots, time)
     if sorted(part for part in parts if isinstance(part, int) and part >= 0) != list(range(len(checks))):
         return None
-    return _Shape(_lay_out(form + last, checks), parts, time, level)
+    return _Shape(form + last, b"", _lay_out(form + last, checks), parts, time, level)
 
 
 def _tokens(line: bytes) -> list[re.Match[bytes]]:
@@ -318,9 +326,9 @@ def _put_in(parts: tuple[bytes | int, ...], values: list[list[bytes]], own: Own)
     return result
 
 
-_CONTROLS = bytes(byte for byte in range(32) if byte != 10)
+_WITHOUT_CONTROLS = bytes(byte if byte >= 32 or byte == 10 else 32 for byte in range(256))
 
 
 def is_clean(chunk: bytes) -> bool:
     """Whether there is no control character but line feeds."""
-    return len(chunk.translate(None, _CONTROLS)) == len(chunk)
+    return chunk.translate(_WITHOUT_CONTROLS) == chunk

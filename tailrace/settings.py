@@ -123,7 +123,7 @@ class Shipper(Section, frozen=True, kw_only=True):
     chunk_bytes: int = 262_144
     batch_bytes: int = 524_288
     """Most bytes of a record batch, before compression."""
-    budget_bytes: int = 8_388_608
+    budget_bytes: int = 5_242_880
     """Most bytes of records in flight to all partitions together; a partition may hold a quarter."""
     max_line_bytes: int = 1_048_576
     """A longer line keeps its first so many bytes and the flag ``truncated``."""
