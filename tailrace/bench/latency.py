@@ -6,10 +6,10 @@ import sqlite3
 import time
 from collections import deque
 from pathlib import Path
-from typing import NamedTuple
 from zlib import crc32
 
 import aiohttp
+import msgspec
 import orjson
 
 from tailrace.bench.child import Child
@@ -22,7 +22,7 @@ _LOOK_SECONDS = 0.01
 _PATIENCE_SECONDS = 60.0
 
 
-class Latency(NamedTuple):
+class Latency(msgspec.Struct, frozen=True, kw_only=True):
     """Milliseconds from the append of a line until Elasticsearch could give it back, over so many lines."""
 
     lines: int
@@ -76,7 +76,8 @@ class _Watch:
                 while not writing.done() or self._open:
                     await self._find(session, indices)
         spent = sorted(1000 * one for one in self._spent)
-        return Latency(len(spent), spent[len(spent) // 2], spent[int(len(spent) * 0.99)], spent[-1])
+        count = len(spent)
+        return Latency(lines=count, p50=spent[count // 2], p99=spent[int(count * 0.99)], most=spent[-1])
 
     async def _write(self, rest: list[bytes]) -> None:
         due = time.monotonic()

@@ -1,0 +1,45 @@
+"""``tailrace bench`` measures what it says, on real servers; how fast they are is for people to judge."""
+
+import subprocess
+import sys
+
+import orjson
+import pytest
+
+from tailrace.bench.lines import lines
+from tailrace.stack import Stack
+
+
+def test_lines_are_the_same_each_time_and_of_the_size_that_is_spoken_of() -> None:
+    """Or two runs would compare different work."""
+    some = list(lines(2000, seed=1, start=1_795_000_000))
+    assert some == list(lines(2000, seed=1, start=1_795_000_000))
+    assert len(set(some)) == len(some)
+    assert 320 < sum(map(len, some)) / len(some) < 360
+    assert len({tuple(orjson.loads(line)) for line in some}) == 3, "services write more than one shape of line"
+
+
+@pytest.mark.edge
+@pytest.mark.timeout(300)
+def test_a_small_run_gives_every_figure(stack: Stack) -> None:
+    """Each figure is there and possible, and every target is judged."""
+    command = [sys.executable, "-m", "tailrace", "bench", "--dir", str(stack.folder), "--json"]
+    ran = subprocess.run(
+        [*command, "--lines", "3000", "--rounds", "1", "--seconds", "0.5"], capture_output=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr.decode()
+    found = orjson.loads(ran.stdout)
+    figures = found["figures"]
+    assert figures["lines"] == 3000
+    for name in ("shipper", "bare", "indexer", "ceiling", "helper"):
+        load = figures[name]
+        assert load["per_second"] > 0, name
+        assert load["cpu_seconds_per_million"] > 0, name
+        assert 5 < load["resident_mib"] < 1000, name
+        assert len(load["runs"]) == 1, name
+    assert figures["indexer_to_ceiling"] > 0
+    latency = figures["latency"]
+    assert latency["lines"] == 50
+    assert 0 < latency["p50"] <= latency["p99"] <= latency["most"]
+    assert [one["part"] for one in found["targets"]] == ["shipper"] * 3 + ["indexer"] * 2 + ["latency"] * 2
+    assert found["machine"]["cores"] >= 1
