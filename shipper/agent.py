@@ -10,11 +10,10 @@ import structlog
 
 from shipper.disk import Disk
 from shipper.follow import Follow
-from shipper.ledger import entry
+from shipper.ledger import Ledger
 from shipper.producer import Producer
 from shipper.reader import Reader
 from shipper.registry import Registry
-from shipper.source import Source
 from shipper.times import from_nanoseconds
 from shipper.watch import Watch
 from tailrace import metrics
@@ -38,7 +37,7 @@ class Agent:
         self._producer = Producer(settings)
         self._follow = Follow(settings, self._disk, registry.load(), {"name": self._host})
         self._reader = Reader(settings.shipper, self._follow, self._disk, registry, self._producer)
-        self._published: dict[str, int] = {}
+        self._ledger = Ledger(self._host)
 
     async def run(self, *, once: bool) -> None:
         """Ship until the stop; with ``once`` until everything that is there now is acknowledged."""
@@ -64,6 +63,7 @@ class Agent:
                 await self._producer.restart(self._life.stop, once=once)
                 self._follow.fit(self._producer.most_record_bytes)
                 self._reader.rewind()
+                self._ledger.forget()
             now = time.monotonic()
             if not once and (now >= rescan_at or (now >= hint_at and (watch.hint.is_set() or self._follow.stale))):
                 watch.hint.clear()
@@ -92,10 +92,12 @@ class Agent:
 
     async def _remember(self) -> None:
         """Store the positions that moved; an ended source is stored until all of it is acknowledged."""
-        changed = [*self._reader.changed, *self._follow.ended]
+        done = [source for source in self._follow.ended if source.settled]
+        changed = {*self._reader.changed, *self._follow.ended}
         self._reader.changed.clear()
         await self._reader.save(changed, self._life)
-        self._follow.ended = [source for source in self._follow.ended if not source.settled]
+        self._follow.ended = [source for source in self._follow.ended if source not in done]
+        self._ledger.farewell(done)
         behind = sum(
             max(0, file.seen[0] - file.source.watermark.position)
             for file in self._follow.files.values()
@@ -105,11 +107,7 @@ class Agent:
 
     async def _publish(self) -> None:
         """Tell the ledger what each source has shipped since it was last told."""
-        now = from_nanoseconds(time.time_ns())
-        sources = [file.source for file in self._follow.files.values()]
-        news = [one for one in sources if self._published.get(one.name) != one.watermark.position]
-        await self._producer.publish([(one.name, entry(one, self._host, now, ended=False)) for one in news])
-        self._published |= {one.name: one.watermark.position for one in news}
+        await self._producer.publish(self._ledger.news(self._follow.sources, from_nanoseconds(time.time_ns())))
 
     def _is_done(self) -> bool:
         files = self._follow.files.values()
@@ -120,18 +118,15 @@ class Agent:
         self._life.notify("STATUS=draining")
         deadline = time.monotonic() + self._shipper.drain_seconds
         self._producer.flush(everything=True)
-        while not self._settled() and not self._producer.failed and time.monotonic() < deadline:
+        while not self._follow.settled and not self._producer.failed and time.monotonic() < deadline:
             await self._wait(0.05, more=False)
-        if not self._producer.failed:
-            await self._publish()
-        sources: list[Source] = [*(file.source for file in self._follow.files.values()), *self._follow.ended]
+        await self._remember()
+        await self._publish()
+        sources = self._follow.sources
         unclean = [one for one in sources if one in self._reader.changed or one.asked != one.watermark.position]
         await self._reader.save(unclean, self._life, clean=True)
         unsettled = sum(not source.settled for source in sources)
         structlog.get_logger().info("stopped", files=len(sources), unacknowledged=unsettled)
-
-    def _settled(self) -> bool:
-        return all(file.source.settled for file in self._follow.files.values())
 
 
 async def ship(settings: Settings, life: Life, *, once: bool) -> None:

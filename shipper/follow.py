@@ -50,6 +50,16 @@ class Follow:
         self._turn = 0
         self.limit = _raise_limit(settings.shipper.open_files)
 
+    @property
+    def sources(self) -> list[Source]:
+        """All sources that are read, or ended and not yet all acknowledged."""
+        return [*(file.source for file in self.files.values()), *self.ended]
+
+    @property
+    def settled(self) -> bool:
+        """Whether all that was sent is acknowledged."""
+        return all(source.settled for source in self.sources)
+
     def spread(self, lanes: int, lane_of: Callable[[str], int]) -> None:
         """Tell how many partitions there are, and which is a source's."""
         self._lanes, self._lane_of = lanes, lane_of

@@ -1,11 +1,40 @@
-"""A source to what the ledger says of it: how much of it was shipped. No I/O."""
+"""Sources to what the ledger says of them: how much of each was shipped. No I/O."""
+
+from collections.abc import Iterable
 
 import orjson
 
 from shipper.source import Source
 
 
-def entry(source: Source, host: str, now: str, *, ended: bool) -> bytes:
+class Ledger:
+    """Knows what the ledger was told last, and says only what is news."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self._told: dict[str, int] = {}
+        self._leaving: list[Source] = []
+
+    def farewell(self, sources: Iterable[Source]) -> None:
+        """These have ended and all of them is acknowledged; the ledger is told once more."""
+        self._leaving += sources
+
+    def news(self, sources: Iterable[Source], now: str) -> list[tuple[str, bytes]]:
+        """(key, value) of each source whose position moved since it was last told, and of those that ended."""
+        moved = [one for one in sources if self._told.get(one.name) != one.watermark.position]
+        self._told |= {one.name: one.watermark.position for one in moved}
+        ended, self._leaving = self._leaving, []
+        for one in ended:
+            self._told.pop(one.name, None)
+        told = [(one, False) for one in moved] + [(one, True) for one in ended]
+        return [(one.name, _entry(one, self._host, now, ended=gone)) for one, gone in told]
+
+    def forget(self) -> None:
+        """The ledger may not have what it was told last: tell it all again."""
+        self._told.clear()
+
+
+def _entry(source: Source, host: str, now: str, *, ended: bool) -> bytes:
     """The ledger's record of a source, as JSON; its key in the topic is the source's name.
 
     ``position``, ``records`` and the bytes are those that the brokers have acknowledged: ``bytes`` gave records,

@@ -101,6 +101,13 @@ class Reader:
         for file in self._follow.files.values():
             file.source.rewind()
             file.more = True
+        for source in self._follow.ended:
+            lost = source.abandon()
+            if lost:
+                metrics.LOST.inc(lost)
+                structlog.get_logger().error(
+                    "a truncation took lines whose sending failed", path=source.path, source=source.name, bytes=lost
+                )
 
     def _due(self, now: float) -> list[File]:
         """Files to look at now, beginning where the last round ended, as many as the budgets allow."""

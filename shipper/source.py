@@ -134,6 +134,11 @@ class Source:
         self.anchor = self._mark.anchor
         self._long = None
 
+    def abandon(self) -> int:
+        """The file was truncated, so what is not acknowledged cannot be read again: how many bytes that is."""
+        sent = self.watermark.begun
+        return sent - self.watermark.reset()
+
     @property
     def settled(self) -> bool:
         """Whether all that was sent is acknowledged."""
