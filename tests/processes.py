@@ -137,6 +137,7 @@ class Site:
         self.kafka: dict[str, Any] = {}
         self.inputs: list[dict[str, Any]] = [{"paths": [f"{self.logs}/*.log"], "dataset": name}]
         self.metrics: dict[str, Any] = {}
+        self.elasticsearch: dict[str, Any] = {}
         self._processes: list[Process] = []
 
     @property
@@ -154,7 +155,7 @@ class Site:
                 "dead_letter_topic": self.dead,
                 **self.kafka,
             },
-            "elasticsearch": {"hosts": [self.stack.elasticsearch_url]},
+            "elasticsearch": {"hosts": [self.stack.elasticsearch_url], **self.elasticsearch},
             "shipper": {"state_dir": str(self.state), "topic": self.topic, **self.shipper, "inputs": self.inputs},
             "indexer": {"topics": [self.topic], "group": f"{self.name}-indexer", **self.indexer},
             "metrics": self.metrics,

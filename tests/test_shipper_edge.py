@@ -1,5 +1,7 @@
 """The agent as a real process, on real files and the real Kafka: what is shipped once, what is said when it cannot."""
 
+import asyncio
+import json
 import os
 import time
 from collections import Counter
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import MakeTopic
-from processes import Site, chain, until
+from processes import Site, chain, read_records, until
 
 from tailrace.stack import Stack
 
@@ -54,6 +56,24 @@ def test_once_ships_each_line_once_and_a_second_run_adds_nothing(site: Site) -> 
     assert len(site.shipped()) == 3000
 
 
+def test_the_ledger_says_what_was_shipped_of_each_source(site: Site, stack: Stack) -> None:
+    """Before ``--once`` returns, and for a source that a truncation ended too: position, records and bytes."""
+    path = site.logs / "a.log"
+    path.write_text(as_text(lines(0, 1000)) + "\n\n")
+    site.finish("ship", "--once")
+    agent = site.agent()
+    path.write_text(as_text(lines(1000, 1010)))
+    until(lambda: len(site.shipped()) == 1010)
+    agent.stop()
+    found = asyncio.run(read_records(stack.bootstrap_servers, site.ledger))
+    last = {record.key: json.loads(record.value) for record in found}
+    told = sorted(
+        (one["position"], one["records"], one["bytes"], one["trailing_skipped_bytes"]) for one in last.values()
+    )
+    assert told == [(120, 10, 120, 0), (12002, 1000, 12000, 2)]
+    assert {one["position"] for one in last.values() if one["ended"]} == {12002}
+
+
 def test_a_line_without_its_end_is_cut_and_the_cut_is_kept(site: Site) -> None:
     """Its first half is shipped by ``--once``; its rest is the next record, a late line end none: no byte twice."""
     path = site.logs / "a.log"
@@ -67,6 +87,22 @@ def test_a_line_without_its_end_is_cut_and_the_cut_is_kept(site: Site) -> None:
     site.finish("ship", "--once")
     records = site.shipped()
     assert sorted(record.message for record in records) == [", second half", "first half", "next", "whole"]
+    assert list(chain(records).values()) == [path.stat().st_size]
+
+
+def test_a_cut_is_kept_over_a_kill(site: Site) -> None:
+    """A half line that was sent and not yet remembered is cut there again, though it has grown meanwhile."""
+    path = site.logs / "a.log"
+    path.write_bytes(b"whole\n")
+    agent = site.agent()
+    until(lambda: site.registered("position") == 6)
+    append(path, "first half")
+    until(lambda: "first half" in site.messages(), every=0.01)
+    agent.kill()
+    append(path, ", second half\n")
+    site.finish("ship", "--once")
+    records = site.shipped()
+    assert {record.message for record in records} == {"whole", "first half", ", second half"}
     assert list(chain(records).values()) == [path.stat().st_size]
 
 
