@@ -4,6 +4,9 @@ This is the hot loop of the shipper: everything that is the same for a whole chu
 """
 
 import itertools
+import sys
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -11,9 +14,10 @@ from zlib import crc32
 import orjson
 
 from shipper import ecs
+from shipper.columns import interleave
 from shipper.formats import FORMATS, plain
 from shipper.lines import HOLE, Cut
-from shipper.shapes import Own, Shapes
+from shipper.shapes import Shapes
 from shipper.times import Times, from_nanoseconds
 from tailrace import __version__
 from tailrace.record import header_prefix
@@ -21,7 +25,6 @@ from tailrace.settings import Input
 
 _FITTED_MARK = "…"
 _LEAST_TEXT = 64
-
 
 Record = tuple[bytes, bytes]
 """One record: its header and its value, both as they go over the wire. (A bare tuple: it is made for every line.)"""
@@ -83,14 +86,9 @@ class Encoder:
         read = from_nanoseconds(now // 10**6 * 10**6)
         self._flagged = {}
         ends = list(itertools.accumulate([len(line) + 1 for line in lines], initial=start))
-        values = self._quick_values(lines, ends, read)
-        fresh, again = (
-            (header_prefix(self.stream, may_repeat=flag) + self._source).encode() + b":%016d:%08x"
-            for flag in (False, True)
-        )
-        headers = [
-            (again if pair[0] < repeat_until else fresh) % pair for pair in zip(ends, map(crc32, lines), strict=False)
-        ]
+        offsets = [b"%d" % end for end in ends]
+        values = self._quick_values(lines, offsets, read)
+        headers = self._headers(lines, ends, offsets, repeat_until)
         if not skipped and None not in values:
             return Chunk(list(zip(headers, filter(None, values), strict=True)), 0, 0, self._flagged)
         records: list[Record] = []
@@ -122,12 +120,25 @@ class Encoder:
         header = f"{prefix}:{start:016d}:{line.checksum:08x}".encode()
         return Chunk([(header, value)], 0, 0, self._flagged)
 
-    def _quick_values(self, lines: list[bytes], ends: list[int], read: str) -> Sequence[bytes | None]:
+    def _headers(self, lines: list[bytes], ends: list[int], offsets: list[bytes], repeat_until: int) -> list[bytes]:
+        """The headers of whole lines; column by column, as the documents."""
+        checksums = array("I", map(crc32, lines))
+        if sys.byteorder == "little":
+            checksums.byteswap()
+        texts = checksums.tobytes().hex("\n", 4).encode().split(b"\n")
+        fresh, again = (
+            (header_prefix(self.stream, may_repeat=flag) + self._source + ":").encode() for flag in (False, True)
+        )
+        repeats = min(len(lines), bisect_left(ends, repeat_until))
+        prefixes = [again] * repeats + [fresh] * (len(lines) - repeats)
+        padded = [offset.zfill(16) for offset in offsets]
+        return interleave([prefixes, padded, b":", texts])
+
+    def _quick_values(self, lines: list[bytes], offsets: list[bytes], read: str) -> Sequence[bytes | None]:
         """The documents of the lines that need not go the ordinary way, None for each that must."""
         if self._shapes is None:
             return [None] * len(lines)
-        sizes = [b"%d" % (len(line) + 1) for line in lines]
-        values = self._shapes.documents(lines, Own([b"%d" % end for end in ends[:-1]], sizes, read.encode()))
+        values = self._shapes.documents(lines, offsets, read.encode())
         if max(map(len, filter(None, values)), default=0) > self.most_bytes:
             return [value if value is not None and len(value) <= self.most_bytes else None for value in values]
         return values
@@ -184,9 +195,11 @@ class Encoder:
         while True:
             place, key, text = max(_texts(fields), key=lambda found: len(found[2]))
             if len(text) <= _LEAST_TEXT:
-                # Not its texts but their number is too large: what has no name in ECS goes, the message tells.
-                fields["labels"] = {"tailrace.dropped": f"{len(fields.pop('labels', {}))} labels, too large"}
-                fields.pop("numeric_labels", None)
+                # Not its texts but their number is too large: all but the essentials goes.
+                fields = {name: fields[name] for name in ("@timestamp", "message", "tailrace") if name in fields}
+                fields["log"] = log = {name: log[name] for name in ("offset", "file", "flags")}
+                fields["event"] = {"dataset": self.dataset}
+                fields["labels"] = {"tailrace.dropped": "its fields were too many for one record"}
             else:
                 encoded = len(orjson.dumps(text))
                 share = max(0.0, (encoded - (length - self.most_bytes) - _LEAST_TEXT) / encoded)

@@ -9,13 +9,13 @@ way. A property test holds both ways equal.
 
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import orjson
 
 from shipper import ecs
-from shipper.columns import Check, Layout, Slot, Table, check, interleave
+from shipper.columns import Check, Layout, Slot, Table, interleave
 from shipper.times import Times
 
 _MOST_SHAPES = 8
@@ -37,10 +37,10 @@ _TOKEN = re.compile(
 )
 _TEXT, _NUMBER, _TRUTH, _NULL = 3, 4, 5, 6
 """Which group of a token tells what kind of value it has."""
-_ANY_NUMBER = check(rb"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,17})?")
-_INTEGER = check(rb"0|-?[1-9]\d{0,14}")
-_TRUTHS = check(rb"true|false")
-_TIME = check(rb"\d\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
+_ANY_NUMBER = Check(rb"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,17})?")
+_INTEGER = Check(rb"0|-?[1-9]\d{0,14}")
+_TRUTHS = Check(rb"true|false")
+_TIME = Check(rb"\d\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
 _SECOND = len("2001-02-03T04:05:06")
 
 # Stand-ins that the ordinary way carries into the document as they are, and that no line contains by chance.
@@ -53,7 +53,7 @@ _SLOT = re.compile(
     % (re.escape(_PROBE_TIME), re.escape(_PROBE_READ.encode()))
 )
 _OFFSET, _SIZE, _READ = -1, -2, -3
-"""What of a document is no value of its line."""
+"""What of a document is no value of its line; the first two are columns behind those of the values."""
 _OWN: dict[bytes, bytes | int] = {b"1": _OFFSET, b"2": _SIZE, b"3": b"0"}
 """Only lines behind which no bytes were skipped come this way."""
 
@@ -77,10 +77,9 @@ class _Shape(NamedTuple):
 
 
 class Own(NamedTuple):
-    """What documents say beside their line's values: the offset and the size of each line, the time of reading."""
+    """What documents say beside their line's values: where each line begins, and the time of reading."""
 
     offsets: list[bytes]
-    sizes: list[bytes]
     read: bytes
 
 
@@ -95,25 +94,25 @@ class Shapes:
         self._tries = 0
         self._seconds: set[bytes] = set()
         self._levels: dict[bytes, bytes] = {}
+        self._number_levels: dict[bytes, bytes] = {}
 
     def clear(self) -> None:
         """Something that stands in every document has changed."""
         self._shapes.clear()
         self._tries = 0
 
-    def documents(self, lines: list[bytes], own: Own) -> list[bytes | None]:
+    def documents(self, lines: list[bytes], offsets: list[bytes], read: bytes) -> list[bytes | None]:
         """A document for each line, right if no bytes were skipped before it; None if it must go the ordinary way."""
         documents: list[bytes | None] = [None] * len(lines)
         together = b"\n".join(lines)
         if not is_clean(together):
             return documents
-        quoted = b"\\" in together
-        groups: dict[int, list[int]] = {}
-        for row, count in enumerate([line.count(b'"') for line in lines]):
-            if not quoted or b"\\" not in lines[row]:
-                groups.setdefault(count, []).append(row)
-        for count, rows in groups.items():
-            left = rows
+        rows: Sequence[int] = range(len(lines))
+        if b"\\" in together:
+            rows = [row for row in rows if b"\\" not in lines[row]]
+        own = Own(offsets, read)
+        for count, group in _groups([lines[row].count(b'"') for row in rows], rows).items():
+            left = group
             for shape in self._shapes.get(count + 1, ()):
                 if len(left) >= _LEAST_LINES:
                     left = self._fill(documents, shape, lines, left, own)
@@ -152,15 +151,14 @@ class Shapes:
         if shape.time is not None:
             self._check_seconds(table, columns[shape.time])
         if shape.level is not None:
-            columns[shape.level] = self._name_levels(table, columns[shape.level])
+            columns[shape.level] = self._name_levels(table, shape.layout.slots[shape.level], columns[shape.level])
         good = [row for number, row in enumerate(rows) if number not in table.bad] if table.bad else rows
         if not good:
             return rows
-        values = [table.good(column) for column in columns]
-        parts = _put_in(
-            shape.parts, values, Own([own.offsets[row] for row in good], [own.sizes[row] for row in good], own.read)
-        )
-        for row, document in zip(good, interleave(parts, len(good)), strict=True):
+        values = [table.good(column) for column in (*columns, table.sizes())]
+        values.append(list(map(own.offsets.__getitem__, good)))
+        parts = _put_in(shape.parts, values, own.read)
+        for row, document in zip(good, interleave(parts), strict=True):
             documents[row] = document
         return [rows[number] for number in sorted(table.bad)]
 
@@ -190,21 +188,28 @@ class Shapes:
             else:
                 table.refuse([time[:_SECOND] != second for time in column])
 
-    def _name_levels(self, table: Table, column: list[bytes]) -> list[bytes]:
-        """Levels by their common names."""
+    def _name_levels(self, table: Table, slot: Slot, column: list[bytes]) -> list[bytes]:
+        """Levels by their common names; a text of digits is not the number (which alone has a check)."""
+        as_number = slot.check is not None
+        names = self._levels if not as_number else self._number_levels
         for written in set(column):
-            if not (self._levels.get(written) or self._level(written)):
+            if not (names.get(written) or (_is_level(slot, written) and self._level(written, as_number=as_number))):
                 table.refuse([level != written for level in column])
-        return [self._levels.get(level, b"") for level in column]
+        return [names.get(level, b"") for level in column]
 
-    def _level(self, written: bytes) -> bytes:
+    def _level(self, written: bytes, *, as_number: bool) -> bytes:
         """The common name of a level; empty if JSON would have to escape it, or there are too many to be levels."""
+        names = self._number_levels if as_number else self._levels
         text = written.decode("ascii", "replace")
-        level = ecs.level_of(int(text) if text.lstrip("-").isdigit() and text.isascii() else text)
-        if level is None or not level.isascii() or not level.isalnum() or len(self._levels) >= _REMEMBERED:
+        level = ecs.level_of(int(text) if as_number else text)
+        if level is None or not level.isascii() or not level.isalnum() or len(names) >= _REMEMBERED:
             return b""
-        self._levels[written] = level.encode()
-        return self._levels[written]
+        names[written] = level.encode()
+        return names[written]
+
+
+def _is_level(slot: Slot, written: bytes) -> bool:
+    return slot.check is None or slot.check.good([written]) is None
 
 
 def _learn(line: bytes, reference: Reference) -> _Shape | None:
@@ -239,6 +244,16 @@ def _learn(line: bytes, reference: Reference) -> _Shape | None:
     return _Shape(form + last, b"", _lay_out(form + last, checks), parts, time, level)
 
 
+def _groups(counts: list[int], rows: Sequence[int]) -> dict[int, list[int]]:
+    """The rows by what was counted in them."""
+    if counts and counts.count(counts[0]) == len(counts):
+        return {counts[0]: list(rows)}
+    groups: dict[int, list[int]] = {}
+    for row, count in zip(rows, counts, strict=True):
+        groups.setdefault(count, []).append(row)
+    return groups
+
+
 def _tokens(line: bytes) -> list[re.Match[bytes]]:
     """The keys and values of a flat object; none if it is not flat, or has too many."""
     tokens = list(itertools.islice(_TOKEN.finditer(line), _MOST_KEYS + 1))
@@ -251,7 +266,7 @@ def _tokens(line: bytes) -> list[re.Match[bytes]]:
 def _may_copy(kind: int, claim: ecs.Claim | None, value: bytes) -> bool:
     """Whether values of this kind may be copied into the document; else they need the ordinary way."""
     if claim is ecs.TIME:
-        return kind == _TEXT and _TIME.fullmatch(value + b"\n") is not None
+        return kind == _TEXT and _TIME.good([value]) is None
     if kind == _NULL or claim is None:
         return True
     if kind == _TEXT:
@@ -308,17 +323,11 @@ def _cut_up(document: bytes, slots: dict[int, int], time: int | None) -> tuple[b
     return (*parts, document[last:])
 
 
-def _put_in(parts: tuple[bytes | int, ...], values: list[list[bytes]], own: Own) -> list[bytes | list[bytes]]:
+def _put_in(parts: tuple[bytes | int, ...], values: list[list[bytes]], read: bytes) -> list[bytes | list[bytes]]:
     """The columns in their places of the document; neighbours that are the same for all rows become one."""
     result: list[bytes | list[bytes]] = []
     for part in parts:
-        found: bytes | list[bytes]
-        if isinstance(part, bytes):
-            found = part
-        elif part >= 0:
-            found = values[part]
-        else:
-            found = own.read if part == _READ else own.offsets if part == _OFFSET else own.sizes
+        found: bytes | list[bytes] = part if isinstance(part, bytes) else read if part == _READ else values[part]
         if isinstance(found, bytes) and result and isinstance(result[-1], bytes):
             result[-1] += found
         else:

@@ -8,7 +8,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shipper.records import Encoder
-from shipper.shapes import Own
 from tailrace.settings import Input
 
 NOW = 1_795_000_000_123_456_789
@@ -67,6 +66,9 @@ def encoder() -> Encoder:
 @settings(max_examples=400, deadline=None)
 @given(lines_of_one_shape())
 @example([b'{"a":"1","a":"2"}', b'{"a":"3","a":"4"}'])
+@example([b'{"level":"--5"}', b'{"level":"--5"}'])
+@example([b'{"level":"30"}', b'{"level":"30"}', b'{"level":30}', b'{"level":30}'])
+@example([b'{"level":"%s"}' % (b"9" * 5000)] * 3)
 @example([b'{"user_id":"x"}', b'{"user_id":"\\ud800"}'])
 @example([b'{"user_id":"x"}', b'{"user_id":"\\x"}'])
 @example([b'{"user_id":"x"}', b'{"user_id":"\x01"}'])
@@ -92,8 +94,7 @@ def test_the_quick_way_is_taken_for_what_services_write() -> None:
     )
     shapes = encoder()._shapes
     assert shapes is not None
-    own = Own([b"300", b"500"], [b"200", b"200"], b"2026-11-23T18:00:03.000Z")
-    _, quick = shapes.documents([line % 1, line % 2], own)
+    _, quick = shapes.documents([line % 1, line % 2], [b"300", b"500"], b"2026-11-23T18:00:03.000Z")
     assert quick is not None
     document = orjson.loads(quick)
     assert document["@timestamp"] == "2026-11-23T18:00:02.5Z"
