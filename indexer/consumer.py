@@ -219,8 +219,11 @@ class Consumer:
             records = [record for record in records if record.offset >= owned.expected]
             if not records:
                 return
-        owned.expected = records[-1].offset + 1
         before = self._waiting.bytes
+        if records[0].offset > owned.expected:
+            # A gap (of aborted transactions) is done by itself: it may be wider than the reach.
+            self._waiting.add(owned, [], records[0].offset)
+        owned.expected = records[-1].offset + 1
         self._waiting.add(owned, records, owned.expected)
         self._sender.wake()
         metrics.POLLED.inc(len(records))

@@ -62,6 +62,7 @@ class Agent:
             if self._producer.failed:
                 await self._producer.restart(self._life.stop, once=once)
                 self._follow.fit(self._producer.most_record_bytes)
+                self._follow.spread(self._producer.lanes, self._producer.lane_of)
                 self._reader.rewind()
                 self._ledger.forget()
             now = time.monotonic()
@@ -111,7 +112,7 @@ class Agent:
 
     def _is_done(self) -> bool:
         files = self._follow.files.values()
-        return all(file.source.settled and file.source.cursor >= file.goal for file in files)
+        return self._follow.settled and all(file.source.cursor >= file.goal for file in files)
 
     async def _drain(self) -> None:
         """Wait for what is in flight, then store everything as clean."""
@@ -120,6 +121,7 @@ class Agent:
         self._producer.flush(everything=True)
         while not self._follow.settled and not self._producer.failed and time.monotonic() < deadline:
             await self._wait(0.05, more=False)
+        self._reader.abandon()
         await self._remember()
         await self._publish()
         sources = self._follow.sources

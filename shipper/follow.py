@@ -126,7 +126,12 @@ class Follow:
                 os.close(file.handle)
                 self.stale = True
                 continue
-            source = await self._recognise(one, file)
+            try:
+                source = await self._recognise(one, file)
+            except OSError as error:
+                os.close(file.handle)
+                self._say(one.path, "cannot read file", reason=error.strerror or str(error))
+                continue
             self.files[one.place] = File(one.path, file.handle, source, one.number, file.size, now)
             self.files[one.place].rename(one.path)
             self.files[one.place].gone = gone
@@ -134,9 +139,10 @@ class Follow:
 
     async def _recognise(self, found: Found, opened: Opened) -> Source:
         """The source we know in this place, if the file still begins as it did and is the same before our position."""
-        row = self._known.pop(found.place, None)
+        row = self._known.get(found.place)
         if row is not None:
             before = await self._disk.bytes_before(opened.handle, row.position, row.anchor.length)
+            del self._known[found.place]  # not before it could be read: else it would come back as a new source
             if opened.size >= row.position and same(opened.first, before, row.head, row.anchor):
                 return self._source(row, found.number, before)
             structlog.get_logger().info("another file stands where a known one was", path=found.path, source=row.source)

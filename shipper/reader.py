@@ -50,6 +50,7 @@ class Reader:
         for file, look in zip(files, looks, strict=True):
             if isinstance(look, OSError):
                 file.looked(file.seen or (0, 0), now, self._shipper.rescan_seconds)
+                file.seen = None  # what was not read must be, though the file may never change again
                 file.goal = 0
                 structlog.get_logger().warning("cannot read file", path=file.source.path, reason=look.strerror)
                 continue
@@ -63,6 +64,9 @@ class Reader:
         for file, step in steps:
             if file.source.ask_reach(step.end):
                 durable.add(file.source)
+        if durable:
+            # A place must never have two sources that have not ended: a crash would leave it open which of them it is.
+            durable.update(self._follow.ended)
         await self.save(durable, life)
         for file, step in steps:
             self._send(file.source, step, now)
@@ -101,6 +105,10 @@ class Reader:
         for file in self._follow.files.values():
             file.source.rewind()
             file.more = True
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Count what sources that a truncation ended had in flight: it cannot be read again."""
         for source in self._follow.ended:
             lost = source.abandon()
             if lost:
@@ -126,6 +134,7 @@ class Reader:
         """What a look at a file brings; a truncation makes a new source of it."""
         before = file.seen
         file.looked(look.seen, now, self._shipper.poll_seconds)
+        file.goal = min(file.goal, look.seen[0])
         if look.window is None:
             return None
         if not file.head_fits(look.first) or file.source.is_truncated(look.seen[0], look.window):

@@ -120,7 +120,7 @@ class Registry:
             Row(
                 source=row[0],
                 path=row[1],
-                place=Place(row[2], row[3]),
+                place=Place(row[2] % 2**64, row[3] % 2**64),
                 head=Head(row[4], row[5]),
                 anchor=Anchor(row[6], row[7]),
                 position=row[8],
@@ -149,7 +149,7 @@ class Registry:
                 "insert or ignore into cuts values (?, ?)", [(row.source, cut) for row in rows for cut in row.cuts]
             )
             database.execute("commit")
-        except sqlite3.Error:
+        except BaseException:
             if database.in_transaction:
                 database.execute("rollback")
             raise
@@ -198,12 +198,17 @@ def _recognise_machine(database: sqlite3.Connection) -> None:
     database.execute("insert or replace into meta values ('machine', ?)", (machine,))
 
 
+def _signed(number: int) -> int:
+    """64 bits as SQLite keeps them: an inode may use the highest."""
+    return number - 2**64 if number >= 2**63 else number
+
+
 def _values(row: Row) -> tuple[object, ...]:
     return (
         row.source,
         row.path,
-        row.place.device,
-        row.place.inode,
+        _signed(row.place.device),
+        _signed(row.place.inode),
         row.head.length,
         row.head.digest,
         row.anchor.length,

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shipper import ecs
 from shipper.lines import cut
 from shipper.records import Encoder, is_blank
 from tailrace.record import parse_header, record_id
@@ -82,6 +83,21 @@ def test_a_record_with_too_many_labels_is_fitted_too() -> None:
     assert found["message"] == "m"
     assert found["log"]["flags"] == ["truncated"]
     assert len(value) <= 2000
+
+
+def test_a_record_with_too_many_ecs_fields_is_fitted_too() -> None:
+    """Where every text is short and there are no labels, the essentials are kept."""
+    line = orjson.dumps({"message": "m", **dict.fromkeys(ecs.FIELDS, "\x01" * 64)})
+    ((_, value),) = encoder(3000, "json").chunk([line], 0, 0, 0, NOW).records
+    assert len(value) <= 3000
+    assert orjson.loads(value)["message"] == "m"
+
+
+def test_a_stream_may_have_a_percent_sign() -> None:
+    """Names of data streams may; headers are made with format strings."""
+    entry = Input(paths=["/x"], dataset="a%b", format="plain", timezone="UTC")
+    made = Encoder(entry, SOURCE, "/x", {"name": "h"}, 900_000, 1_000_000).chunk([b"x", b"y"], 0, 0, 0, NOW)
+    assert [parsed.stream for header, _ in made.records if (parsed := parse_header(header))] == ["logs-a%b-default"] * 2
 
 
 @pytest.mark.parametrize("line", [b"", b" ", b"\r", b"\t \r", b"\0", b"\0\0\r"])

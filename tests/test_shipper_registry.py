@@ -20,7 +20,7 @@ from tailrace.settings import Input
 ROW = Row(
     source="a" * 20,
     path="/x",
-    place=Place(2**63 - 1, 5),
+    place=Place(2**64 - 1, 2**63),
     head=Head(3, b"abc"),
     anchor=Anchor(4, 2**32 - 1),
     position=10,
