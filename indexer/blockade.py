@@ -49,15 +49,26 @@ class Blockade:
             )
 
     def end(self, load: object) -> None:
-        """A load goes on, or nobody waits for it any more; those that wait try at once."""
-        if load not in self._blocked:
-            return
-        self._blocked.discard(load)
-        self.wake()
-        if not self._blocked:
-            metrics.BLOCKED.set(0)
+        """A load goes on; those that wait try at once."""
+        if self._discard(load):
             seconds = round(time.monotonic() - self._since, 1)
             structlog.get_logger().info("Elasticsearch takes records again", seconds=seconds)
+
+    def leave(self, load: object) -> None:
+        """Nobody waits for a load any more, whatever became of it."""
+        if self._discard(load):
+            structlog.get_logger().warning("gave up waiting; the next owner of the partitions goes on from here")
+
+    def _discard(self, load: object) -> bool:
+        """True if it was the last that was blocked."""
+        if load not in self._blocked:
+            return False
+        self._blocked.discard(load)
+        self.wake()
+        if self._blocked:
+            return False
+        metrics.BLOCKED.set(0)
+        return True
 
     def wake(self) -> None:
         """Let all who wait look again."""

@@ -46,7 +46,7 @@ class Writer:
                     await self._blockade.pause(delay(failures, random.random(), most=10.0))  # noqa: S311 - jitter
                     metrics.ABANDONED.inc(load.drop_leaving())
         finally:
-            self._blockade.end(load)
+            self._blockade.leave(load)
 
     def release(self) -> None:
         """Let loads that wait look whether their partitions are leaving."""

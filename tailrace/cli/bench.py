@@ -2,6 +2,7 @@
 
 import os
 import platform
+import signal
 import tempfile
 from pathlib import Path
 from typing import Self
@@ -55,6 +56,8 @@ def bench(
         rounds=rounds or (_QUICK_ROUNDS if quick else Plan().rounds),
         latency_seconds=seconds,
     )
+    # Ended like an interruption, so that the stack we started does not outlive us.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: signal.raise_signal(signal.SIGINT))
     with tempfile.TemporaryDirectory(prefix="tailrace-bench-") as made, _Steps() as steps:
         stack = Stack(folder or Path(made) / "stack")
         try:

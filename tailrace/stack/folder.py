@@ -342,6 +342,7 @@ bootstrap_servers = ["127.0.0.1:{kafka}"]
 
 [elasticsearch]
 hosts = ["http://127.0.0.1:{elasticsearch}"]
+replicas = 0
 
 [shipper]
 state_dir = {state}
