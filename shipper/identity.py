@@ -7,8 +7,6 @@ import msgspec
 
 HEAD_BYTES = 1024
 """A head grows with its file up to so many bytes."""
-STRONG_BYTES = 256
-"""A shorter head says too little by itself: below it only device and inode decide."""
 ANCHOR_BYTES = 256
 
 
@@ -34,7 +32,6 @@ class Place(msgspec.Struct, frozen=True):
 
 
 NO_HEAD = Head(0, b"")
-NO_ANCHOR = Anchor(0, 0)
 
 
 def head_of(first_bytes: bytes) -> Head:
