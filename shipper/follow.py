@@ -95,6 +95,7 @@ class Follow:
         metrics.TRUNCATIONS.inc()
         metrics.LOST.inc(lost)
         structlog.get_logger().warning("file was truncated", path=old.path, source=old.name, unread_bytes=lost)
+        old.size = max(before, old.size)
         self.ended.append(old)
         file.source = self._source(fresh_row(self._name(), old.path, old.place), file.number, b"")
         file.goal = size

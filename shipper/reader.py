@@ -142,6 +142,7 @@ class Reader:
             self._follow.replace(file, look.seen[0])
             return None
         source = file.source
+        source.size, source.modified = look.seen
         full = len(look.window) == self._most + len(source.anchor)
         step = source.read(look.window, read, full=full)
         file.more = full or source.at + source.open_bytes < look.seen[0]

@@ -17,7 +17,7 @@ from shipper.registry_row import Row
 from tailrace import metrics
 from tailrace.errors import MendState
 
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = """
 create table if not exists meta (key text primary key, value text not null) without rowid;
 create table if not exists sources (
@@ -26,13 +26,15 @@ create table if not exists sources (
     anchor_length integer not null, anchor_checksum integer not null,
     position integer not null, skipped integer not null, reach integer not null,
     records integer not null, bytes integer not null, blank integer not null, ended integer not null,
-    updated integer not null
+    updated integer not null, size integer not null default 0, modified integer not null default 0
 ) without rowid;
 create table if not exists cuts (
     source text not null, offset integer not null, primary key (source, offset)
 ) without rowid;
 """
-_COLUMNS = 16
+_SECOND = ("size", "modified")
+"""Columns that a registry of format 1 lacks."""
+_COLUMNS = 18
 
 
 def new_source() -> str:
@@ -107,6 +109,12 @@ class Registry:
             raise MendState(
                 f"The registry in {self._folder} is of a newer tailrace (format {version}); install that again."
             )
+        if version == 1:
+            database.execute("begin immediate")
+            for column in _SECOND:
+                database.execute(f"alter table sources add column {column} integer not null default 0")
+            database.execute(f"pragma user_version = {_VERSION}")
+            database.execute("commit")
         database.executescript(_SCHEMA)
         database.execute(f"pragma user_version = {_VERSION}")
         _recognise_machine(database)
@@ -132,6 +140,8 @@ class Registry:
                 ended=bool(row[14]),
                 updated=row[15],
                 cuts=tuple(cuts.get(row[0], ())),
+                size=row[16],
+                modified=row[17],
             )
             for row in self._database.execute("select * from sources")
         ]
@@ -221,4 +231,6 @@ def _values(row: Row) -> tuple[object, ...]:
         row.blank,
         int(row.ended),
         row.updated,
+        row.size,
+        row.modified,
     )

@@ -11,7 +11,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     ``position`` is the byte to read next; ``skipped`` bytes before it gave no record; nothing at or past ``reach`` was
     ever sent, so after an unclean stop [position, reach) may have been. ``records``, ``bytes`` and ``blank`` count what
     is acknowledged before ``position``. ``cuts`` are the ends, past ``position``, of lines without a delimiter.
-    ``updated`` is in seconds since 1970.
+    ``size`` and ``modified`` (nanoseconds since 1970) are what the file had when it was last looked at; once it is
+    known that what stood past ``position`` is lost, ``size`` is ``position``. ``updated`` is in seconds since 1970.
     """
 
     source: str
@@ -28,3 +29,5 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     ended: bool
     updated: int
     cuts: tuple[int, ...]
+    size: int = 0
+    modified: int = 0

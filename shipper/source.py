@@ -38,7 +38,7 @@ class Source:
     within an over-long line), ``anchor`` the bytes just before ``at``: they are read again each time, and if they
     differ the file was truncated and this source has ended. Nothing at or past ``reach`` may be sent before a larger
     reach is durable; ``asked`` is the largest that was handed to the registry. Lines before ``repeat_until`` may have
-    been sent before.
+    been sent before. ``size`` and ``modified`` are the file's as last looked at.
     """
 
     def __init__(self, row: Row, encoder: Encoder, anchor: bytes) -> None:
@@ -53,6 +53,7 @@ class Source:
         self.cuts = list(row.cuts)
         self.reach = self.asked = self.repeat_until = row.reach
         self.open_bytes = 0
+        self.size, self.modified = row.size, row.modified
         self.watermark = Watermark(row.position, Mark(anchor, row.skipped, row.records, row.bytes, row.blank))
         self._mark = self.mark
         self._long: LongLine | None = None
@@ -165,6 +166,8 @@ class Source:
             ended=ended,
             updated=now,
             cuts=tuple(self.cuts),
+            size=self.size,
+            modified=self.modified,
         )
 
     def _continue_long(self, body: bytes, now: int, *, ends_at_cut: bool) -> Step | None:

@@ -32,6 +32,8 @@ ROW = Row(
     ended=False,
     updated=7,
     cuts=(15, 18),
+    size=30,
+    modified=2**62,
 )
 
 
@@ -67,6 +69,21 @@ def test_a_registry_of_a_newer_format_is_left_alone(tmp_path: Path) -> None:
     database.close()
     with pytest.raises(MendState, match="newer tailrace"):
         Registry(tmp_path)
+
+
+def test_a_registry_of_the_first_format_is_carried_over(tmp_path: Path) -> None:
+    """It lacks sizes and times; its positions stand."""
+    registry = Registry(tmp_path)
+    asyncio.run(registry.save([ROW]))
+    registry.close()
+    database = sqlite3.connect(tmp_path / "registry.sqlite")
+    for column in ("size", "modified"):
+        database.execute(f"alter table sources drop column {column}")
+    database.execute("pragma user_version = 1")
+    database.close()
+    registry = Registry(tmp_path)
+    assert registry.load() == [msgspec.structs.replace(ROW, size=0, modified=0)]
+    registry.close()
 
 
 def test_a_damaged_registry_is_said_in_one_sentence(tmp_path: Path) -> None:
