@@ -1,7 +1,7 @@
 """Polled records to slices of at most so many bytes and actions. No I/O."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from indexer.documents import Polled
@@ -46,10 +46,12 @@ class Waiting:
 
     def add(self, owned: Owned, records: Sequence[Polled], end: int) -> None:
         """Add what was polled of one partition next; no records and a higher ``end`` is a gap."""
-        size = sum([record.serialized_value_size for record in records]) + _ACTION_BYTES * len(records)
-        self._runs.setdefault(owned, deque()).append(_Run(records, end, size))
+        runs = self._runs.setdefault(owned, deque())
+        for stretch, stretch_end in _stretches(records, end):
+            size = sum([record.serialized_value_size for record in stretch]) + _ACTION_BYTES * len(stretch)
+            runs.append(_Run(stretch, stretch_end, size))
+            self.bytes += size + _OBJECT_BYTES * len(stretch)
         self.actions += len(records)
-        self.bytes += size + _OBJECT_BYTES * len(records)
 
     def drop(self, owned: Owned) -> int:
         """Forget the records of a partition that is no longer ours; returns how many."""
@@ -122,3 +124,18 @@ class Waiting:
     def _subtract(self, records: Sequence[Polled], size: int) -> None:
         self.actions -= len(records)
         self.bytes -= size + _OBJECT_BYTES * len(records)
+
+
+def _stretches(records: Sequence[Polled], end: int) -> Iterator[tuple[Sequence[Polled], int]]:
+    """Records in stretches of successive offsets, each with the offset after it and after the gap that follows.
+
+    A gap (of an aborted transaction, or compacted away) may be wider than the reach: it is done with what precedes it,
+    or what follows it would wait for a reach that never comes.
+    """
+    start = 0
+    if records and records[-1].offset - records[0].offset >= len(records):
+        for number in range(1, len(records)):
+            if records[number].offset > records[number - 1].offset + 1:
+                yield records[start:number], records[number].offset
+                start = number
+    yield records[start:] if start else records, end

@@ -327,6 +327,40 @@ def test_records_that_retention_took_are_a_loud_gap(site: Load, capsys: pytest.C
     assert "deleted before they were read" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("first", [0, 30])
+def test_a_gap_wider_than_the_reach_does_not_hold_up_what_follows(site: Load, first: int) -> None:
+    """Another service's aborted transaction takes offsets that nobody is ever shown; the records behind it are stored.
+
+    At the beginning of what is polled, and in the middle of it.
+    """
+    before, after = site.records(first), site.records(30, start=first)
+    if before:
+        site.send(before)
+
+    async def abort() -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=site.bootstrap_servers, transactional_id=site.name)
+        await producer.start()
+        try:
+            await producer.begin_transaction()
+            for number in range(3000):
+                last = await producer.send(site.topic, b"{}", partition=number % PARTITIONS)
+            await last
+            await producer.abort_transaction()
+        finally:
+            await producer.stop()
+
+    asyncio.run(abort())
+    site.send(after)
+
+    async def run() -> None:
+        async with asyncio.timeout(30):
+            await index(settings.load(site.write_settings()), Life(), once=True)
+
+    site.indexer |= {"slice_actions": 50, "in_flight": 1, "reach_records": 100}
+    asyncio.run(run())
+    exactly_once(site, before + after)
+
+
 def test_a_missing_topic_names_setup(site: Load) -> None:
     """It is an error of one sentence, not a topic made by accident."""
     site.topic = f"{site.name}.nowhere"

@@ -80,6 +80,22 @@ def test_a_gap_moves_the_position_when_its_turn_comes() -> None:
     assert owned.watermark.position == 50
 
 
+def test_a_gap_wider_than_the_reach_is_done_with_what_precedes_it() -> None:
+    """Else what was polled behind it would wait for a reach that can never come: nothing is in flight to move it."""
+    owned = _owned(reach=10)
+    waiting = Waiting(10_000, 100)
+    waiting.add(owned, [*_records(0, 3), *_records(1000, 2), *_records(2000, 1)], 2001)
+    (part,) = waiting.take()
+    assert (_offsets([part]), part.span.end) == ([0, 1, 2], 1000)
+    owned.watermark.finish(part.span)
+    owned.stored(Commit(1000, 1010))
+    (part,) = waiting.take()
+    assert (_offsets([part]), part.span.end) == ([1000, 1001], 2000)
+    owned.stored(Commit(2000, 2010))
+    assert _offsets(waiting.take()) == [2000]
+    assert (waiting.actions, waiting.bytes) == (0, 0)
+
+
 def test_what_is_dropped_is_counted_and_forgotten() -> None:
     """When a partition goes, its records go."""
     owned = _owned()
