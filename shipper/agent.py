@@ -13,7 +13,7 @@ from shipper.follow import Follow
 from shipper.ledger import Ledger
 from shipper.producer import Producer
 from shipper.reader import Reader
-from shipper.registry import Registry
+from shipper.registry import Registry, open_registry
 from shipper.times import from_nanoseconds
 from shipper.watch import Watch
 from tailrace import metrics
@@ -140,7 +140,7 @@ async def ship(settings: Settings, life: Life, *, once: bool) -> None:
         ReachKafka: with ``once``, no broker answers.
     """
     metrics.serve(settings.metrics.shipper_listen)
-    registry = Registry(Path(settings.shipper.state_dir))
+    registry = await open_registry(Path(settings.shipper.state_dir), life.stop)
     try:
         await Agent(settings, registry, life).run(once=once)
     finally:

@@ -36,6 +36,8 @@ class Reader:
         self._turn = 0
         self._most = min(shipper.chunk_bytes, shipper.max_line_bytes)
         self.changed: set[Source] = set()
+        self.refusal = ""
+        """Why positions cannot be saved now; empty if they can."""
 
     async def round(self, life: Life, *, once: bool) -> bool:
         """Look at the files that are due; True if there is more to read at once."""
@@ -92,10 +94,14 @@ class Reader:
                     structlog.get_logger().error(
                         "cannot save positions, reading stops until it works", reason=str(error)
                     )
+                self.refusal = str(error)
                 if life.stop.is_set():
                     raise
                 await life.pause(delay(failures, random.random()))  # noqa: S311 - jitter
                 continue
+            if self.refusal:
+                self.refusal = ""
+                structlog.get_logger().info("positions are saved again")
             for source, reach in zip(sources, asked, strict=True):
                 source.reach = max(source.reach, reach)
             return

@@ -5,41 +5,27 @@ One SQLite file, written by one thread, many sources to a transaction, each tran
 
 import asyncio
 import concurrent.futures
+import contextlib
 import fcntl
 import os
-import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
-from shipper.identity import Anchor, Head, Place
+import structlog
+
+from shipper import registry_file
+from shipper.clerk import PATIENCE_SECONDS, Clerk, answer_of
+from shipper.registry_file import new_source
 from shipper.registry_row import Row
 from tailrace import metrics
 from tailrace.errors import MendState
 
-_VERSION = 2
-_SCHEMA = """
-create table if not exists meta (key text primary key, value text not null) without rowid;
-create table if not exists sources (
-    id text primary key, path text not null, device integer not null, inode integer not null,
-    head_length integer not null, head_digest blob not null,
-    anchor_length integer not null, anchor_checksum integer not null,
-    position integer not null, skipped integer not null, reach integer not null,
-    records integer not null, bytes integer not null, blank integer not null, ended integer not null,
-    updated integer not null, size integer not null default 0, modified integer not null default 0
-) without rowid;
-create table if not exists cuts (
-    source text not null, offset integer not null, primary key (source, offset)
-) without rowid;
-"""
-_SECOND = ("size", "modified")
-"""Columns that a registry of format 1 lacks."""
-_COLUMNS = 18
+__all__ = ["Registry", "new_source", "open_registry"]
 
-
-def new_source() -> str:
-    """A random name for a source; 80 bits, so that no two hosts ever choose the same."""
-    return secrets.token_hex(10)
+_Result = TypeVar("_Result")
 
 
 class Registry:
@@ -49,132 +35,122 @@ class Registry:
     folder refuses the second.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Open or create it.
+    def __init__(self, folder: Path, stop: asyncio.Event | None = None) -> None:
+        """Open or create it; a disk that does not answer is waited for until the ``stop``.
 
         Raises:
             MendState: the folder is in use, cannot be written, or holds a damaged or newer registry.
         """
         self._folder = folder
+        self._stop = stop or asyncio.Event()
         self._lock = _lock(folder)
-        self._thread = concurrent.futures.ThreadPoolExecutor(1, "registry")
+        self._clerk = Clerk("registry")
         try:
-            self._database = self._thread.submit(self._open).result()
+            self._database = self._clerk.begin(partial(registry_file.open_to_write, folder, _machine())).result()
         except sqlite3.Error as error:
             self._release()
-            raise MendState(
-                f"The registry in {folder} cannot be used: {error}; restore it from a backup, or move it away "
-                "to read all files again (which repeats the lines that were shipped before)."
-            ) from error
+            raise MendState(_unusable(folder, error)) from error
         except BaseException:
             self._release()
             raise
 
     def load(self) -> list[Row]:
         """All sources."""
-        return self._thread.submit(self._load).result()
+        return self._now(partial(registry_file.rows, self._database))
+
+    def gone(self) -> dict[str, int]:
+        """Since when (seconds since 1970) the files of which sources are missed."""
+        return self._now(partial(registry_file.gone, self._database))
 
     async def save(self, rows: Sequence[Row]) -> None:
         """Make these rows durable, in one transaction.
 
         Raises:
-            MendState: they could not be written (full or read-only disk); nothing of them was.
+            MendState: they could not be written (full or read-only disk, or one that does not answer, at the stop);
+                nothing of them was, as far as is known.
         """
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._save, rows)
-        except sqlite3.Error as error:
-            raise MendState(f"Cannot write the registry in {self._folder}: {error}; free or mend the disk.") from error
+        await self._write(partial(registry_file.save, self._database, rows))
         metrics.REGISTRY_COMMITS.inc()
 
+    async def miss(self, missed: Mapping[str, int], back: Sequence[str]) -> None:
+        """Remember since when the files of sources are missed, and which are back.
+
+        Raises:
+            MendState: as ``save``.
+        """
+        await self._write(partial(registry_file.miss, self._database, missed, back))
+
     async def forget(self, sources: Sequence[str]) -> None:
-        """Remove sources."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._forget, sources)
+        """Remove sources.
+
+        Raises:
+            MendState: as ``save``.
+        """
+        await self._write(partial(registry_file.forget, self._database, sources))
+
+    async def ended_before(self, before: int) -> list[str]:
+        """The sources that ended and were not changed since then (seconds since 1970).
+
+        Raises:
+            MendState: it cannot be read.
+        """
+        return await self._write(partial(registry_file.ended_before, self._database, before))
 
     def close(self) -> None:
-        """Write back and let go of the folder."""
-        self._thread.submit(self._database.close).result()
+        """Write back and let go of the folder; a disk that does not answer is left alone."""
+        closed = self._clerk.begin(self._database.close)
+        try:
+            closed.result(PATIENCE_SECONDS)
+        except concurrent.futures.TimeoutError:
+            return  # the lock stays with the hung thread until the process ends
+        except sqlite3.Error as error:
+            structlog.get_logger().error("cannot close the registry", reason=str(error))
         self._release()
 
+    def _now(self, call: Callable[[], _Result]) -> _Result:
+        try:
+            return self._clerk.begin(call).result()
+        except sqlite3.Error as error:
+            raise MendState(_unusable(self._folder, error)) from error
+
+    async def _write(self, call: Callable[[], _Result]) -> _Result:
+        try:
+            return await answer_of(self._clerk.begin(call), self._stop, partial(_hangs, self._folder))
+        except sqlite3.Error as error:
+            raise MendState(f"Cannot write the registry in {self._folder}: {error}; free or mend the disk.") from error
+        except TimeoutError as error:
+            raise MendState(
+                f"The disk of the state folder {self._folder} does not answer; mend it. The lines in flight are sent "
+                "again at the next start, and looked up."
+            ) from error
+
     def _release(self) -> None:
-        self._thread.shutdown()
+        self._clerk.end()
         os.close(self._lock)
 
-    def _open(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._folder / "registry.sqlite", isolation_level=None)
-        database.execute("pragma journal_mode = wal")
-        database.execute("pragma synchronous = full")
-        version = int(database.execute("pragma user_version").fetchone()[0])
-        if version > _VERSION:
-            database.close()
-            raise MendState(
-                f"The registry in {self._folder} is of a newer tailrace (format {version}); install that again."
-            )
-        if version == 1:
-            database.execute("begin immediate")
-            for column in _SECOND:
-                database.execute(f"alter table sources add column {column} integer not null default 0")
-            database.execute(f"pragma user_version = {_VERSION}")
-            database.execute("commit")
-        database.executescript(_SCHEMA)
-        database.execute(f"pragma user_version = {_VERSION}")
-        _recognise_machine(database)
-        return database
 
-    def _load(self) -> list[Row]:
-        cuts: dict[str, list[int]] = {}
-        for source, offset in self._database.execute("select source, offset from cuts order by offset"):
-            cuts.setdefault(source, []).append(offset)
-        return [
-            Row(
-                source=row[0],
-                path=row[1],
-                place=Place(row[2] % 2**64, row[3] % 2**64),
-                head=Head(row[4], row[5]),
-                anchor=Anchor(row[6], row[7]),
-                position=row[8],
-                skipped=row[9],
-                reach=row[10],
-                records=row[11],
-                bytes=row[12],
-                blank=row[13],
-                ended=bool(row[14]),
-                updated=row[15],
-                cuts=tuple(cuts.get(row[0], ())),
-                size=row[16],
-                modified=row[17],
-            )
-            for row in self._database.execute("select * from sources")
-        ]
+async def open_registry(folder: Path, stop: asyncio.Event) -> Registry:
+    """As ``Registry``, without holding up the event loop.
 
-    def _save(self, rows: Sequence[Row]) -> None:
-        places = ", ".join("?" * _COLUMNS)
-        database = self._database
-        database.execute("begin immediate")
-        try:
-            database.executemany(f"insert or replace into sources values ({places})", map(_values, rows))  # noqa: S608 - question marks only
-            database.executemany(
-                "delete from cuts where source = ? and offset <= ?", [(row.source, row.position) for row in rows]
-            )
-            database.executemany(
-                "insert or ignore into cuts values (?, ?)", [(row.source, cut) for row in rows for cut in row.cuts]
-            )
-            database.execute("commit")
-        except BaseException:
-            if database.in_transaction:
-                database.execute("rollback")
-            raise
+    Raises:
+        MendState: as ``Registry``, or the disk did not answer until the stop.
+    """
+    opener = Clerk("state folder")
+    try:
+        return await answer_of(opener.begin(partial(Registry, folder, stop)), stop, partial(_hangs, folder))
+    except TimeoutError as error:
+        raise MendState(f"The disk of the state folder {folder} does not answer; mend it.") from error
+    finally:
+        opener.end()
 
-    def _forget(self, sources: Sequence[str]) -> None:
-        names = [(source,) for source in sources]
-        self._database.execute("begin immediate")
-        self._database.executemany("delete from sources where id = ?", names)
-        self._database.executemany("delete from cuts where source = ?", names)
-        self._database.execute("commit")
+
+def _hangs(folder: Path) -> None:
+    structlog.get_logger().error("the disk of the state folder does not answer, reading stops", path=str(folder))
 
 
 def _lock(folder: Path) -> int:
     try:
-        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        _make(folder)
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     except OSError as error:
         raise MendState(
@@ -191,46 +167,32 @@ def _lock(folder: Path) -> int:
     return lock
 
 
-def _recognise_machine(database: sqlite3.Connection) -> None:
-    """On another machine (a cloned image) the same ids would be used twice: make them anew."""
+def _make(folder: Path) -> None:
+    """Make the folder so that a power cut cannot take it away again with the registry in it."""
+    if folder.exists():
+        return
+    folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):
+        parent = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(parent)
+        finally:
+            os.close(parent)
+
+
+def _machine() -> str:
     try:
-        machine = Path("/etc/machine-id").read_text("ascii").strip()
-    except OSError:
-        machine = ""
-    known = database.execute("select value from meta where key = 'machine'").fetchone()
-    if known is not None and known[0] != machine:
-        database.execute("begin immediate")
-        for (source,) in database.execute("select id from sources").fetchall():
-            fresh = new_source()
-            database.execute("update sources set id = ? where id = ?", (fresh, source))
-            database.execute("update cuts set source = ? where source = ?", (fresh, source))
-        database.execute("commit")
-    database.execute("insert or replace into meta values ('machine', ?)", (machine,))
+        return Path("/etc/machine-id").read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
-def _signed(number: int) -> int:
-    """64 bits as SQLite keeps them: an inode may use the highest."""
-    return number - 2**64 if number >= 2**63 else number
-
-
-def _values(row: Row) -> tuple[object, ...]:
+def _unusable(folder: Path, error: sqlite3.Error) -> str:
+    """What to do about a registry that cannot be used; a damaged one differs from a disk that refuses."""
+    if isinstance(error, sqlite3.OperationalError):
+        return f"The registry in {folder} cannot be used: {error}; free or mend the disk of the state folder."
     return (
-        row.source,
-        row.path,
-        _signed(row.place.device),
-        _signed(row.place.inode),
-        row.head.length,
-        row.head.digest,
-        row.anchor.length,
-        row.anchor.checksum,
-        row.position,
-        row.skipped,
-        row.reach,
-        row.records,
-        row.bytes,
-        row.blank,
-        int(row.ended),
-        row.updated,
-        row.size,
-        row.modified,
+        f"The registry in {folder} is damaged: {error}. Move {registry_file.NAME}* away, and take an earlier export of "
+        "it back with `tailrace registry import`; without one all files are read again under new names, which repeats "
+        "the lines that were shipped before."
     )

@@ -12,6 +12,7 @@ from shipper.disk import Disk, Look, Request
 from shipper.identity import Anchor, Head, Place, anchor_of, begins_with, head_of, same
 from shipper.plan import Found, Snapshot, changes
 from shipper.registry import Registry, new_source
+from shipper.registry_file import read
 from shipper.registry_row import Row
 from shipper.scan import scan, siblings
 from tailrace.errors import MendState
@@ -86,11 +87,27 @@ def test_a_registry_of_the_first_format_is_carried_over(tmp_path: Path) -> None:
     registry.close()
 
 
+def test_a_registry_of_the_first_format_can_be_read(tmp_path: Path) -> None:
+    """Before an agent has carried it over, too."""
+    registry = Registry(tmp_path)
+    asyncio.run(registry.save([ROW]))
+    registry.close()
+    database = sqlite3.connect(tmp_path / "registry.sqlite")
+    for column in ("size", "modified"):
+        database.execute(f"alter table sources drop column {column}")
+    database.execute("drop table gone")
+    database.execute("pragma user_version = 1")
+    database.close()
+    stored = read(tmp_path)
+    assert stored is not None
+    assert stored == ([msgspec.structs.replace(ROW, size=0, modified=0)], {})
+
+
 def test_a_damaged_registry_is_said_in_one_sentence(tmp_path: Path) -> None:
     """And the folder is free again."""
     (tmp_path / "registry.sqlite").write_bytes(b"no database" * 100)
     for _ in range(2):
-        with pytest.raises(MendState, match="cannot be used"):
+        with pytest.raises(MendState, match=r"is damaged.*registry import"):
             Registry(tmp_path)
 
 
