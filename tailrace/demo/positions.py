@@ -1,8 +1,9 @@
 """The shipper's registry to how far each file is acknowledged, also while the shipper runs."""
 
-import sqlite3
 from pathlib import Path
 from typing import NamedTuple
+
+from shipper import registry_file
 
 
 class Position(NamedTuple):
@@ -19,19 +20,11 @@ Place = tuple[int, int]
 def positions(state: Path) -> dict[Place, Position]:
     """The newest source of each place; empty before the shipper has begun.
 
-    Reads beside the running shipper, as SQLite allows (https://sqlite.org/wal.html), and writes nothing.
+    Reads beside the running shipper, and writes nothing.
     """
-    file = state / "registry.sqlite"
-    if not file.exists():
-        return {}
-    database = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=10)
-    try:
-        rows = database.execute("select device, inode, id, position from sources where not ended").fetchall()
-    except sqlite3.OperationalError:  # its tables are about to be made
-        return {}
-    finally:
-        database.close()
-    return {(device, inode): Position(source, position) for device, inode, source, position in rows}
+    stored = registry_file.read(state)
+    rows = [] if stored is None else [row for row in stored.rows if not row.ended]
+    return {(row.place.device, row.place.inode): Position(row.source, row.position) for row in rows}
 
 
 def place(file: Path) -> Place:
