@@ -14,7 +14,7 @@ from indexer.ownership import decode_metadata
 from tailrace import kafka
 from tailrace.backoff import delay
 from tailrace.daemon import Life
-from tailrace.errors import ReachKafka, RunSetup
+from tailrace.errors import RunSetup
 from tailrace.settings import Settings
 
 
@@ -52,14 +52,11 @@ class Group:
                 await admin.close()
                 failures += 1
                 waited = asyncio.get_running_loop().time() - began
-                servers = ", ".join(self._settings.kafka.bootstrap_servers)
                 if once and waited >= self._settings.kafka.request_timeout_seconds:
-                    raise ReachKafka(
-                        f"Kafka does not answer at {servers} ({type(error).__name__}); check [kafka] with "
-                        "`tailrace check --connect`."
-                    ) from error
+                    raise await kafka.silence(self._settings.kafka, error) from error
                 if failures == 1:
-                    structlog.get_logger().warning("Kafka does not answer; trying until it does", servers=servers)
+                    reason = str(await kafka.silence(self._settings.kafka, error))
+                    structlog.get_logger().warning("waiting for Kafka", reason=reason)
                 await life.pause(delay(failures, random.random(), most=5.0))  # noqa: S311 - jitter
             else:
                 if failures:

@@ -116,10 +116,7 @@ def _translated(settings: Settings) -> Iterator[None]:
             "index template has the same patterns and priority, narrow indexer.allowed_streams."
         ) from error
     except TransportError as error:
-        raise ReachElasticsearch(
-            f"Elasticsearch at {hosts} does not answer ({error.message}); check that it runs and that "
-            "elasticsearch.hosts and the certificates in [elasticsearch] are right."
-        ) from error
+        raise elastic.silence(settings.elasticsearch, error) from error
 
 
 def _reason(body: Any) -> str:  # noqa: ANN401 - the server's JSON, or text from a proxy between

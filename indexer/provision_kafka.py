@@ -2,13 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
-    AuthenticationFailedError,
     ClusterAuthorizationFailedError,
     InvalidReplicationFactorError,
     KafkaError,
@@ -43,7 +42,7 @@ class Topics:
 
     async def plan(self) -> list[Change]:
         """Look at the cluster, change nothing."""
-        with _translated(self._settings):
+        async with _translated(self._settings):
             brokers = (await self._admin.describe_cluster())["brokers"]
             wanted = plan_topics.topics(self._settings, len(brokers))
             self._wanted = {topic.name: topic for topic in wanted}
@@ -56,7 +55,7 @@ class Topics:
 
     async def apply(self, changes: list[Change]) -> None:
         """Make and alter topics as planned."""
-        with _translated(self._settings):
+        async with _translated(self._settings):
             for change in changes:
                 if change.act is Act.CREATE:
                     await self._create(self._wanted[change.name])
@@ -118,7 +117,7 @@ async def connect(settings: Settings) -> AsyncIterator[Topics]:
     """
     admin = AIOKafkaAdminClient(**kafka.options(settings.kafka))
     try:
-        with _translated(settings):
+        async with _translated(settings):
             await admin.start()
         yield Topics(admin, settings)
     finally:
@@ -130,17 +129,12 @@ def _check(code: int, doing: str) -> None:
         raise for_code(code)(doing)
 
 
-@contextlib.contextmanager
-def _translated(settings: Settings) -> Iterator[None]:
+@contextlib.asynccontextmanager
+async def _translated(settings: Settings) -> AsyncIterator[None]:
     """The client's errors to one sentence and a next step."""
     servers = ", ".join(settings.kafka.bootstrap_servers)
     try:
         yield
-    except AuthenticationFailedError as error:
-        raise ReachKafka(
-            f"Kafka at {servers} does not accept the login ({error}); check username, password and sasl_mechanism in "
-            "[kafka]."
-        ) from error
     except (TopicAuthorizationFailedError, ClusterAuthorizationFailedError) as error:
         raise ReachKafka(
             f"Kafka at {servers} forbids it ({error}); grant this login Create, Describe, DescribeConfigs and "
@@ -151,9 +145,5 @@ def _translated(settings: Settings) -> Iterator[None]:
             f"Kafka at {servers} has too few brokers for kafka.replication_factor ({error}); lower it, or 0 for as "
             "many as there are."
         ) from error
-    except (KafkaError, OSError, TimeoutError) as error:
-        said = str(error) or type(error).__name__
-        raise ReachKafka(
-            f"Kafka at {servers} cannot be used ({said}); check that it runs and that kafka.bootstrap_servers and "
-            "kafka.security_protocol are right."
-        ) from error
+    except (KafkaError, OSError) as error:
+        raise await kafka.silence(settings.kafka, error) from error

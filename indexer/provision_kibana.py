@@ -11,6 +11,7 @@ import aiohttp
 from indexer import plan_dashboards
 from indexer.changes import Act, Change
 from indexer.plan_dashboards import SavedObject
+from tailrace.causes import cause
 from tailrace.errors import FixSettings, ReachKibana
 from tailrace.files import shared
 from tailrace.settings import Kibana, secret
@@ -128,8 +129,7 @@ def _translated(kibana: Kibana) -> Iterator[None]:
     try:
         yield
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        said = str(error) or type(error).__name__
         raise ReachKibana(
-            f"Kibana at {kibana.url} does not answer ({said}); check that it runs and that kibana.url is right, or "
-            "leave kibana.url empty to do without dashboards."
+            f"Kibana at {kibana.url} does not answer ({cause(error).text}); check that it runs and that kibana.url is "
+            "right, or leave kibana.url empty to do without dashboards."
         ) from error

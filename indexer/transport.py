@@ -7,6 +7,7 @@ from elastic_transport import Serializer, TransportError
 from elasticsearch import ApiError, AsyncElasticsearch
 
 from tailrace import elastic
+from tailrace.causes import cause
 from tailrace.settings import Elasticsearch
 
 _JSON = "application/vnd.elasticsearch+json; compatible-with=8"
@@ -43,9 +44,9 @@ class Transport:
             said = error.body if isinstance(error.body, bytes) else str(error.body).encode("utf-8", "replace")
             return Answer(error.meta.status, said)
         except TransportError as error:
-            return Answer(0, f"{type(error).__name__}: {error.message}".encode("utf-8", "replace"))
+            return Answer(0, cause(error).text.encode("utf-8", "replace"))
         except (OSError, ValueError, RuntimeError) as error:  # the node lets Python's own through
-            return Answer(0, f"{type(error).__name__}: {error}".encode("utf-8", "replace"))
+            return Answer(0, cause(error).text.encode("utf-8", "replace"))
         return Answer(found.meta.status, found.body if isinstance(found.body, bytes) else b"")
 
     async def close(self) -> None:

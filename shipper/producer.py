@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import random
 import time
 from collections import deque
@@ -19,7 +20,7 @@ from shipper.client import Client
 from shipper.records import Record
 from tailrace import kafka, metrics
 from tailrace.backoff import delay
-from tailrace.errors import ReachKafka, RunSetup
+from tailrace.errors import LOOK_CLOSER, ReachKafka, RunSetup
 from tailrace.record import HEADER
 from tailrace.settings import Settings
 
@@ -121,7 +122,8 @@ class Producer:
         self._failures = 0
         self._halvings = 0
         self._progressed = 0.0
-        self._stalled = False
+        self._stalled = 0.0
+        self._patience = math.inf
         self.failed = False
         self.progress = asyncio.Event()
         self.most_record_bytes = settings.shipper.max_record_bytes
@@ -131,24 +133,23 @@ class Producer:
 
         Raises:
             RunSetup: a topic is missing.
-            ReachKafka: with ``once``, no broker answered in ``request_timeout_seconds``.
+            ReachKafka: with ``once``, no broker answered in ``request_timeout_seconds``; so does ``flush`` then.
         """
         failures = 0
         log = structlog.get_logger()
         began = time.monotonic()
-        servers = self._settings.kafka.bootstrap_servers
-        timeout = self._settings.kafka.request_timeout_seconds
+        section = self._settings.kafka
+        timeout = section.request_timeout_seconds
+        self._patience = timeout if once else math.inf
         while not stop.is_set():
             try:
-                await _unless(stop, self._connect(), timeout * (len(servers) + 1))
+                await _unless(stop, self._connect(), timeout * (len(section.bootstrap_servers) + 1))
             except KafkaError as error:
                 failures += 1
                 if once and time.monotonic() - began > timeout:
-                    raise ReachKafka(
-                        f"Kafka does not answer at {', '.join(servers)}: {error}; see `tailrace check`."
-                    ) from error
+                    raise await kafka.silence(section, error) from error
                 if failures == 1:
-                    log.warning("kafka does not answer, waiting", reason=str(error))
+                    log.warning("waiting for Kafka", reason=str(await kafka.silence(section, error)))
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), delay(failures, random.random(), most=5.0))  # noqa: S311
             else:
@@ -348,7 +349,7 @@ class Producer:
         self._progressed = time.monotonic()
         self._failures = 0
         if self._stalled:
-            self._stalled = False
+            self._stalled = 0.0
             structlog.get_logger().info("kafka acknowledges again")
         lane.bytes -= batch.bytes
         self._bytes -= batch.bytes
@@ -359,8 +360,12 @@ class Producer:
     def _stall(self, now: float) -> None:
         """Nothing was acknowledged for long: brokers away is a matter of waiting, a topic that is gone is not."""
         self._progressed = now
+        if self._stalled and now - self._stalled > self._patience:
+            raise ReachKafka(
+                f"Kafka acknowledges nothing for {now - self._stalled:.0f} s; the next run goes on.{LOOK_CLOSER}"
+            )
         if not self._stalled:
-            self._stalled = True
+            self._stalled = now - _STALL_SECONDS
             structlog.get_logger().warning("kafka does not acknowledge, waiting", in_flight_bytes=self._bytes)
         if self._client is not None and not self.failed:
             task = asyncio.create_task(self._client.partitions_for(self._shipper.topic))

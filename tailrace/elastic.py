@@ -1,9 +1,11 @@
-"""Settings to an Elasticsearch client (nodes, TLS, login), and nothing else."""
+"""Settings to an Elasticsearch client (nodes, TLS, login), and a plain word on why no node answers it."""
 
 from typing import Any
 
 from elasticsearch import AsyncElasticsearch
 
+from tailrace.causes import cause
+from tailrace.errors import LOOK_CLOSER, ReachElasticsearch
 from tailrace.settings import Elasticsearch, secret
 
 
@@ -30,3 +32,11 @@ def client(elastic: Elasticsearch, *, connections: int = 10) -> AsyncElasticsear
     elif elastic.username:
         arguments["basic_auth"] = (elastic.username, secret(elastic, "password"))
     return AsyncElasticsearch(**arguments)
+
+
+def silence(elastic: Elasticsearch, error: BaseException) -> ReachElasticsearch:
+    """Why no node answers, from what the client raised."""
+    text, remedy = cause(error)
+    return ReachElasticsearch(
+        f"Elasticsearch does not answer at {', '.join(elastic.hosts)} ({text}); {remedy}{LOOK_CLOSER}"
+    )

@@ -4,6 +4,9 @@ An error's text is one sentence that says what is wrong, and a next step. Expect
 truncated file) are values elsewhere, never exceptions.
 """
 
+LOOK_CLOSER = " See `tailrace check --connect`."
+"""The next step after any server's silence, but for the check itself."""
+
 
 class TailraceError(Exception):
     """Anything we can explain: printed as one sentence, without a traceback; ``exit_code`` ends the command."""

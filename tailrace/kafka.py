@@ -1,11 +1,31 @@
-"""Settings to Kafka clients (TLS, SASL), and nothing else."""
+"""Settings to Kafka clients (TLS, SASL), and a plain word on why no broker answers them."""
 
+import asyncio
 from typing import Any
 
+from aiokafka.conn import create_conn
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    AuthenticationMethodNotSupported,
+    IllegalSaslStateError,
+    KafkaError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+)
 from aiokafka.helpers import create_ssl_context
 
-from tailrace.errors import FixSettings
+from tailrace.causes import Cause, cause
+from tailrace.errors import LOOK_CLOSER, FixSettings, ReachKafka
 from tailrace.settings import Kafka, secret
+
+_ASK_SECONDS = 5.0
+_LOGIN = (
+    AuthenticationFailedError,
+    AuthenticationMethodNotSupported,
+    IllegalSaslStateError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+)
 
 
 def options(kafka: Kafka) -> dict[str, Any]:
@@ -32,3 +52,35 @@ def options(kafka: Kafka) -> dict[str, Any]:
         arguments["sasl_plain_username"] = kafka.username
         arguments["sasl_plain_password"] = secret(kafka, "password")
     return arguments
+
+
+async def silence(kafka: Kafka, error: BaseException) -> ReachKafka:
+    """Why no broker answers: the client's error says only that none did, so each is asked again, for 5 s at most."""
+    answers = await asyncio.gather(*(_trouble(kafka, server) for server in kafka.bootstrap_servers))
+    found = [(server, why) for server, why in zip(kafka.bootstrap_servers, answers, strict=True) if why is not None]
+    if not found:
+        servers, why = ", ".join(kafka.bootstrap_servers), cause(error)
+        return ReachKafka(
+            f"Kafka at {servers} answers, but could not do this ({why.text}); look at its logs.{LOOK_CLOSER}"
+        )
+    said = ", ".join(f"{server} ({why.text})" for server, why in found)
+    return ReachKafka(f"Kafka does not answer at {said}; {found[0][1].remedy}{LOOK_CLOSER}")
+
+
+async def _trouble(kafka: Kafka, server: str) -> Cause | None:
+    """What keeps us from talking to one broker; None if nothing does."""
+    host, _, port = server.rpartition(":")
+    arguments = options(kafka)
+    del arguments["bootstrap_servers"]
+    arguments["request_timeout_ms"] = int(min(_ASK_SECONDS, kafka.request_timeout_seconds) * 1000)
+    try:
+        connection = await create_conn(host.strip("[]"), int(port), **arguments)
+    except _LOGIN as error:
+        said = [text for text in error.args if isinstance(text, str) and text]
+        return Cause(
+            ": ".join(["it does not accept our login", *said]), "are the username and password in [kafka] right?"
+        )
+    except (KafkaError, OSError) as error:
+        return cause(error)
+    await connection.close()
+    return None

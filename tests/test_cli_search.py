@@ -210,7 +210,9 @@ def test_a_server_that_is_away_is_one_sentence(tmp_path: Path) -> None:
         [TAILRACE, "search", "-c", str(file)], capture_output=True, text=True, check=False, timeout=60
     )
     assert ended.returncode == 1
-    assert ended.stderr.startswith("Error: Elasticsearch does not answer at http://127.0.0.1:9 (")
+    assert ended.stderr.startswith(
+        "Error: Elasticsearch does not answer at http://127.0.0.1:9 (connection refused); is it running"
+    )
     assert ended.stderr.count("\n") == 1
 
 

@@ -176,7 +176,7 @@ def test_a_broker_that_is_away_is_one_sentence(tmp_path: Path) -> None:
     file.write_text('[kafka]\nbootstrap_servers = ["127.0.0.1:9"]\n')
     ended = subprocess.run([TAILRACE, "tail", "-c", str(file)], capture_output=True, text=True, check=False, timeout=60)
     assert ended.returncode == 1
-    assert ended.stderr.startswith("Error: Kafka does not answer at 127.0.0.1:9 (no connection); is it running")
+    assert ended.stderr.startswith("Error: Kafka does not answer at 127.0.0.1:9 (connection refused); is it running")
     assert ended.stderr.count("\n") == 1
 
 

@@ -163,7 +163,7 @@ def test_new_settings_become_a_change(settings: Settings, names: str) -> None:
 def test_elasticsearch_away_leaves_kafka_untouched(settings: Settings, names: str) -> None:
     """All is looked at before anything is changed; one sentence with the next step."""
     away = Elasticsearch(hosts=[f"http://127.0.0.1:{_free_port()}"])
-    with pytest.raises(ReachElasticsearch, match=r"does not answer .*check that it runs"):
+    with pytest.raises(ReachElasticsearch, match=r"does not answer .*is it running"):
         _run(msgspec.structs.replace(settings, elasticsearch=away), names)
     assert asyncio.run(_topic(settings, f"{names}.logs")) is None
 

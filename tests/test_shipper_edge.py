@@ -239,7 +239,7 @@ def test_a_stop_does_not_wait_for_a_broker_that_never_came(site: Site) -> None:
     """An agent that waits for Kafka ends at SIGTERM at once, with exit code 0."""
     settings = site.write_settings(bootstrap_servers="127.0.0.1:1")
     agent = site.run("ship", settings=settings)
-    until(lambda: any(line["message"] == "kafka does not answer, waiting" for line in site.said()))
+    until(lambda: any(line["message"] == "waiting for Kafka" for line in site.said()))
     assert agent.stop(3) == 0
 
 

@@ -15,12 +15,12 @@ from elasticsearch import AsyncElasticsearch
 from indexer import provision_elastic, provision_kafka, provision_kibana
 from indexer.changes import Act, Change
 from indexer.plan_templates import PREFIX
-from tailrace import kafka
+from tailrace import causes, kafka
 from tailrace.cli.finding import Finding, look, ok, wrong
 from tailrace.cli.kafka_metadata import OPERATIONS, UNKNOWN, Metadata
 from tailrace.cli.reach_elastic import cause, elasticsearch_client
 from tailrace.cli.reach_kafka import kafka_errors
-from tailrace.errors import TailraceError
+from tailrace.errors import LOOK_CLOSER, TailraceError
 from tailrace.settings import Settings
 
 _DEADLINE_SECONDS = 20.0
@@ -46,7 +46,7 @@ async def _collect(subject: str, found: AsyncGenerator[Finding]) -> list[Finding
             async for finding in found:
                 collected.append(finding)  # noqa: PERF401 - what came before an error counts
     except TailraceError as error:
-        what, _, next_step = str(error).rpartition("; ")
+        what, _, next_step = str(error).removesuffix(LOOK_CLOSER).rpartition("; ")
         collected.append(wrong(subject, what or next_step, next_step if what else "see [" + subject + "]"))
     except TimeoutError:
         text = f"no answer within {_DEADLINE_SECONDS:.0f} s"
@@ -58,7 +58,7 @@ async def _kafka(settings: Settings) -> AsyncGenerator[Finding]:
     needs = _topic_needs(settings)
     client = AIOKafkaClient(**kafka.options(settings.kafka))
     try:
-        with kafka_errors(settings):
+        async with kafka_errors(settings):
             await client.bootstrap()
             answer = (await client.send(client.get_random_node(), Metadata(list(needs)))).to_object()
     finally:
@@ -178,7 +178,8 @@ async def _kibana(settings: Settings) -> AsyncGenerator[Finding]:
         ):
             body = await response.json(content_type=None) if response.status in (200, 503) else {}
     except (aiohttp.ClientError, ValueError) as error:
-        yield wrong("kibana", f"no usable answer at {section.url} ({error})", "is it running, and is kibana.url right?")
+        text, remedy = causes.cause(error)
+        yield wrong("kibana", f"no usable answer at {section.url} ({text})", remedy)
         return
     level = body.get("status", {}).get("overall", {}).get("level")
     if level == "available":

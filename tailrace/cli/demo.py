@@ -86,9 +86,8 @@ def demo(*, seconds: float, keep: bool, folder: Path, as_json: bool) -> int:
 
 
 async def _perform(run: Run, seconds: float) -> tuple[list[Account], Percentiles]:
-    with kafka_errors(run.settings):
-        async with elasticsearch_client(run.settings) as client:
-            return await run.perform(client, seconds)
+    async with kafka_errors(run.settings), elasticsearch_client(run.settings) as client:
+        return await run.perform(client, seconds)
 
 
 def _conclude(show: Show, outcome: report.Outcome, *, runs: bool, folder: Path) -> None:

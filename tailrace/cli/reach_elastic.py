@@ -30,10 +30,7 @@ async def elasticsearch_client(settings: Settings) -> AsyncIterator[elasticsearc
     except elasticsearch.ApiError as error:
         raise ReachElasticsearch(refusal(error, hosts)) from error
     except elastic_transport.TransportError as error:
-        raise ReachElasticsearch(
-            f"Elasticsearch does not answer at {hosts} ({_first_line(error)}); is it running, and is "
-            "elasticsearch.hosts right?"
-        ) from error
+        raise elastic.silence(settings.elasticsearch, error) from error
     finally:
         await client.close()
 
@@ -62,7 +59,3 @@ def innermost(reason: dict[str, Any]) -> str:
     while reason.get("type") != "parse_exception" and isinstance(reason.get("caused_by"), dict):
         reason = reason["caused_by"]
     return str(reason.get("reason") or reason.get("type") or "no reason given").split("\n", 1)[0].rstrip(". ")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).split("\n", 1)[0].rstrip(".")

@@ -96,7 +96,7 @@ def tail(
     choice = _Choice(Wanted(" ".join(text), services, hosts, level), pattern, count, from_beginning, not no_follow)
     names = topics or tuple(dict.fromkeys([*settings.indexer.topics, settings.shipper.topic]))
     printer = Printer(as_json=as_json, colour=colour, utc=utc, fields=fields)
-    with quiet_pipe(), kafka_errors(settings):
+    with quiet_pipe():
         asyncio.run(_tail(settings, names, choice, printer))
 
 
@@ -109,15 +109,16 @@ async def _tail(settings: Settings, topics: tuple[str, ...], choice: _Choice, pr
     )
     following = asyncio.create_task(_follow(settings, consumer, topics, choice, printer))
     stopped = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait((following, stopped), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (following, stopped):
-            task.cancel()
-        await asyncio.gather(following, stopped, return_exceptions=True)
-        await consumer.stop()
-    if not following.cancelled():
-        following.result()
+    async with kafka_errors(settings):
+        try:
+            await asyncio.wait((following, stopped), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (following, stopped):
+                task.cancel()
+            await asyncio.gather(following, stopped, return_exceptions=True)
+            await consumer.stop()
+        if not following.cancelled():
+            following.result()
 
 
 async def _follow(
