@@ -22,8 +22,10 @@ _FULL_SECONDS = 0.02
 """How often a full buffer is looked at."""
 
 
-async def index(settings: Settings, life: Life, *, once: bool) -> None:
+async def index(settings: Settings, life: Life, *, once: bool) -> bool:
     """Store the records of our partitions until the stop; with ``once``, until those are stored that are there now.
+
+    Returns whether all of those are.
 
     Raises:
         TailraceError: it cannot begin; with ``once`` also if Kafka or Elasticsearch stay away for long.
@@ -34,18 +36,20 @@ async def index(settings: Settings, life: Life, *, once: bool) -> None:
     letterbox = Letterbox(settings.kafka)
     blockade = Blockade(settings.elasticsearch.request_timeout_seconds if once else None)
     try:
-        if await group.start(life, once=once):
-            await _run(settings, life, group, Writer(transport, letterbox, blockade), once=once)
+        if not await group.start(life, once=once):
+            return False
+        return await _run(settings, life, group, Writer(transport, letterbox, blockade), once=once)
     finally:
         await letterbox.close()
         await transport.close()
         await group.close()
 
 
-async def _run(settings: Settings, life: Life, group: Group, writer: Writer, *, once: bool) -> None:
+async def _run(settings: Settings, life: Life, group: Group, writer: Writer, *, once: bool) -> bool:
     waiting = Waiting(settings.indexer.slice_bytes, settings.indexer.slice_actions)
     consumer = Consumer(settings, group, waiting)
     sender = Sender(settings.indexer, waiting, writer, consumer.commits.nudge)
+    complete = False
     try:
         async with asyncio.TaskGroup() as tasks:
             await consumer.start(sender, tasks)
@@ -53,7 +57,7 @@ async def _run(settings: Settings, life: Life, group: Group, writer: Writer, *, 
             life.ready("indexing")
             polling = tasks.create_task(_poll(consumer, waiting, settings.indexer.buffer_bytes))
             if once:
-                await _until_reached(consumer, life)
+                complete = await _until_reached(consumer, life)
             else:
                 await life.stop.wait()
             polling.cancel()
@@ -63,6 +67,7 @@ async def _run(settings: Settings, life: Life, group: Group, writer: Writer, *, 
     finally:
         await consumer.stop()
     structlog.get_logger().info("stopped")
+    return complete
 
 
 async def _poll(consumer: Consumer, waiting: Waiting, buffer_bytes: int) -> None:
@@ -73,7 +78,9 @@ async def _poll(consumer: Consumer, waiting: Waiting, buffer_bytes: int) -> None
             await asyncio.sleep(_FULL_SECONDS)
 
 
-async def _until_reached(consumer: Consumer, life: Life) -> None:
+async def _until_reached(consumer: Consumer, life: Life) -> bool:
     ends = await consumer.ends()
-    while not await life.pause(_LOOK_SECONDS) and not await consumer.reached(ends):
-        pass
+    while not await consumer.reached(ends):
+        if await life.pause(_LOOK_SECONDS):
+            return False
+    return True

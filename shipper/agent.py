@@ -11,6 +11,7 @@ import structlog
 from shipper.disk import Disk
 from shipper.follow import Follow
 from shipper.ledger import Ledger
+from shipper.outcome import Shipped, shipped
 from shipper.producer import Producer
 from shipper.reader import Reader
 from shipper.registry import Registry, open_registry
@@ -39,7 +40,7 @@ class Agent:
         self._reader = Reader(settings.shipper, self._follow, self._disk, registry, self._producer)
         self._ledger = Ledger(self._host)
 
-    async def run(self, *, once: bool) -> None:
+    async def run(self, *, once: bool) -> Shipped:
         """Ship until the stop; with ``once`` until everything that is there now is acknowledged."""
         await self._producer.start(self._life.stop, once=once)
         self._follow.spread(self._producer.lanes, self._producer.lane_of)
@@ -50,6 +51,7 @@ class Agent:
             self._life.ready(f"following {len(self._follow.files)} files")
             await self._live(watch, once=once)
             await self._drain()
+            return shipped(self._follow, self._shipper.inputs, complete=self._is_done())
         finally:
             watch.stop()
             await self._producer.close()
@@ -131,8 +133,8 @@ class Agent:
         structlog.get_logger().info("stopped", files=len(sources), unacknowledged=unsettled)
 
 
-async def ship(settings: Settings, life: Life, *, once: bool) -> None:
-    """Run the shipper.
+async def ship(settings: Settings, life: Life, *, once: bool) -> Shipped:
+    """Run the shipper; returns what became of it.
 
     Raises:
         MendState: the state folder cannot be used.
@@ -142,6 +144,6 @@ async def ship(settings: Settings, life: Life, *, once: bool) -> None:
     metrics.serve(settings.metrics.shipper_listen)
     registry = await open_registry(Path(settings.shipper.state_dir), life.stop)
     try:
-        await Agent(settings, registry, life).run(once=once)
+        return await Agent(settings, registry, life).run(once=once)
     finally:
         registry.close()

@@ -12,6 +12,7 @@ import structlog
 from shipper.disk import Disk, Opened
 from shipper.file import File
 from shipper.identity import Place, same
+from shipper.outcome import NO_FILE
 from shipper.plan import Found, Snapshot, changes
 from shipper.records import Encoder
 from shipper.registry import new_source
@@ -43,6 +44,8 @@ class Follow:
         self._host = host
         self._known = {row.place: row for row in known if not row.ended}
         self._said: set[str] = set()
+        self.complaints: dict[str, str] = {}
+        """What is wrong with a path or a pattern, as it was last said."""
         self._full = False
         self._most_record_bytes = settings.shipper.max_record_bytes
         self._lane_of: Callable[[str], int] = lambda _name: 0
@@ -198,10 +201,11 @@ class Follow:
         for refused in snapshot.refused.values():
             self._say(refused.path, "not a log file, left alone", reason=refused.reason)
         for pattern in snapshot.empty:
-            self._say(pattern, "no file matches yet")
+            self._say(pattern, NO_FILE)
 
     def _say(self, path: str, what: str, **fields: str) -> None:
         """Each file and each reason once."""
+        self.complaints[path] = fields.get("reason", what)
         key = f"{path}|{what}|{fields}"
         if key not in self._said:
             self._said.add(key)

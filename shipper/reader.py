@@ -54,6 +54,7 @@ class Reader:
                 file.looked(file.seen or (0, 0), now, self._shipper.rescan_seconds)
                 file.seen = None  # what was not read must be, though the file may never change again
                 file.goal = 0
+                self._follow.complaints[file.source.path] = look.strerror or str(look)
                 structlog.get_logger().warning("cannot read file", path=file.source.path, reason=look.strerror)
                 continue
             step = self._take(file, look, now, read)

@@ -6,10 +6,13 @@ from shipper.identity import ANCHOR_BYTES, NO_HEAD, Anchor, Head, Place, anchor_
 from shipper.lines import Cut, LongLine, cut, split
 from shipper.records import Chunk, Encoder, Record
 from shipper.registry_row import Row
+from tailrace.record import MAY_REPEAT, VERSION
 from tailrace.watermark import Span, Watermark
 
 _LEAST_WINDOW = 65_536
 _MOST_WINDOW = 4_194_304
+_MAY_REPEAT = f"{VERSION}|{MAY_REPEAT}".encode()
+"""How the header of a record begins that may have been sent before."""
 
 
 class Mark(NamedTuple):
@@ -53,6 +56,8 @@ class Source:
         self.cuts = list(row.cuts)
         self.reach = self.asked = self.repeat_until = row.reach
         self.open_bytes = 0
+        self.repeated = 0
+        """Records sent from here with the flag ``r``."""
         self.size, self.modified = row.size, row.modified
         self.watermark = Watermark(row.position, Mark(anchor, row.skipped, row.records, row.bytes, row.blank))
         self._mark = self.mark
@@ -118,7 +123,10 @@ class Source:
 
     def begin(self, step: Step) -> Span:
         """The records of a step are about to be sent."""
-        return self.watermark.begin(step.end, step.mark)
+        span = self.watermark.begin(step.end, step.mark)
+        if span.start < self.repeat_until:
+            self.repeated += sum(header.startswith(_MAY_REPEAT) for header, _ in step.records)
+        return span
 
     def finish(self, span: Span) -> bool:
         """They are acknowledged; True if the position moved."""

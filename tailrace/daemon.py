@@ -3,14 +3,15 @@
 import asyncio
 import contextlib
 import gc
+import io
 import logging
 import os
 import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from typing import TextIO, cast
 
-import click
 import structlog
 
 from tailrace.errors import TailraceError
@@ -49,21 +50,33 @@ class Life:
         return self.stop.is_set()
 
 
-def run(service: Callable[[Life], Awaitable[None]], log: Log) -> int:
+def run(service: Callable[[Life], Awaitable[object]], log: Log) -> int:
     """Run a service until it ends or a SIGTERM or SIGINT asks it to; a second signal ends it at once.
 
-    Returns the exit code: 0, or 1 when it failed. Errors that we can explain are raised for the command line to print.
+    Returns the exit code: 0, or 1 when it failed. An error that we can explain is the last line of a log that programs
+    read; where people read it, it is raised for the command line to print.
     """
     set_up_log(log)
     # What is loaded by now stays; and records are tuples by the ten thousand, none of them in a cycle.
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
-    return asyncio.run(_live(service))
+    try:
+        return asyncio.run(_live(service))
+    except TailraceError as error:
+        if for_people(log):
+            raise
+        structlog.get_logger().error(str(error), **{"error.type": type(error).__name__})
+        return error.exit_code
+
+
+def for_people(log: Log) -> bool:
+    """Whether the log on stderr is for people, in colours, and not for programs."""
+    return log.format == "console" or (log.format == "auto" and sys.stderr.isatty())
 
 
 def set_up_log(log: Log) -> None:
     """Send structlog's and the libraries' own lines to stderr: ECS JSON for programs, colours for a person."""
-    console = log.format == "console" or (log.format == "auto" and sys.stderr.isatty())
+    console = for_people(log)
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -75,13 +88,23 @@ def set_up_log(log: Log) -> None:
     structlog.configure(
         processors=shared[:2] + last if console else shared + last,
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[log.level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stderr())),
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[_ToStructlog()], level=logging.WARNING, force=True)
     # aiokafka reports every failed attempt at error level; we say once what it means, so its lines are for debugging.
     logging.getLogger("aiokafka").setLevel(logging.DEBUG if log.level == "debug" else logging.CRITICAL)
     logging.getLogger("elastic_transport").setLevel(logging.DEBUG if log.level == "debug" else logging.ERROR)
+
+
+class _Stderr(io.TextIOBase):
+    """Whatever ``sys.stderr`` is when a line is written, so that a live line at the terminal can make room for it."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 class _ToStructlog(logging.Handler):
@@ -98,7 +121,7 @@ def _ecs(_logger: object, _method: str, fields: structlog.typing.EventDict) -> s
     return {**named, "ecs.version": "8.11.0", "service.name": "tailrace", **rest}
 
 
-async def _live(service: Callable[[Life], Awaitable[None]]) -> int:
+async def _live(service: Callable[[Life], Awaitable[object]]) -> int:
     life = Life()
     loop = asyncio.get_running_loop()
 
@@ -122,8 +145,9 @@ async def _live(service: Callable[[Life], Awaitable[None]]) -> int:
         watchdog.cancel()
     if unexpected is None:
         return 0
-    structlog.get_logger().error("failed unexpectedly", error=str(unexpected), exc_info=unexpected)
-    click.echo("tailrace failed in a way it did not expect; the log above says where. This is a bug.", err=True)
+    structlog.get_logger().error(
+        "failed in a way that was not expected; this is a bug", error=str(unexpected), exc_info=unexpected
+    )
     return 1
 
 

@@ -40,6 +40,14 @@ class MendState(TailraceError):
     """The state folder cannot be used: not writable, locked by another agent, or damaged."""
 
 
+class MendInputs(TailraceError):
+    """A file or a pattern of an input gave nothing, because it cannot be read or is not there."""
+
+
+class RunAgain(TailraceError):
+    """A run with ``--once`` was stopped before it was done; the next one goes on from there."""
+
+
 class StackFailed(TailraceError):
     """The local Kafka or Elasticsearch of ``tailrace stack`` could not be made, started or stopped."""
 

@@ -149,7 +149,7 @@ async def service(life):
 
 @pytest.mark.parametrize("error", [ReachKafka("away; start it"), RunSetup("no topic; run setup")])
 def test_an_error_that_we_can_explain_reaches_the_command_line(error: TailraceError) -> None:
-    """Itself, not in a group, also out of a task group: the command line prints it as one sentence."""
+    """Itself, not in a group, also out of a task group: for people, the command line prints it as one sentence."""
 
     async def plainly(_life: Life) -> None:
         raise error
@@ -160,24 +160,37 @@ def test_an_error_that_we_can_explain_reaches_the_command_line(error: TailraceEr
 
     for service in (plainly, in_a_group):
         with pytest.raises(TailraceError) as caught:
-            daemon.run(service, Log())
+            daemon.run(service, Log(format="console"))
         assert caught.value is error
 
 
+def test_an_error_ends_a_log_for_programs_as_one_more_line_of_it() -> None:
+    """No plain text in a stream of JSON; the exit code is the error's own."""
+    source = """
+from tailrace.errors import FixSettings
+async def service(life):
+    raise FixSettings("mend it")
+"""
+    with child(source) as running:
+        _output, errors = running.communicate(timeout=DEADLINE_SECONDS)
+    document = json.loads(errors)
+    assert running.returncode == 2
+    assert (document["message"], document["log.level"], document["error.type"]) == ("mend it", "error", "FixSettings")
+
+
 def test_the_unexpected_is_logged_and_is_exit_code_1() -> None:
-    """As one line of ECS JSON with the stack trace in it, and a sentence."""
+    """As one line of ECS JSON that says so, with the stack trace in it."""
     source = """
 async def service(life):
     raise ZeroDivisionError("oh")
 """
     with child(source) as running:
         _output, errors = running.communicate(timeout=DEADLINE_SECONDS)
-    line, sentence = errors.splitlines()
-    document = json.loads(line)
+    document = json.loads(errors)
     assert running.returncode == 1
     assert (document["log.level"], document["service.name"]) == ("error", "tailrace")
     assert "ZeroDivisionError: oh" in json.dumps(document)
-    assert sentence.endswith("This is a bug.")
+    assert document["message"].endswith("this is a bug")
 
 
 def test_lines_of_libraries_come_out_in_our_form() -> None:

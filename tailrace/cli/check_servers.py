@@ -20,6 +20,7 @@ from tailrace.cli.finding import Finding, look, ok, wrong
 from tailrace.cli.kafka_metadata import OPERATIONS, UNKNOWN, Metadata
 from tailrace.cli.reach_elastic import cause, elasticsearch_client
 from tailrace.cli.reach_kafka import kafka_errors
+from tailrace.cli.words import several
 from tailrace.errors import LOOK_CLOSER, TailraceError
 from tailrace.settings import Settings
 
@@ -111,7 +112,7 @@ def _topic(topic: dict[str, Any], needs: list[str]) -> Iterable[Finding]:
         rights = "" if allowed == UNKNOWN else f", we may {' and '.join(needs)}"
         yield ok(
             name,
-            f"{_several(len(partitions), 'partition')} with a leader each, {_several(replicas, 'replica')}{rights}",
+            f"{several(len(partitions), 'partition')} with a leader each, {several(replicas, 'replica')}{rights}",
         )
 
 
@@ -136,12 +137,12 @@ async def _elasticsearch(settings: Settings) -> AsyncGenerator[Finding]:
     for finding in _changes(changes):
         yield finding
     if all(change.act is Act.KEEP for change in changes):
-        yield ok("elasticsearch", f"{_several(len(changes), 'template')} as `tailrace setup` makes them")
+        yield ok("elasticsearch", f"{several(len(changes), 'template')} as `tailrace setup` makes them")
 
 
 def _health(health: dict[str, Any]) -> Finding:
     status, nodes = health["status"], health["number_of_nodes"]
-    text = f"cluster {health['cluster_name']} is {status}, {_several(nodes, 'node')}"
+    text = f"cluster {health['cluster_name']} is {status}, {several(nodes, 'node')}"
     if status == "red":
         return wrong("elasticsearch", f"{text}: some shards are away", "look at GET _cluster/allocation/explain")
     if status == "yellow":
@@ -193,7 +194,3 @@ async def _kibana(settings: Settings) -> AsyncGenerator[Finding]:
     async with provision_kibana.connect(section) as dashboards:
         for finding in _changes(await dashboards.plan()):
             yield finding
-
-
-def _several(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

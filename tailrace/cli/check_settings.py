@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from shipper.scan import scan
 from tailrace import kafka
 from tailrace.cli.finding import Finding, look, ok, wrong
+from tailrace.cli.words import several, spoken_bytes
 from tailrace.errors import FixSettings
 from tailrace.settings import Elasticsearch, Input, Kafka, Kibana, Settings, secret
 
@@ -114,7 +115,7 @@ def _inputs(settings: Settings) -> Iterator[Finding]:
 def _input(entry: Input, subject: str, number: int, owners: dict[object, int]) -> Iterator[Finding]:
     seen = scan([entry])
     size = sum(found.size for found in seen.found.values())
-    files = f"{len(seen.found):,} file{'' if len(seen.found) == 1 else 's'}, {_spoken(size)}"
+    files = f"{several(len(seen.found), 'file')}, {spoken_bytes(size)}"
     yield ok(subject, f"{', '.join(entry.paths)} as {entry.format} to {entry.stream}: {files}")
     for pattern in seen.empty:
         yield look(subject, f"{pattern} matches nothing yet", "right if the file comes later; else mend the path")
@@ -171,18 +172,10 @@ def _indexer(settings: Settings) -> Iterator[Finding]:
     if indexer.slice_bytes > _MOST_HTTP_BYTES:
         yield look(
             subject,
-            f"indexer.slice_bytes is {_spoken(indexer.slice_bytes)}, more than Elasticsearch takes by default",
+            f"indexer.slice_bytes is {spoken_bytes(indexer.slice_bytes)}, more than Elasticsearch takes by default",
             "lower it",
         )
 
 
 def _me() -> str:
     return f"user {os.geteuid()}"
-
-
-def _spoken(size: float) -> str:
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if size < 1024 or unit == "GiB":
-            break
-        size /= 1024
-    return f"{size:,.0f} {unit}" if unit == "bytes" else f"{size:,.1f} {unit}"
