@@ -1,21 +1,25 @@
 """Lines that repeat a few JSON shapes to documents, without building a tree for each. No I/O.
 
-A service writes the same keys in the same order, millions of times. From one line of such a shape, and the document
-that the ordinary way makes of it, this learns how such lines are built, and the pieces of the document between their
-values; the lines of the shape are then held against it and joined with the pieces, column by column (columns.py).
-Whatever does not fit exactly (an escape, another key, a time that is none, bytes that are not UTF-8) goes the ordinary
-way. A property test holds both ways equal.
+A service writes the same keys, millions of times. From one line of such a shape, and the document that the ordinary way
+makes of it, this learns how such lines are built, and the pieces of the document between their values; the lines of the
+shape are then held against it and joined with the pieces, column by column (columns.py). Whatever does not fit exactly
+(another key, an object in an object, a time that is none, bytes that are not UTF-8) goes the ordinary way. A property
+test holds both ways equal.
+
+Lines are told apart by the number of their quotes: with all the keys of a shape, and values of its kinds, a line has no
+quote left for any other key.
 """
 
 import itertools
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from itertools import compress
+from typing import Any, NamedTuple
 
 import orjson
 
 from shipper import ecs
-from shipper.columns import Check, Layout, Slot, Table, interleave
+from shipper.columns import Check, Column, Decoder, as_bytes, decode, decoder, interleave, is_flat
 from shipper.times import Times
 
 _MOST_SHAPES = 8
@@ -25,62 +29,92 @@ _MOST_TRIES = 256
 _MOST_BYTES = 8192
 """A longer line is not learnt from: it may have tens of thousands of keys."""
 _MOST_KEYS = 128
-_MOST_SIEVINGS = 3
-"""How often rows of other keys are taken out of those of a shape, before all of them go the ordinary way."""
 _LEAST_LINES = 2
 """Fewer of a kind in a chunk are made the ordinary way, which is quicker for them."""
 _REMEMBERED = 4096
 
 _TOKEN = re.compile(
     rb'(\s*[{,]\s*("[^"\\\x00-\x1f]*")\s*:\s*)'
-    rb'(?:"([^"\\\x00-\x1f]*)"|(-?(?:0|[1-9]\d{0,14})(?:\.\d{1,17})?)|(true|false)|(null))(?=\s*[,}])'
+    rb'(?:("(?:[^"\\\x00-\x1f]|\\["\\/bfnrt])*")|(-?(?:0|[1-9]\d{0,14})(?:\.\d{1,17})?)|(true|false)|(null))(?=\s*[,}])'
 )
 _TEXT, _NUMBER, _TRUTH, _NULL = 3, 4, 5, 6
 """Which group of a token tells what kind of value it has."""
+_ANY_TEXT, _LEVEL_TEXT = Check(), Check()
 _ANY_NUMBER = Check(rb"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,17})?")
 _INTEGER = Check(rb"0|-?[1-9]\d{0,14}")
 _TRUTHS = Check(rb"true|false")
-_TIME = Check(rb"\d\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
-_SECOND = len("2001-02-03T04:05:06")
+_NULLS = Check(rb"null")
+_TIME = Check(rb'"\d\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z"')
+_SECOND = slice(1, len('"2001-02-03T04:05:06'))
 
 # Stand-ins that the ordinary way carries into the document as they are, and that no line contains by chance.
-_PROBE_TIME = b"2001-02-03T04:05:06.070809011Z"
+_PROBE_TIME = b'"2001-02-03T04:05:06.070809011Z"'
 _PROBE_READ = "2002-03-04T05:06:07.080Z"
 _PROBE_OFFSET, _PROBE_SIZE, _PROBE_SKIPPED = 777_000_000_000_001, 777_000_000_000_002, 777_000_000_000_003
 _PROBE_NUMBER = 777_000_000_001_000
 _SLOT = re.compile(
-    rb"tlrprobe(?P<text>\d+)x|777000000001(?P<number>\d\d\d)|77700000000000(?P<own>[123])|(?P<time>%b)|(?P<read>%b)"
+    rb'"tlrtext(?P<text>\d+)x"|tlrtruth(?P<truth>\d+)x|"777000000001(?P<quoted>\d\d\d)"|777000000001(?P<number>\d\d\d)'
+    rb"|77700000000000(?P<own>[123])|(?P<time>%b)|(?P<read>%b)"
     % (re.escape(_PROBE_TIME), re.escape(_PROBE_READ.encode()))
 )
-_OFFSET, _SIZE, _READ = -1, -2, -3
+_OFFSET, _SIZE, _READ = -2, -1, -3
 """What of a document is no value of its line; the first two are columns behind those of the values."""
 _OWN: dict[bytes, bytes | int] = {b"1": _OFFSET, b"2": _SIZE, b"3": b"0"}
 """Only lines behind which no bytes were skipped come this way."""
 
 Reference = Callable[[bytes, int, int, int, str], bytes]
 """The ordinary way: (line, offset, size, skipped, time of reading) to the document."""
+Values = tuple[Any, ...]
+"""What was decoded of one line: for each key of a family its value, or None."""
 
 
 class _Shape(NamedTuple):
-    """``parts`` of the document, in order: bytes, the number of a slot, or one of the three that are no value.
+    """The keys of a kind of line, and the check that the value of each must pass.
 
-    ``time`` and ``level`` are the slots that hold them, or None. ``form`` is a line with a line feed for each value.
-    ``mark`` stands in each line of the shape, and in none of the shapes learnt before it; empty if there is none.
+    ``parts`` are those of the document, in order: bytes, the number of a key, or one of the three that are no value.
+    ``time`` and ``level`` are the numbers of the keys that hold them, or None.
     """
 
-    form: bytes
-    mark: bytes
-    layout: Layout
+    keys: tuple[str, ...]
+    checks: tuple[Check, ...]
     parts: tuple[bytes | int, ...]
     time: int | None
     level: int | None
 
 
-class Own(NamedTuple):
-    """What documents say beside their line's values: where each line begins, and the time of reading."""
+class _Family(NamedTuple):
+    """The shapes of lines with as many quotes, and a decoder of all their keys.
 
+    For each shape ``columns`` says where the values of its keys stand in what is decoded, and ``marks`` which of these
+    no other shape of the family has (None if there is no such).
+    """
+
+    decoder: Decoder
+    shapes: tuple[_Shape, ...]
+    columns: tuple[tuple[int, ...], ...]
+    marks: tuple[int | None, ...]
+
+
+class _Group(NamedTuple):
+    """Some lines of a chunk by their numbers, and what was decoded of each."""
+
+    rows: list[int]
+    values: list[Values]
+
+    def where(self, chosen: Sequence[bool]) -> "_Group":
+        return _Group(list(compress(self.rows, chosen)), list(compress(self.values, chosen)))
+
+    def joined(self, other: "_Group") -> "_Group":
+        return _Group(self.rows + other.rows, self.values + other.values) if other.rows else self
+
+
+class _Chunk(NamedTuple):
+    """The lines of a chunk, where each begins, the time of reading, and the documents as they are made."""
+
+    lines: list[bytes]
     offsets: list[bytes]
     read: bytes
+    documents: list[bytes | None]
 
 
 class Shapes:
@@ -89,127 +123,173 @@ class Shapes:
     def __init__(self, times: Times, reference: Reference) -> None:
         self._times = times
         self._reference = reference
-        self._shapes: dict[int, list[_Shape]] = {}
-        """By the number of tokens in a line."""
+        self._families: dict[int, _Family] = {}
+        """By the number of quotes in a line."""
         self._tries = 0
         self._seconds: set[bytes] = set()
         self._levels: dict[bytes, bytes] = {}
-        self._number_levels: dict[bytes, bytes] = {}
 
     def clear(self) -> None:
         """Something that stands in every document has changed."""
-        self._shapes.clear()
+        self._families.clear()
         self._tries = 0
 
     def documents(self, lines: list[bytes], offsets: list[bytes], read: bytes) -> list[bytes | None]:
         """A document for each line, right if no bytes were skipped before it; None if it must go the ordinary way."""
-        documents: list[bytes | None] = [None] * len(lines)
-        together = b"\n".join(lines)
-        if not is_clean(together):
-            return documents
-        rows: Sequence[int] = range(len(lines))
-        if b"\\" in together:
-            rows = [row for row in rows if b"\\" not in lines[row]]
-        own = Own(offsets, read)
-        for count, group in _groups([lines[row].count(b'"') for row in rows], rows).items():
-            left = group
-            for shape in self._shapes.get(count + 1, ()):
-                if len(left) >= _LEAST_LINES:
-                    left = self._fill(documents, shape, lines, left, own)
-            while count and len(left) >= _LEAST_LINES:
-                learnt = self._learn([lines[row] for row in (left[0], left[-1])])
-                if learnt is None:
+        chunk = _Chunk(lines, offsets, read, [None] * len(lines))
+        for quotes, rows in _by_quotes(lines).items():
+            left = rows
+            family = self._families.get(quotes)
+            while len(left) >= _LEAST_LINES:
+                if family is not None:
+                    left = self._fill(chunk, family, left)
+                family = self._learn(quotes, [lines[row] for row in (left[0], left[-1])]) if left else None
+                if family is None:
                     break
-                left = self._fill(documents, learnt, lines, left, own)
-        return documents
+        return chunk.documents
 
-    def _fill(
-        self, documents: list[bytes | None], shape: _Shape, lines: list[bytes], rows: list[int], own: Own
-    ) -> list[int]:
-        """Make the documents of those rows that have the shape; returns the others."""
-        others: list[int] = []
-        if shape.mark:
-            others = [row for row in rows if shape.mark not in lines[row]]
-            rows = [row for row in rows if shape.mark in lines[row]] if others else rows
-        for _ in range(_MOST_SIEVINGS):
-            if not rows:
-                break
-            table = Table([lines[row] for row in rows], shape.layout.width)
-            misfits = table.misfits(shape.layout.literals)
-            if not misfits:
-                return sorted(others + self._fill_all(documents, shape, table, rows, own))
-            others += [rows[number] for number in misfits]
-            wrong = set(misfits)
-            rows = [row for number, row in enumerate(rows) if number not in wrong]
-        return sorted(others + rows)
+    def _fill(self, chunk: _Chunk, family: _Family, rows: list[int]) -> list[int]:
+        """Make the documents of those rows that have a shape of the family; returns the others."""
+        lines = [chunk.lines[row] for row in rows]
+        together = b"\n".join(lines)
+        flat = is_flat(together, len(lines))
+        decoded = decode(family.decoder, lines, together)
+        left = _Group(rows, [values for values in decoded if values is not None])
+        failed: list[int] = []
+        if len(left.values) < len(rows):
+            failed = [row for row, values in zip(rows, decoded, strict=True) if values is None]
+            left = _Group([row for row, values in zip(rows, decoded, strict=True) if values is not None], left.values)
+        for shape, columns, mark in zip(family.shapes, family.columns, family.marks, strict=True):
+            others = _Group([], [])
+            if mark is not None:
+                marked = [values[mark] is not None for values in left.values]
+                if not all(marked):
+                    left, others = left.where(marked), left.where([not one for one in marked])
+            left = self._make(chunk, shape, columns, left, flat=flat).joined(others)
+        return sorted(failed + left.rows)
 
-    def _fill_all(
-        self, documents: list[bytes | None], shape: _Shape, table: Table, rows: list[int], own: Own
-    ) -> list[int]:
-        """As ``_fill``, of rows that have the keys and the punctuation of the shape."""
-        columns = [table.values(slot) for slot in shape.layout.slots]
-        if shape.time is not None:
-            self._check_seconds(table, columns[shape.time])
+    def _make(self, chunk: _Chunk, shape: _Shape, columns: tuple[int, ...], group: _Group, *, flat: bool) -> _Group:
+        """Make the documents of those rows that have the shape; returns the others.
+
+        In ``flat`` lines no value has more than two quotes, so when those that are no texts are as they must be, the
+        number of a line's quotes leaves nothing else for the others, as long as none is missing.
+        """
+        if not group.rows:
+            return group
+        every: list[Column] = list(zip(*group.values, strict=True))
+        picked = [every[column] for column in columns]
+        fit = _of_kind(shape, picked, flat=flat) or self._sensible(shape, picked)
+        if fit is not None:
+            unfit = group.where([not one for one in fit])
+            return self._make(chunk, shape, columns, group.where(fit), flat=flat).joined(unfit)
         if shape.level is not None:
-            columns[shape.level] = self._name_levels(table, shape.layout.slots[shape.level], columns[shape.level])
-        good = [row for number, row in enumerate(rows) if number not in table.bad] if table.bad else rows
-        if not good:
-            return rows
-        values = [table.good(column) for column in (*columns, table.sizes())]
-        values.append(list(map(own.offsets.__getitem__, good)))
-        parts = _put_in(shape.parts, values, own.read)
-        for row, document in zip(good, interleave(parts), strict=True):
-            documents[row] = document
-        return [rows[number] for number in sorted(table.bad)]
+            picked[shape.level] = [self._levels[level] for level in as_bytes(picked[shape.level])]
+        picked.append([chunk.offsets[row] for row in group.rows])
+        picked.append(_sizes([chunk.lines[row] for row in group.rows]))
+        try:
+            documents = interleave(_put_in(shape.parts, picked, chunk.read))
+        except TypeError:  # a text is None
+            return self._make(chunk, shape, columns, group, flat=False)
+        for row, document in zip(group.rows, documents, strict=True):
+            chunk.documents[row] = document
+        return _Group([], [])
 
-    def _learn(self, lines: list[bytes]) -> _Shape | None:
-        """The shape of one of some lines, if it is a flat object and there is room."""
+    def _sensible(self, shape: _Shape, picked: list[Column]) -> list[bool] | None:
+        """In which rows the time is one, and the level; None if in all."""
+        if shape.time is not None:
+            times = as_bytes(picked[shape.time])
+            new = {time[_SECOND] for time in times} - self._seconds
+            bad = {second for second in new if not self._is_second(second)}
+            if bad:
+                return [time[_SECOND] not in bad for time in times]
+        if shape.level is not None:
+            levels = as_bytes(picked[shape.level])
+            bad = {level for level in set(levels) if not self._is_level(level)}
+            if bad:
+                return [level not in bad for level in levels]
+        return None
+
+    def _is_second(self, second: bytes) -> bool:
+        """Whether there is such a second, and Elasticsearch can hold it; each is looked at once."""
+        if self._times.utc(second.decode("ascii") + "Z") is None:
+            return False
+        if len(self._seconds) >= _REMEMBERED:
+            self._seconds.clear()
+        self._seconds.add(second)
+        return True
+
+    def _is_level(self, written: bytes) -> bool:
+        """Whether the common name of a level is known, or is now; not if JSON would have to escape it."""
+        if written in self._levels:
+            return True
+        if b"\\" in written or len(self._levels) >= _REMEMBERED:
+            return False
+        level = ecs.level_of(orjson.loads(written))
+        if level is None or not level.isascii() or not level.isalnum():
+            return False
+        self._levels[written] = b'"%b"' % level.encode()
+        return True
+
+    def _learn(self, quotes: int, lines: list[bytes]) -> _Family | None:
+        """The family with the shape of one of some lines, if it is a flat object and there is room."""
+        family = self._families.get(quotes)
+        known = family.shapes if family is not None else ()
         for line in lines:
             self._tries += 1
             if self._tries > _MOST_TRIES or len(line) > _MOST_BYTES:
                 return None
             shape = _learn(line, self._reference)
-            known = self._shapes.get(shape.layout.width, []) if shape is not None else []
-            if shape is not None and all(shape.layout != one.layout for one in known):
-                marks = (part for part in shape.form.split(b"\n") if all(part not in one.form for one in known))
-                marked = shape._replace(mark=next(marks, b"") if known else b"")
-                self._shapes[shape.layout.width] = [marked, *known[: _MOST_SHAPES - 1]]
-                return marked
+            if shape is not None and all(_kinds(shape) != _kinds(one) for one in known):
+                self._families[quotes] = _family((shape, *known[: _MOST_SHAPES - 1]))
+                return self._families[quotes]
         return None
 
-    def _check_seconds(self, table: Table, column: list[bytes]) -> None:
-        """Whether there are such times, and Elasticsearch can hold them; each second is looked at once."""
-        seconds = {time[:_SECOND] for time in column} - self._seconds
-        if len(self._seconds) >= _REMEMBERED:
-            self._seconds.clear()
-        for second in seconds:
-            if self._times.utc(second.decode("ascii", "replace") + "Z") is not None:
-                self._seconds.add(second)
-            else:
-                table.refuse([time[:_SECOND] != second for time in column])
 
-    def _name_levels(self, table: Table, slot: Slot, column: list[bytes]) -> list[bytes]:
-        """Levels by their common names; a text of digits is not the number (which alone has a check)."""
-        as_number = slot.check is not None
-        names = self._levels if not as_number else self._number_levels
-        for written in set(column):
-            if not (names.get(written) or (_is_level(slot, written) and self._level(written, as_number=as_number))):
-                table.refuse([level != written for level in column])
-        return [names.get(level, b"") for level in column]
-
-    def _level(self, written: bytes, *, as_number: bool) -> bytes:
-        """The common name of a level; empty if JSON would have to escape it, or there are too many to be levels."""
-        names = self._number_levels if as_number else self._levels
-        text = written.decode("ascii", "replace")
-        level = ecs.level_of(int(text) if as_number else text)
-        if level is None or not level.isascii() or not level.isalnum() or len(names) >= _REMEMBERED:
-            return b""
-        names[written] = level.encode()
-        return names[written]
+def _by_quotes(lines: list[bytes]) -> dict[int, list[int]]:
+    """The numbers of the lines by how many quotes begin or end their texts; without those that have none."""
+    counts = [line.count(b'"') for line in lines]
+    if b"\\" in b"".join(lines):
+        for row, line in enumerate(lines):
+            if b"\\" in line:
+                counts[row] = line.replace(b"\\\\", b"").replace(b'\\"', b"").count(b'"')
+    if counts and counts.count(counts[0]) == len(counts):
+        groups = {counts[0]: list(range(len(lines)))}
+    else:
+        groups = {}
+        for row, count in enumerate(counts):
+            groups.setdefault(count, []).append(row)
+    return {count: rows for count, rows in groups.items() if count > 0}
 
 
-def _is_level(slot: Slot, written: bytes) -> bool:
-    return slot.check is None or slot.check.good([written]) is None
+def _of_kind(shape: _Shape, picked: list[Column], *, flat: bool) -> list[bool] | None:
+    """In which rows every value passes its check; None if in all. Those of ``flat`` lines' texts can be left out."""
+    checks = zip(shape.checks, picked, strict=True)
+    verdicts = [check.good(column) for check, column in checks if not (flat and check is _ANY_TEXT)]
+    mixed = [verdict for verdict in verdicts if verdict is not None]
+    return [all(row) for row in zip(*mixed, strict=True)] if mixed else None
+
+
+def _sizes(lines: list[bytes]) -> list[bytes]:
+    """How many bytes each line has with its line feed, as text."""
+    lengths = list(map(len, lines))
+    texts = {length: b"%d" % (length + 1) for length in set(lengths)}
+    return [texts[length] for length in lengths]
+
+
+def _kinds(shape: _Shape) -> dict[str, Check]:
+    return dict(zip(shape.keys, shape.checks, strict=True))
+
+
+def _family(shapes: tuple[_Shape, ...]) -> _Family:
+    keys = list(dict.fromkeys(key for shape in shapes for key in shape.keys))
+    numbers = {key: number for number, key in enumerate(keys)}
+    marks = []
+    for shape in shapes:
+        others = {key for one in shapes if one is not shape for key in one.keys}
+        mark = next((key for key in shape.keys if key not in others), None) if others else None
+        marks.append(None if mark is None else numbers[mark])
+    columns = tuple(tuple(numbers[key] for key in shape.keys) for shape in shapes)
+    return _Family(decoder(keys), shapes, columns, tuple(marks))
 
 
 def _learn(line: bytes, reference: Reference) -> _Shape | None:
@@ -217,41 +297,30 @@ def _learn(line: bytes, reference: Reference) -> _Shape | None:
     keys = tuple(orjson.loads(token[2]) for token in tokens)
     if not keys or len(set(keys)) != len(keys):
         return None
-    form = probe = b""
-    slots: dict[int, int] = {}
-    checks: list[Check | None] = []
+    probes: list[bytes] = []
+    checks: list[Check] = []
     time = level = None
-    for number, (token, (claim, _name)) in enumerate(zip(tokens, ecs.plan(keys), strict=True)):
+    for number, (token, key, (claim, _name)) in enumerate(zip(tokens, keys, ecs.plan(keys), strict=True)):
         kind = next(index for index in (_TEXT, _NUMBER, _TRUTH, _NULL) if token[index] is not None)
         if not _may_copy(kind, claim, token[kind]):
             return None
-        probe += token[1] + _stand_in(kind, claim, number)
-        if kind == _NULL:
-            form += token[1] + b"null"
-            continue
-        form += token[1] + (b'"\n"' if kind == _TEXT else b"\n")
-        if claim is ecs.TIME:
-            time = len(checks)
-        elif claim is ecs.LEVEL:
-            level = len(checks)
-        slots[number] = len(checks)
+        probes.append(b"%b:%b" % (orjson.dumps(key), _stand_in(kind, claim, number)))
         checks.append(_check(kind, claim))
-    last = line[tokens[-1].end() :]
-    document = reference(probe + last, _PROBE_OFFSET, _PROBE_SIZE, _PROBE_SKIPPED, _PROBE_READ)
-    parts = _cut_up(document, slots, time)
-    if sorted(part for part in parts if isinstance(part, int) and part >= 0) != list(range(len(checks))):
+        if kind != _NULL and claim is ecs.TIME:
+            time = number
+        elif kind != _NULL and claim is ecs.LEVEL:
+            level = number
+    documents = [
+        reference(b"{%b}" % b",".join(probe), _PROBE_OFFSET, _PROBE_SIZE, _PROBE_SKIPPED, _PROBE_READ)
+        for probe in (probes, probes[::-1])
+    ]
+    if orjson.loads(documents[0]) != orjson.loads(documents[1]):
+        return None  # of two keys the first counts: lines with the same keys in another order are not of this shape
+    parts = _cut_up(documents[0], time, level)
+    copied = sorted(part for part in parts if isinstance(part, int) and part >= 0)
+    if copied != [number for number, check in enumerate(checks) if check is not _NULLS]:
         return None
-    return _Shape(form + last, b"", _lay_out(form + last, checks), parts, time, level)
-
-
-def _groups(counts: list[int], rows: Sequence[int]) -> dict[int, list[int]]:
-    """The rows by what was counted in them."""
-    if counts and counts.count(counts[0]) == len(counts):
-        return {counts[0]: list(rows)}
-    groups: dict[int, list[int]] = {}
-    for row, count in zip(rows, counts, strict=True):
-        groups.setdefault(count, []).append(row)
-    return groups
+    return _Shape(keys, tuple(checks), parts, time, level)
 
 
 def _tokens(line: bytes) -> list[re.Match[bytes]]:
@@ -274,44 +343,33 @@ def _may_copy(kind: int, claim: ecs.Claim | None, value: bytes) -> bool:
     return kind == _NUMBER and b"." not in value and (claim in ecs.INTEGERS or claim is ecs.LEVEL)
 
 
-def _check(kind: int, claim: ecs.Claim | None) -> Check | None:
-    """What a value must look like to be copied; text may be anything between its quotes."""
+def _check(kind: int, claim: ecs.Claim | None) -> Check:
+    """What a value must look like to be copied."""
     if kind == _TEXT:
-        return _TIME if claim is ecs.TIME else None
-    if kind == _TRUTH:
-        return _TRUTHS
-    return _ANY_NUMBER if claim is None else _INTEGER
+        return _TIME if claim is ecs.TIME else _LEVEL_TEXT if claim is ecs.LEVEL else _ANY_TEXT
+    if kind == _NUMBER:
+        return _ANY_NUMBER if claim is None else _INTEGER
+    return _TRUTHS if kind == _TRUTH else _NULLS
 
 
 def _stand_in(kind: int, claim: ecs.Claim | None, number: int) -> bytes:
     if kind == _NULL:
         return b"null"
     if claim is ecs.TIME:
-        return b'"%b"' % _PROBE_TIME
-    return b"%d" % (_PROBE_NUMBER + number) if kind == _NUMBER else b'"tlrprobe%dx"' % number
+        return _PROBE_TIME
+    if kind == _NUMBER:
+        return b"%d" % (_PROBE_NUMBER + number)
+    return (b'"tlrtext%dx"' if kind == _TEXT else b'"tlrtruth%dx"') % number
 
 
-def _lay_out(form: bytes, checks: list[Check | None]) -> Layout:
-    """The layout of lines of this form, in which a line feed stands for each value that may differ."""
-    literals: list[tuple[int, bytes]] = []
-    slots: list[Slot] = []
-    tokens = form.split(b'"')
-    for place, token in enumerate(tokens):
-        before, stands_in, after = token.partition(b"\n")
-        if stands_in:
-            slots.append(Slot(place, before, after, checks[len(slots)]))
-        else:
-            literals.append((place, token))
-    return Layout(len(tokens), tuple(literals), tuple(slots))
-
-
-def _cut_up(document: bytes, slots: dict[int, int], time: int | None) -> tuple[bytes | int, ...]:
-    """The probe's document cut where its stand-ins came out; ``slots`` are those of the keys, by their number."""
+def _cut_up(document: bytes, time: int | None, level: int | None) -> tuple[bytes | int, ...]:
+    """The probe's document cut where its stand-ins came out; a text's with its quotes, as a level's name has them."""
     parts: list[bytes | int] = []
     last = 0
     for found in _SLOT.finditer(document):
-        parts.append(document[last : found.start()])
-        last = found.end()
+        keeps_quotes = found["quoted"] is not None and int(found["quoted"]) != level
+        parts.append(document[last : found.start() + keeps_quotes])
+        last = found.end() - keeps_quotes
         if found["own"]:
             parts.append(_OWN[found["own"]])
         elif found["read"]:
@@ -319,25 +377,17 @@ def _cut_up(document: bytes, slots: dict[int, int], time: int | None) -> tuple[b
         elif found["time"]:
             parts.append(_READ if time is None else time)
         else:
-            parts.append(slots[int(found["text"] or found["number"])])
+            parts.append(int(found["text"] or found["truth"] or found["quoted"] or found["number"]))
     return (*parts, document[last:])
 
 
-def _put_in(parts: tuple[bytes | int, ...], values: list[list[bytes]], read: bytes) -> list[bytes | list[bytes]]:
+def _put_in(parts: tuple[bytes | int, ...], values: list[Column], read: bytes) -> list[bytes | Column]:
     """The columns in their places of the document; neighbours that are the same for all rows become one."""
-    result: list[bytes | list[bytes]] = []
+    result: list[bytes | Column] = []
     for part in parts:
-        found: bytes | list[bytes] = part if isinstance(part, bytes) else read if part == _READ else values[part]
+        found = part if isinstance(part, bytes) else read if part == _READ else values[part]
         if isinstance(found, bytes) and result and isinstance(result[-1], bytes):
             result[-1] += found
         else:
             result.append(found)
     return result
-
-
-_WITHOUT_CONTROLS = bytes(byte if byte >= 32 or byte == 10 else 32 for byte in range(256))
-
-
-def is_clean(chunk: bytes) -> bool:
-    """Whether there is no control character but line feeds."""
-    return chunk.translate(_WITHOUT_CONTROLS) == chunk

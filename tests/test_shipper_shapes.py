@@ -74,6 +74,18 @@ def encoder() -> Encoder:
 @example([b'{"user_id":"x"}', b'{"user_id":"\x01"}'])
 @example([b'{"user_id":"x"}', b'{"user_id":"\xff"}'])
 @example([b'{"process.pid":1}', b'{"process.pid":-0}'])
+@example([b'{"a":1,"b":2}', b'{"a":1,"b":2}', b'{"a":[{"b":1},1,', b'2]}{"a":1,"b":2}'])
+@example([b'{"level":"info"}', b'{"level":"info"}', b'{"lever":"info"}'])
+@example([b'{"user_id":"x"}', b'{"user_id":"y"}', b'{"user.id":"z"}'])
+@example([b'{"user_id":"x","app":{"b":"c"}}', b'{"user_id":"x","app":"b"}', b'{"user_id":"x","app":"b"}'])
+@example([b'{"a":"1","b":"2"}', b'{"b":"1","a":"2"}', b'{"a":"1","c":"2"}', b'{"a":"1","a":"2"}', b'{"a":"1","b":"2"}'])
+@example(
+    [b'{"error":"x","error.message":"y"}', b'{"error.message":"x","error":"y"}', b'{"error":"x","error.message":"y"}']
+)
+@example([b'{"user_id":"a\\"b\\\\"}', b'{"user_id":"\\/"}', b'{"user_id":"\\\\"}', b'{"user_id":"\\\\","b":1}'])
+@example([b'{"user_id":"x"}', b'{"user_id":', b'{"user_id":"y"}} {"user_id":"x"}', b'{"user_id":"x"}'])
+@example([b'{"user_id":"x"}\r', b'{"user_id":"y"}\r', b'{"user_id":"z"}', b'{"user_id":"z\r"}\r'])
+@example([b'{"user_id":"x"} ', b' {"user_id":"y"}', b'{"user_id":"z"}', b'["user_id","x"]', b'"user_id":"x"'])
 @example([b'{"level":30,"msg":"x"}', b'{"level":-0,"msg":"y"}'])
 def test_a_line_of_a_known_shape_gives_the_document_it_would_give_the_ordinary_way(lines: list[bytes]) -> None:
     """Documents but the first of a shape may come the quick way; all equal those of an encoder that never learns."""
