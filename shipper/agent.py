@@ -47,7 +47,7 @@ class Agent:
         self._follow.fit(self._producer.most_record_bytes)
         watch = Watch(self._shipper.inputs)
         try:
-            await self._follow.rescan(first=True)
+            await self._follow.rescan(first=True, once=once)
             self._life.ready(f"following {len(self._follow.files)} files")
             await self._live(watch, once=once)
             await self._drain()
@@ -68,9 +68,10 @@ class Agent:
                 self._reader.rewind()
                 self._ledger.forget()
             now = time.monotonic()
-            if not once and (now >= rescan_at or (now >= hint_at and (watch.hint.is_set() or self._follow.stale))):
+            hinted = self._follow.stale or (watch.hint.is_set() and not once)
+            if (now >= rescan_at and not once) or (now >= hint_at and hinted):
                 watch.hint.clear()
-                await self._follow.rescan(first=False)
+                await self._follow.rescan(first=False, once=once)
                 rescan_at, hint_at = now + self._shipper.rescan_seconds, now + _HINT_SECONDS
             more = await self._reader.round(self._life, once=once)
             due = self._producer.flush(everything=not more)
@@ -96,16 +97,13 @@ class Agent:
     async def _remember(self) -> None:
         """Store the positions that moved; an ended source is stored until all of it is acknowledged."""
         done = [source for source in self._follow.ended if source.settled]
-        changed = {*self._reader.changed, *self._follow.ended}
+        changed = {*self._reader.changed, *self._follow.ended, *self._follow.unsaved}
         self._reader.changed.clear()
         await self._reader.save(changed, self._life)
         self._follow.ended = [source for source in self._follow.ended if source not in done]
         self._ledger.farewell(done)
-        behind = sum(
-            max(0, file.seen[0] - file.source.watermark.position)
-            for file in self._follow.files.values()
-            if file.seen is not None
-        )
+        files = self._follow.files.values()
+        behind = sum(max(0, file.seen[0] - file.source.watermark.position) for file in files if file.seen is not None)
         metrics.BEHIND.set(behind)
 
     async def _publish(self) -> None:
@@ -114,7 +112,8 @@ class Agent:
 
     def _is_done(self) -> bool:
         files = self._follow.files.values()
-        return self._follow.settled and all(file.source.cursor >= file.goal for file in files)
+        done = self._follow.settled and not self._follow.stale
+        return done and all(file.reached_goal for file in files)
 
     async def _drain(self) -> None:
         """Wait for what is in flight, then store everything as clean."""
@@ -127,7 +126,7 @@ class Agent:
         await self._remember()
         await self._publish()
         sources = self._follow.sources
-        unclean = [one for one in sources if one in self._reader.changed or one.asked != one.watermark.position]
+        unclean = [one for one in sources if one in self._reader.changed or not one.is_clean]
         await self._reader.save(unclean, self._life, clean=True)
         unsettled = sum(not source.settled for source in sources)
         structlog.get_logger().info("stopped", files=len(sources), unacknowledged=unsettled)

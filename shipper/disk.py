@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from shipper.identity import HEAD_BYTES, Place
+from shipper.unpack import Handle, Unpacked, packing, read_at
 
 _Result = TypeVar("_Result")
 
@@ -22,7 +23,7 @@ class Request(NamedTuple):
     bytes are read too.
     """
 
-    handle: int
+    handle: Handle
     offset: int
     most: int
     seen: tuple[int, int] | None
@@ -39,13 +40,17 @@ class Look(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """A newly opened file with its first bytes, or the reason why it cannot be read."""
+    """A newly opened file with its first bytes, or the reason why it cannot be read.
 
-    handle: int
+    Of a compressed file ``first`` are bytes that were compressed; ``early``: it is too early to tell whether it is one.
+    """
+
+    handle: Handle
     place: Place
     size: int
     first: bytes
     refused: str
+    early: bool = False
 
 
 class Disk:
@@ -71,9 +76,9 @@ class Disk:
         """Open many files."""
         return await self.run(lambda: [_open(path) for path in paths])
 
-    async def bytes_before(self, handle: int, offset: int, length: int) -> bytes:
+    async def bytes_before(self, handle: Handle, offset: int, length: int) -> bytes:
         """The ``length`` bytes of a file before ``offset``, or fewer if it ends earlier."""
-        return await self.run(lambda: os.pread(handle, length, offset - length))
+        return await self.run(lambda: read_at(handle, length, offset - length))
 
     def _work(self) -> None:
         while self._there.acquire():
@@ -93,7 +98,13 @@ def _open(path: str) -> Opened:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
         status = os.fstat(handle)
         first = os.pread(handle, HEAD_BYTES, 0)
-        return Opened(handle, Place(status.st_dev, status.st_ino), status.st_size, first, "")
+        place = Place(status.st_dev, status.st_ino)
+        kind = packing(path, first)
+        if not kind:
+            return Opened(handle, place, status.st_size, first, "", early=kind is None)
+        unpacked = Unpacked(handle, kind)
+        unpacked.pread(HEAD_BYTES, 0)
+        return Opened(unpacked, place, status.st_size, unpacked.first, "")
     except OSError as error:
         if handle >= 0:
             os.close(handle)
@@ -102,6 +113,8 @@ def _open(path: str) -> Opened:
 
 def _look(request: Request) -> Look | OSError:
     handle, offset, most, last_seen, head = request
+    if isinstance(handle, Unpacked):
+        return _look_into(handle, request)
     try:
         status = os.fstat(handle)
         seen = (status.st_size, status.st_mtime_ns)
@@ -109,5 +122,15 @@ def _look(request: Request) -> Look | OSError:
             return Look(seen, status.st_nlink, None, None)
         first = os.pread(handle, HEAD_BYTES, 0) if head else None
         return Look(seen, status.st_nlink, os.pread(handle, most, offset), first)
+    except OSError as error:
+        return error
+
+
+def _look_into(handle: Unpacked, request: Request) -> Look | OSError:
+    try:
+        status = os.fstat(handle.handle)
+        window = handle.pread(request.most, request.offset)
+        seen = (handle.size, status.st_mtime_ns)
+        return Look(seen, status.st_nlink, None if seen == request.seen else window, handle.first)
     except OSError as error:
         return error

@@ -3,6 +3,7 @@
 from shipper.disk import Request
 from shipper.identity import HEAD_BYTES, begins_with, head_of
 from shipper.source import Source
+from shipper.unpack import Handle, Unpacked
 
 ACTIVE_SECONDS = 10.0
 """A file that grew within so many seconds is looked at every ``poll_seconds``, others once in ``IDLE_SECONDS``."""
@@ -33,7 +34,7 @@ class File:
         "source",
     )
 
-    def __init__(self, path: str, handle: int, source: Source, number: int, goal: int, now: float) -> None:
+    def __init__(self, path: str, handle: Handle, source: Source, number: int, goal: int, now: float) -> None:
         self.path = path
         self.handle = handle
         self.source = source
@@ -82,14 +83,30 @@ class File:
 
     def wants_cut(self, now: float, patience: float) -> bool:
         """Whether its unterminated last line has waited long enough."""
-        return self.source.open_bytes > 0 and not self.more and now - self.grew >= patience
+        return self.source.open_bytes > 0 and not self.more and self.is_whole and now - self.grew >= patience
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its bytes as seen are all there are: not of a compressed file that is still being written."""
+        return not isinstance(self.handle, Unpacked) or self.handle.ended
+
+    @property
+    def reached_goal(self) -> bool:
+        """Whether what was there when it was opened has been read."""
+        return self.is_read() if isinstance(self.handle, Unpacked) else self.source.cursor >= self.goal
 
     def is_read(self) -> bool:
         """Whether nothing is left of it to read, as far as was seen."""
         return (
-            not self.more and self.source.open_bytes == 0 and self.seen is not None and self.source.at >= self.seen[0]
+            not self.more
+            and self.is_whole
+            and self.source.open_bytes == 0
+            and self.seen is not None
+            and self.source.at >= self.seen[0]
         )
 
     def may_go(self, now: float) -> bool:
-        """Whether it can be let go: without a name, read, still for a while, and acknowledged."""
+        """Whether it can be let go: read and acknowledged, and compressed, or without a name and still for a while."""
+        if isinstance(self.handle, Unpacked):
+            return self.is_read() and self.source.settled
         return self.gone and self.is_read() and self.source.settled and now - self.grew > GONE_SECONDS

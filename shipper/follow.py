@@ -1,36 +1,40 @@
 """Snapshots of the file system to open files, each with the source that is in it."""
 
 import os
-import resource
 import time
-from collections.abc import Callable, Iterable
-from fnmatch import fnmatchcase
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from functools import partial
 
+import msgspec
 import structlog
 
+from shipper.copies import ORPHAN_SECONDS, Copies, Fresh, Orphan, Take, Wait
 from shipper.disk import Disk, Opened
 from shipper.file import File
+from shipper.handles import raise_limit
 from shipper.identity import Place, same
 from shipper.outcome import NO_FILE
 from shipper.plan import Found, Snapshot, changes
+from shipper.recognise import Memory
 from shipper.records import Encoder
 from shipper.registry import new_source
 from shipper.registry_row import Row
-from shipper.scan import scan, siblings
+from shipper.rotated import Moved, beside, input_of, is_finished, live_path, moved_rows, newest
+from shipper.scan import scan
 from shipper.source import Source, fresh_row
+from shipper.unpack import Handle, Unpacked, close
 from tailrace import metrics
 from tailrace.settings import Settings
-
-_LET_THROUGH = 64
-"""Descriptors kept free for the registry, the brokers and the libraries."""
 
 
 class Follow:
     """All followed files by their place; opens what appears, lets go of what is gone and read.
 
     A file that vanishes from the patterns keeps its handle until it is read, so rotation by renaming loses nothing. A
-    file that was rotated while we were away is found by its inode beside its old name, and finished.
+    file that was rotated while we were away is found beside its old name, by its inode or by what is in it, and
+    finished. A source whose file was truncated is carried on from the copy that was made before, if there is one.
+    ``unsaved`` are the sources that moved to another place: every transaction must hold them, for a place must never
+    have two sources that have not ended.
     """
 
     def __init__(self, settings: Settings, disk: Disk, known: Iterable[Row], host: dict[str, str]) -> None:
@@ -42,7 +46,11 @@ class Follow:
         self._settings = settings
         self._disk = disk
         self._host = host
-        self._known = {row.place: row for row in known if not row.ended}
+        self.unsaved: set[Source] = set()
+        self._memory = Memory(known)
+        self._copies = Copies(self._memory, self.files)
+        self._looked = 0
+        self._pending: dict[Place, str] = {}
         self._said: set[str] = set()
         self.complaints: dict[str, str] = {}
         """What is wrong with a path or a pattern, as it was last said."""
@@ -51,7 +59,7 @@ class Follow:
         self._lane_of: Callable[[str], int] = lambda _name: 0
         self._lanes = 0
         self._turn = 0
-        self.limit = _raise_limit(settings.shipper.open_files)
+        self.limit = raise_limit(settings.shipper.open_files)
 
     @property
     def sources(self) -> list[Source]:
@@ -73,45 +81,141 @@ class Follow:
         for file in self.files.values():
             file.source.encoder.most_bytes = most_record_bytes
 
-    async def rescan(self, *, first: bool) -> None:
-        """Evaluate the patterns and act on what changed since the last time."""
+    async def rescan(self, *, first: bool, once: bool = False) -> None:
+        """Evaluate the patterns and act on what changed since the last time.
+
+        With ``once`` there is no next time: what cannot be found now is said at once.
+        """
         self.stale = False
+        looked = time.time_ns()
         snapshot = await self._disk.run(partial(scan, self._inputs))
         self._report(snapshot)
         found = changes({place: file.path for place, file in self.files.items()}, snapshot)
+        since = newest(self._memory) if first else {}
+        moved = moved_rows(self._memory, snapshot, since) if first else self._moved(found.renamed, found.gone)
         for renamed in found.renamed:
             self.files[renamed.place].rename(renamed.path)
         for place in self.files:
             self.files[place].gone = place not in snapshot.found
+        self._copies.look(snapshot.found)
         if first:
-            await self._open(await self._disk.run(partial(self._rotated_away, snapshot)), gone=True)
-        refused = await self._open(found.opened, gone=False)
+            self._miss(snapshot)
+        refused = await self._open([one for one in found.opened if one.place in self._memory.places], snapshot)
+        paths = [*(one.source.path for one in self._copies.orphans.values()), *self._pending.values()]
+        moved += [Moved(path, since.get(live_path(path), self._looked or looked)) for path in paths]
+        rotated = await self._disk.run(partial(beside, moved, self._inputs, snapshot, self._memory))
+        self._copies.look({**snapshot.found, **{one.found.place: one for one in rotated}})
+        await self._open([one.found for one in rotated if one.found.place in self._memory.places], snapshot)
+        new = {one.found.place: one.found.path for one in rotated if one.is_new or one.found.place in self._pending}
+        strangers = [*found.opened, *(one.found for one in rotated)]
+        refused += await self._open_strangers(strangers, snapshot, new)
         metrics.UNREADABLE.set(len(snapshot.refused) + refused)
+        self._pending = {place: path for place, path in new.items() if self._copies.is_pending(place)}
+        self._copies.tidy()
+        await self._give_up(everything=once)
         self._let_go()
+        self._looked = looked
         metrics.SOURCES.set(len(self.files))
 
     def replace(self, file: File, size: int) -> None:
-        """The file was truncated to ``size`` bytes: its source has ended, a new one begins at the first byte."""
+        """The file was truncated to ``size`` bytes: its source has ended, a new one begins at the first byte.
+
+        What of it was not read may stand in a copy, which is looked for before it is said to be lost.
+        """
         old = file.source
         before = file.seen[0] if file.seen else old.at
+        old.size = max(before, old.size)
         lost = max(0, before - old.cursor)
         metrics.TRUNCATIONS.inc()
-        metrics.LOST.inc(lost)
         structlog.get_logger().warning("file was truncated", path=old.path, source=old.name, unread_bytes=lost)
-        old.size = max(before, old.size)
-        self.ended.append(old)
+        self._orphan(old, file.number, vanished=False)
         file.source = self._source(fresh_row(self._name(), old.path, old.place), file.number, b"")
         file.goal = size
         file.seen, file.more = None, True
+        self.stale = True
+
+    def rewind(self) -> None:
+        """The producer ended: read again what was not acknowledged."""
+        for file in self.files.values():
+            file.source.rewind()
+            file.more = True
+        for orphan in self._copies.orphans.values():
+            orphan.source.rewind()
+
+    @property
+    def unreadable(self) -> list[Source]:
+        """Sources that have ended and of which no copy is looked for: nothing of them can be read again."""
+        return [source for source in self.ended if source.name not in self._copies.orphans]
+
+    def forget(self, names: Iterable[str]) -> None:
+        """These sources were removed from the registry: their files have been gone for long."""
+        for name in names:
+            row = self._memory.rows.get(name)
+            if row is not None:
+                self._said = {said for said in self._said if not said.startswith(f"{row.path}|")}
+            self._memory.pop(name)
 
     def close(self) -> None:
         """Close all handles."""
         for file in self.files.values():
-            os.close(file.handle)
+            close(file.handle)
         self.files.clear()
 
-    async def _open(self, found: list[Found], *, gone: bool) -> int:
-        """Follow these files; how many of them cannot be read."""
+    async def _open(self, found: list[Found], snapshot: Snapshot) -> int:
+        """Follow files that stand where we know a source; how many cannot be read. Those that are another are left."""
+        refused = 0
+        rows = {one.place: self._memory.places[one.place] for one in found}
+        for one in found:
+            row = rows[one.place]
+            if is_finished(row, one):
+                self._copies.park(one.place, one.size, one.modified, Wait(row.source, settled=True))
+        found = [one for one in found if not self._copies.may_rest(one.place, one.size, one.modified)]
+        async for one, opened in self._opened(sorted(found, key=lambda one: one.modified)):
+            if opened.refused:
+                refused += 1
+                continue
+            try:
+                source = await self._recognise(rows[one.place], one, opened)
+            except OSError as error:
+                close(opened.handle)
+                self._say(one.path, "cannot read file", reason=error.strerror or str(error))
+                continue
+            if source is None:
+                close(opened.handle)
+            else:
+                self._follow(one, opened, source, snapshot)
+        return refused
+
+    async def _open_strangers(self, found: list[Found], snapshot: Snapshot, new: Collection[Place]) -> int:
+        """Follow files in places that no source has, oldest first; how many cannot be read.
+
+        Those that no pattern matches are read if they are the copy of a source, or ``new``.
+        """
+        found = [one for one in found if one.place not in self.files and one.place not in self._memory.places]
+        found = [one for one in found if not self._copies.may_rest(one.place, one.size, one.modified)]
+        refused = 0
+        if found:
+            self._copies.gather()
+        async for one, opened in self._opened(sorted(found, key=lambda one: one.modified)):
+            if opened.refused:
+                refused += 1
+                continue
+            try:
+                source = await self._judge(one, opened, wanted=one.place in snapshot.found or one.place in new)
+            except OSError as error:
+                close(opened.handle)
+                self._say(one.path, "cannot read file", reason=error.strerror or str(error))
+                continue
+            if source is None:
+                close(opened.handle)
+            else:
+                self._follow(one, opened, source, snapshot)
+                if source in self.unsaved:
+                    self._copies.gather()
+        return refused
+
+    async def _opened(self, found: list[Found]) -> AsyncIterator[tuple[Found, Opened]]:
+        """Open these files, as many as may be open, and say what cannot be."""
         room = self.limit - len(self.files)
         if len(found) > room and not self._full:
             self._full = True
@@ -120,38 +224,77 @@ class Follow:
             )
         found = found[: max(0, room)]
         opened = await self._disk.open([one.path for one in found])
-        now = time.monotonic()
         for one, file in zip(found, opened, strict=True):
             if file.refused:
                 self._say(one.path, "cannot read file", reason=file.refused)
-                continue
-            if file.place != one.place:
+            elif file.place != one.place:
                 # Renamed between the scan and the opening: what we hold is another file, found by the next scan.
-                os.close(file.handle)
+                close(file.handle)
                 self.stale = True
                 continue
-            try:
-                source = await self._recognise(one, file)
-            except OSError as error:
-                os.close(file.handle)
-                self._say(one.path, "cannot read file", reason=error.strerror or str(error))
+            elif file.early:
+                close(file.handle)
+                self._copies.park(one.place, one.size, one.modified, Wait("", settled=True))
                 continue
-            self.files[one.place] = File(one.path, file.handle, source, one.number, file.size, now)
-            self.files[one.place].rename(one.path)
-            self.files[one.place].gone = gone
-        return sum(bool(file.refused) for file in opened)
+            yield one, file
 
-    async def _recognise(self, found: Found, opened: Opened) -> Source:
+    def _follow(self, found: Found, opened: Opened, source: Source, snapshot: Snapshot) -> None:
+        file = File(found.path, opened.handle, source, found.number, opened.size, time.monotonic())
+        file.rename(found.path)
+        file.gone = found.place not in snapshot.found
+        self.files[found.place] = file
+
+    async def _recognise(self, row: Row, found: Found, opened: Opened) -> Source | None:
         """The source we know in this place, if the file still begins as it did and is the same before our position."""
-        row = self._known.get(found.place)
-        if row is not None:
-            before = await self._disk.bytes_before(opened.handle, row.position, row.anchor.length)
-            del self._known[found.place]  # not before it could be read: else it would come back as a new source
-            if opened.size >= row.position and same(opened.first, before, row.head, row.anchor):
-                return self._source(row, found.number, before)
-            structlog.get_logger().info("another file stands where a known one was", path=found.path, source=row.source)
-            self.ended.append(self._source(row, found.number, b""))
-        return self._source(fresh_row(self._name(), found.path, found.place), found.number, b"")
+        before = await self._disk.bytes_before(opened.handle, row.position, row.anchor.length)
+        self._memory.pop(row.source)  # not before it could be read: else it would come back as a new source
+        if same(opened.first, before, row.head, row.anchor):
+            self._copies.orphans.pop(row.source, None)
+            return self._source(row, found.number, before)
+        structlog.get_logger().info("another file stands where a known one was", path=found.path, source=row.source)
+        self._orphan(self._source(row, found.number, b""), found.number, vanished=False)
+        return None
+
+    async def _judge(self, found: Found, opened: Opened, *, wanted: bool) -> Source | None:
+        """The source that an unknown file is to be read as; None if it is left alone, for now."""
+        judge = partial(self._copies.judge, found.path, opened.handle, opened.first)
+        verdict = await self._disk.run(judge)
+        if isinstance(verdict, Fresh):
+            if wanted:
+                return self._source(fresh_row(self._name(), found.path, found.place), found.number, b"")
+            verdict = Wait("", settled=True)
+        if isinstance(verdict, Wait):
+            self._name_damage(found.path, opened.handle)
+            self._copies.park(found.place, found.size, found.modified, verdict)
+            return None
+        return await self._carry_on(verdict, found, opened.handle)
+
+    async def _carry_on(self, verdict: Take, found: Found, handle: Handle) -> Source:
+        """Read a source from another file from now on."""
+        source = self._release(verdict.name)
+        if source is None:
+            row = msgspec.structs.replace(self._memory.rows[verdict.name], place=found.place, ended=False)
+            before = await self._disk.bytes_before(handle, row.position, row.anchor.length)
+            source = self._source(row, found.number, before)
+            self._memory.pop(verdict.name)
+        source.place = found.place
+        self.unsaved.add(source)
+        structlog.get_logger().info("source is carried on from a copy", path=found.path, source=source.name)
+        return source
+
+    def _release(self, name: str) -> Source | None:
+        """The source of that name from among the orphans or the open files, of which it is one no more."""
+        orphan = self._copies.orphans.pop(name, None)
+        if orphan is not None:
+            self.ended = [source for source in self.ended if source is not orphan.source]
+            self._memory.pop(name)
+            return orphan.source
+        place = next((place for place, file in self.files.items() if file.source.name == name), None)
+        if place is None:
+            return None
+        file = self.files.pop(place)
+        close(file.handle)
+        return file.source
 
     def _name(self) -> str:
         """A name for a new source, chosen so that the partitions are used in turn: few files still use them all."""
@@ -168,34 +311,67 @@ class Follow:
         )
         return Source(row, encoder, before)
 
-    def _rotated_away(self, snapshot: Snapshot) -> list[Found]:
-        """Files we know that no pattern matches now, found beside their old names, oldest first."""
-        missing = {place: row for place, row in self._known.items() if place not in snapshot.found}
-        beside: dict[str, dict[Place, str]] = {}
-        rotated = []
-        for place, row in missing.items():
-            folder = os.path.dirname(row.path)  # noqa: PTH120 - a hundred times faster
-            if folder not in beside:
-                beside[folder] = siblings(folder)
-            path = beside[folder].get(place)
-            number = self._input_of(row.path)
-            if path is not None and number is not None:
-                rotated.append(Found(place, path, 0, row.updated, number))
-        return sorted(rotated, key=lambda found: found.modified)
+    def _moved(self, renamed: list[Found], gone: list[Place]) -> list[Moved]:
+        """Names whose file is another one since the last look."""
+        places = [*(one.place for one in renamed), *(place for place in gone if not self.files[place].gone)]
+        return [Moved(self.files[place].source.path, self._looked) for place in places]
 
-    def _input_of(self, path: str) -> int | None:
-        for number, entry in enumerate(self._inputs):
-            if any(fnmatchcase(path, pattern.replace("**/", "*")) for pattern in entry.paths):
-                return number
-        return None
+    def _miss(self, snapshot: Snapshot) -> None:
+        """Known sources that have more than was read, and are nowhere: look for their copies."""
+        for row in list(self._memory.rows.values()):
+            number = input_of(row.path, self._inputs)
+            if row.size > row.position and number is not None and (row.ended or row.place not in snapshot.found):
+                self._orphan(self._source(row, number, b""), number, vanished=not row.ended)
+
+    def _orphan(self, source: Source, number: int, *, vanished: bool) -> None:
+        until = time.monotonic() + ORPHAN_SECONDS
+        self._copies.orphans[source.name] = Orphan(source, number, until, vanished=vanished)
+        if not vanished:
+            self.ended.append(source)
+
+    async def _give_up(self, *, everything: bool) -> None:
+        """Say what is lost of sources whose copies were looked for long enough."""
+        now = time.monotonic()
+        for name, orphan in list(self._copies.orphans.items()):
+            source = orphan.source
+            if not everything and now < orphan.until:
+                continue
+            folder = os.path.dirname(source.path)  # noqa: PTH120 - a hundred times faster
+            if orphan.vanished and not await self._disk.run(partial(os.path.isdir, folder)):
+                continue  # a file system that is not there yet
+            del self._copies.orphans[name]
+            self.stale = True  # files may have waited for it
+            if source not in self.ended:
+                self.ended.append(source)
+            self._count_lost(orphan)
+            source.size = source.cursor
+            if source.settled:
+                self._memory.add(source.row(int(time.time()), ended=True))
 
     def _let_go(self) -> None:
         now = time.monotonic()
         for place in [place for place, file in self.files.items() if file.may_go(now)]:
             file = self.files.pop(place)
-            os.close(file.handle)
+            self._name_damage(file.path, file.handle)
+            if isinstance(file.handle, Unpacked):
+                size = os.fstat(file.handle.handle).st_size
+                self._copies.park(place, size, None, Wait(file.source.name, settled=True))
+            close(file.handle)
             # Should it come back under a name that matches, it is still the source we know.
-            self._known[place] = file.source.row(int(time.time()), clean=True)
+            self._memory.add(file.source.row(int(time.time()), clean=True))
+
+    def _name_damage(self, path: str, handle: Handle) -> None:
+        damaged = isinstance(handle, Unpacked) and handle.damage
+        if damaged and self._say(path, "compressed file is damaged", reason=damaged):
+            metrics.DAMAGED.inc()
+
+    def _count_lost(self, orphan: Orphan) -> None:
+        source, lost = orphan.source, orphan.lost
+        if not lost:
+            return
+        what = "a known file vanished" if orphan.vanished else "a truncation took"
+        (metrics.VANISHED if orphan.vanished else metrics.LOST).inc(lost)
+        structlog.get_logger().error("unread bytes are lost: " + what, path=source.path, source=source.name, bytes=lost)
 
     def _report(self, snapshot: Snapshot) -> None:
         for refused in snapshot.refused.values():
@@ -203,20 +379,12 @@ class Follow:
         for pattern in snapshot.empty:
             self._say(pattern, NO_FILE)
 
-    def _say(self, path: str, what: str, **fields: str) -> None:
-        """Each file and each reason once."""
+    def _say(self, path: str, what: str, **fields: str) -> bool:
+        """Each file and each reason once; whether it was news."""
         self.complaints[path] = fields.get("reason", what)
         key = f"{path}|{what}|{fields}"
-        if key not in self._said:
-            self._said.add(key)
-            structlog.get_logger().warning(what, path=path, **fields)
-
-
-def _raise_limit(wanted: int) -> int:
-    """Let this process open as many files as it may; how many of them may be log files."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = hard if hard != resource.RLIM_INFINITY else 1_048_576
-    if soft < wanted + _LET_THROUGH:
-        soft = min(most, wanted + _LET_THROUGH)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return max(1, min(wanted, soft - _LET_THROUGH))
+        if key in self._said:
+            return False
+        self._said.add(key)
+        structlog.get_logger().warning(what, path=path, **fields)
+        return True

@@ -67,9 +67,6 @@ class Reader:
         for file, step in steps:
             if file.source.ask_reach(step.end):
                 durable.add(file.source)
-        if durable:
-            # A place must never have two sources that have not ended: a crash would leave it open which of them it is.
-            durable.update(self._follow.ended)
         await self.save(durable, life)
         for file, step in steps:
             self._send(file.source, step, now)
@@ -82,6 +79,10 @@ class Reader:
             MendState: the disk still refuses at a stop.
         """
         ended = {source.name for source in self._follow.ended}
+        sources = set(sources)
+        if sources:
+            # A place must never have two sources that have not ended: a crash would leave it open which of them it is.
+            sources.update(self._follow.ended, self._follow.unsaved)
         sources = list(sources)
         failures = 0
         while sources:
@@ -105,18 +106,17 @@ class Reader:
                 structlog.get_logger().info("positions are saved again")
             for source, reach in zip(sources, asked, strict=True):
                 source.reach = max(source.reach, reach)
+            self._follow.unsaved.difference_update(sources)
             return
 
     def rewind(self) -> None:
         """The producer ended: read again what was not acknowledged."""
-        for file in self._follow.files.values():
-            file.source.rewind()
-            file.more = True
+        self._follow.rewind()
         self.abandon()
 
     def abandon(self) -> None:
         """Count what sources that a truncation ended had in flight: it cannot be read again."""
-        for source in self._follow.ended:
+        for source in self._follow.unreadable:
             lost = source.abandon()
             if lost:
                 metrics.LOST.inc(lost)

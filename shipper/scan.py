@@ -45,14 +45,19 @@ def place_of(path: str) -> Place | None:
     return Place(status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None
 
 
-def siblings(folder: str) -> dict[Place, str]:
-    """The regular files of a folder by their place; empty if it cannot be read."""
+def siblings(folder: str, number: int) -> dict[Place, Found]:
+    """The regular files of a folder by their place, as found by that input; empty if it cannot be read."""
     try:
         with os.scandir(folder) as entries:
             files = [entry for entry in entries if entry.is_file(follow_symlinks=False)]
-            return {Place(status.st_dev, status.st_ino): file.path for file in files for status in [file.stat()]}
+            found = [_found(file.path, file.stat(), number) for file in files]
+            return {one.place: one for one in found}
     except OSError:
         return {}
+
+
+def _found(path: str, status: os.stat_result, number: int) -> Found:
+    return Found(Place(status.st_dev, status.st_ino), path, status.st_size, status.st_mtime_ns, number)
 
 
 def _look(path: str, number: int, found: dict[Place, Found], refused: dict[str, Refused]) -> None:
@@ -67,6 +72,5 @@ def _look(path: str, number: int, found: dict[Place, Found], refused: dict[str, 
     if not stat.S_ISREG(status.st_mode):
         refused[path] = Refused(path, _KINDS.get(stat.S_IFMT(status.st_mode), "it is no regular file"))
         return
-    place = Place(status.st_dev, status.st_ino)
-    if place not in found:
-        found[place] = Found(place, path, status.st_size, status.st_mtime_ns, number)
+    one = _found(path, status, number)
+    found.setdefault(one.place, one)

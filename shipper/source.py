@@ -153,6 +153,11 @@ class Source:
         """Whether all that was sent is acknowledged."""
         return not self.watermark.in_flight
 
+    @property
+    def is_clean(self) -> bool:
+        """Whether all that was seen has been acknowledged, and no reach stands past it."""
+        return self.asked == self.watermark.position >= self.size
+
     def row(self, now: int, *, ended: bool = False, clean: bool = False) -> Row:
         """What to store; ``now`` is in seconds since 1970.
 

@@ -1,0 +1,183 @@
+"""A file in a place that no source has, held against the sources we know: new, a copy, or one of them carried on."""
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from shipper.file import File
+from shipper.identity import ANCHOR_BYTES, Place, anchor_of
+from shipper.recognise import Index, Known, Memory
+from shipper.source import Source
+from shipper.unpack import Handle, Unpacked, read_at
+
+ORPHAN_SECONDS = 30.0
+"""How long the copy of a source is looked for whose file was truncated or has vanished."""
+
+
+class Fresh(NamedTuple):
+    """It is none of the sources we know."""
+
+
+class Wait(NamedTuple):
+    """It holds nothing now that the source of that name has not got; ``settled``: nor will it before it changes."""
+
+    name: str
+    settled: bool
+
+
+class Take(NamedTuple):
+    """It is the source of that name, which is read here from now on."""
+
+    name: str
+
+
+Verdict = Fresh | Wait | Take
+
+
+class Parked(NamedTuple):
+    """A file that is not read, and what it looked like when that was decided (whatever ``modified``, if it is None).
+
+    ``state`` is what the source of that name was like then; None if that does not matter.
+    """
+
+    size: int
+    modified: int | None
+    name: str
+    state: object
+
+
+class Orphan:
+    """A source whose file was truncated, or has vanished, with what we know of what was in it."""
+
+    def __init__(self, source: Source, number: int, until: float, *, vanished: bool) -> None:
+        self.source = source
+        self.number = number
+        self.until = until
+        self.vanished = vanished
+
+    @property
+    def lost(self) -> int:
+        """The bytes that were seen in it and not read."""
+        return max(0, self.source.size - self.source.cursor)
+
+
+class Copies:
+    """Remembers which files are copies of others, so that nothing is read twice to find out.
+
+    ``memory`` are the sources whose files are not open, ``orphans`` by their names those that look for a copy to be
+    carried on from. While a source's own file is open, or stands where it was, its copies wait.
+    """
+
+    def __init__(self, memory: Memory, files: Mapping[Place, File]) -> None:
+        self.memory = memory
+        self.orphans: dict[str, Orphan] = {}
+        self._files = files
+        self._parked: dict[Place, Parked] = {}
+        self._held: set[Place] = set()
+        self._index = Index(())
+        self._open: dict[str, File] = {}
+
+    def look(self, places: Iterable[Place]) -> None:
+        """A new look at the file system has found files in these places."""
+        self._held = set(places)
+        if self._parked:
+            self._open = {file.source.name: file for file in self._files.values()}
+
+    def tidy(self) -> None:
+        """Forget what was decided of files that are gone."""
+        self._parked = {place: parked for place, parked in self._parked.items() if place in self._held}
+
+    def is_pending(self, place: Place) -> bool:
+        """Whether it is too early to say what a file is."""
+        parked = self._parked.get(place)
+        return parked is not None and (parked.state is not None or not parked.name)
+
+    def gather(self) -> None:
+        """Take note of what is known now; to be called before ``judge``, and after sources came or moved."""
+        self._open = {file.source.name: file for file in self._files.values()}
+        sources = [*(file.source for file in self._files.values()), *(one.source for one in self.orphans.values())]
+        known = [Known(one.name, one.path, one.head, one.at, anchor_of(one.anchor)) for one in sources]
+        self._index = Index([*known, *(one for one in self.memory.known() if one.name not in self.orphans)])
+
+    def may_rest(self, place: Place, size: int, modified: int) -> bool:
+        """Whether a file was judged, and neither it nor the source it waits for has changed since."""
+        parked = self._parked.get(place)
+        return (
+            parked is not None
+            and parked.size == size
+            and parked.modified in (None, modified)
+            and (parked.state is None or parked.state == self._state(parked.name))
+        )
+
+    def park(self, place: Place, size: int, modified: int | None, wait: Wait) -> None:
+        """Leave a file alone until something changes."""
+        state = None if wait.settled else self._state(wait.name)
+        self._parked[place] = Parked(size, modified, wait.name, state)
+
+    def judge(self, path: str, handle: Handle, first: bytes) -> Verdict:
+        """What a file is; reads it, so for the disk's thread only."""
+        for known in self._index.matches(path, first):
+            verdict = self._compare(path, handle, known)
+            if verdict is not None:
+                return verdict
+        if isinstance(handle, Unpacked) and not handle.ended and not handle.pread(1, len(first)) and not handle.ended:
+            return Wait("", settled=False)  # still being written, and too early to tell
+        return Fresh()
+
+    def _compare(self, path: str, handle: Handle, known: Known) -> Verdict | None:
+        """Hold a file against a source that begins as it does; None if it is another after all."""
+        length = known.anchor.length
+        before = read_at(handle, length, known.at - length)
+        if len(before) < length:
+            return self._shorter(path, handle, known)
+        if anchor_of(before) != known.anchor:
+            return None
+        file = self._open.get(known.name)
+        if file is not None:
+            return _beside(handle, file)
+        row = self.memory.rows.get(known.name)
+        stands = row is not None and known.name not in self.orphans and not row.ended and row.place in self._held
+        return Wait(known.name, settled=False) if stands else Take(known.name)
+
+    def _shorter(self, path: str, handle: Handle, known: Known) -> Verdict | None:
+        """The file ends before the source's position: an earlier copy, or one still being made."""
+        packed = isinstance(handle, Unpacked)
+        if isinstance(handle, Unpacked) and not handle.ended:
+            return Wait(known.name, settled=False)
+        if isinstance(handle, Unpacked) and handle.damage:
+            return Wait(known.name, settled=True)
+        file = self._open.get(known.name)
+        if file is not None:
+            end = handle.made if isinstance(handle, Unpacked) else os.fstat(handle).st_size
+            length = min(ANCHOR_BYTES, end)
+            last = read_at(handle, length, end - length)
+            same = len(last) == length and last == read_at(file.handle, length, end - length)
+            return Wait(known.name, settled=True) if same else None
+        hopeful = known.name in self.orphans and path != known.path and not packed
+        return Wait(known.name, settled=False) if hopeful else None
+
+    def _state(self, name: str) -> object:
+        file = self._open.get(name)
+        if file is not None:
+            return file.source.at, file.gone, file.more
+        row = self.memory.rows.get(name)
+        return name in self.orphans, row and (row.position, row.ended, row.place in self._held)
+
+
+def _beside(handle: Handle, file: File) -> Verdict | None:
+    """The file agrees with a source up to where that was read in its own open file."""
+    own = file.handle
+    if isinstance(own, Unpacked):
+        return Wait(file.source.name, settled=False)
+    size = os.fstat(own).st_size
+    longer = bool(read_at(handle, 1, size))
+    if not longer:
+        return Wait(file.source.name, settled=False)
+    if file.gone:
+        read = not file.more and file.seen is not None and file.seen[0] == size
+        return Take(file.source.name) if read else Wait(file.source.name, settled=False)
+    source = file.source
+    before = os.pread(own, len(source.anchor), source.at - len(source.anchor))
+    if os.fstat(own).st_size != size or before != source.anchor:
+        return Wait(source.name, settled=False)  # it grows, or was just truncated: the next look at it will tell
+    return None

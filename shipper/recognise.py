@@ -1,0 +1,111 @@
+"""A file's first bytes and name to the sources that it may be, or may be a copy of. No I/O."""
+
+import posixpath
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from shipper.identity import HEAD_BYTES, Anchor, Head, Place, begins_with, head_of
+from shipper.registry_row import Row
+
+_AGE = r"(?:[.\-_](?:\d[\d.\-_:T]*|old|prev))"
+_PACKED = r"(?:\.(?:gz|zst|xz))"
+_SUFFIX = re.compile(rf"{_AGE}*{_PACKED}?$")
+
+
+def live_name(name: str) -> str:
+    """The name of a log before rotation put an age, and perhaps a packing, behind it: ``a.log`` of ``a.log.2.gz``."""
+    return name[: match.start()] if (match := _SUFFIX.search(name)) and match.start() else name
+
+
+def is_rotation(name: str, live: str) -> bool:
+    """Whether a name is what rotation makes of ``live`` by putting something behind it."""
+    return len(name) > len(live) and name.startswith(live) and _SUFFIX.match(name, len(live)) is not None
+
+
+def is_dated(name: str, live: str) -> bool:
+    """Whether a name is what rotation makes of ``live`` by putting an age before its ending: ``a-2026.log.gz``."""
+    root, ending = posixpath.splitext(live)
+    return re.fullmatch(rf"{re.escape(root)}{_AGE}+{re.escape(ending)}{_PACKED}?", name) is not None
+
+
+def is_packed(name: str) -> bool:
+    """Whether a name says that the file is compressed."""
+    return name.endswith((".gz", ".zst", ".xz"))
+
+
+class Known(NamedTuple):
+    """A source as far as a copy of it must agree: its head, and the anchor that stands at ``at``."""
+
+    name: str
+    path: str
+    head: Head
+    at: int
+    anchor: Anchor
+
+    @property
+    def is_strong(self) -> bool:
+        """Whether content alone tells this source from another.
+
+        The head must be whole, and the anchor must say something about bytes that are not in it: a service that writes
+        the same first lines at each start must not have them hidden, nor a file that shares its first KiB be confused.
+        """
+        return self.head.length >= HEAD_BYTES and self.at > self.head.length
+
+
+class Index:
+    """Known sources by what a copy of them would begin with."""
+
+    def __init__(self, known: Iterable[Known]) -> None:
+        self._strong: dict[bytes, list[Known]] = {}
+        self._families: dict[str, list[Known]] = {}
+        for one in known:
+            if one.is_strong:
+                self._strong.setdefault(one.head.digest, []).append(one)
+            elif one.at:
+                self._families.setdefault(_family(one.path), []).append(one)
+
+    def matches(self, path: str, first: bytes) -> list[Known]:
+        """Sources whose head a file has, those that were read furthest first.
+
+        A source of which little is known is only offered to a file that has the name rotation would give it.
+        """
+        found = list(self._strong.get(head_of(first).digest, ())) if len(first) >= HEAD_BYTES else []
+        family = _family(path)
+        if family != path:
+            found += [
+                one for one in self._families.get(family, ()) if one.path != path and begins_with(first, one.head)
+            ]
+        return sorted(found, key=lambda one: one.at, reverse=True)
+
+
+class Memory:
+    """The rows of sources whose files are not open: by their names, and by their places unless they have ended."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self.rows: dict[str, Row] = {}
+        self.places: dict[Place, Row] = {}
+        for row in rows:
+            self.add(row)
+
+    def add(self, row: Row) -> None:
+        """Remember a source; of two at one place the one that was stored later counts."""
+        self.rows[row.source] = row
+        other = self.places.get(row.place)
+        if not row.ended and (other is None or other.updated <= row.updated):
+            self.places[row.place] = row
+
+    def pop(self, name: str) -> None:
+        """Forget a source: its file is open, or it is to be forgotten altogether."""
+        row = self.rows.pop(name, None)
+        if row is not None and self.places.get(row.place) == row:
+            del self.places[row.place]
+
+    def known(self) -> list[Known]:
+        """All of them, for an index."""
+        return [Known(row.source, row.path, row.head, row.position, row.anchor) for row in self.rows.values()]
+
+
+def _family(path: str) -> str:
+    folder, name = posixpath.split(path)
+    return posixpath.join(folder, live_name(name))

@@ -1,0 +1,101 @@
+"""Names whose file is another one than it was to the files beside them that rotation may have made."""
+
+import os
+import posixpath
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from shipper.identity import Place
+from shipper.plan import Found, Snapshot
+from shipper.recognise import Memory, is_dated, is_packed, is_rotation, live_name
+from shipper.registry_row import Row
+from shipper.scan import siblings
+from tailrace.settings import Input
+
+_SLACK = 2 * 10**9
+"""Nanoseconds by which the clock that stamps files may be behind ours."""
+
+
+class Moved(NamedTuple):
+    """The name of a file that was rotated, and since when (nanoseconds since 1970) nobody has looked."""
+
+    path: str
+    since: int
+
+
+class Rotated(NamedTuple):
+    """A file beside a rotated one that no pattern matches; ``is_new``: it was written since somebody looked."""
+
+    found: Found
+    is_new: bool
+
+
+def newest(memory: Memory) -> dict[str, int]:
+    """When each log was last known to be read, by its name without what rotation adds (nanoseconds since 1970)."""
+    times: dict[str, int] = {}
+    for row in memory.rows.values():
+        live = live_path(row.path)
+        times[live] = max(times.get(live, 0), row.updated * 10**9)
+    return times
+
+
+def live_path(path: str) -> str:
+    """A path without what rotation adds to its name."""
+    folder, name = os.path.split(path)
+    return posixpath.join(folder, live_name(name))
+
+
+def moved_rows(memory: Memory, snapshot: Snapshot, since: Mapping[str, int]) -> list[Moved]:
+    """The names at which another file stands, or none, than when the agent was stopped."""
+    moved = []
+    for row in memory.rows.values():
+        found = snapshot.found.get(row.place)
+        if not row.ended and (found is None or found.path != row.path):
+            moved.append(Moved(row.path, since[live_path(row.path)]))
+    return moved
+
+
+def beside(moved: Iterable[Moved], inputs: Sequence[Input], snapshot: Snapshot, memory: Memory) -> list[Rotated]:
+    """Files beside the rotated ones that are known by their place, or have a name that rotation would give."""
+    folders: dict[str, dict[str, int]] = {}
+    for one in moved:
+        live = live_path(one.path)
+        since = folders.setdefault(posixpath.dirname(live), {})
+        since[live] = max(one.since, since.get(live, 0))
+    rotated: dict[Place, Rotated] = {}
+    for folder, since in folders.items():
+        for place, found in siblings(folder, 0).items():
+            if place not in snapshot.found and (made := _rotated(found, since, inputs, memory)) is not None:
+                rotated[place] = made
+    return list(rotated.values())
+
+
+def input_of(path: str, inputs: Iterable[Input]) -> int | None:
+    """The first input of which a pattern matches a path."""
+    for number, entry in enumerate(inputs):
+        if any(fnmatchcase(path, pattern.replace("**/", "*")) for pattern in entry.paths):
+            return number
+    return None
+
+
+def is_finished(row: Row, found: Found) -> bool:
+    """Whether a compressed file has been read to its end and not been written since."""
+    return is_packed(found.path) and 0 < row.size == row.position and row.modified == found.modified
+
+
+def _rotated(found: Found, since: Mapping[str, int], inputs: Sequence[Input], memory: Memory) -> Rotated | None:
+    for live, looked in since.items():
+        number = input_of(live, inputs)
+        if number is not None and _comes_from(found.path, live, inputs[number]):
+            return Rotated(found._replace(number=number), found.modified >= looked - _SLACK and found.size > 0)
+    row = memory.places.get(found.place)
+    number = None if row is None else input_of(row.path, inputs)
+    return None if number is None else Rotated(found._replace(number=number), is_new=False)
+
+
+def _comes_from(path: str, family: str, entry: Input) -> bool:
+    name, live = posixpath.basename(path), posixpath.basename(family)
+    if any(fnmatchcase(path, excluded) for excluded in entry.exclude):
+        return False
+    return is_rotation(name, live) or is_dated(name, live)
