@@ -1,8 +1,10 @@
 """``tailrace check``: each thing that is wrong, or may not be meant, gets a line and the next step."""
 
 import asyncio
+import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +19,9 @@ from tailrace import settings as settings_module
 from tailrace.cli import check_servers, cli
 from tailrace.cli.finding import Finding, Mark
 from tailrace.stack import Stack
+
+check_command = importlib.import_module("tailrace.cli.check")
+"""The module, whose name is also the command's."""
 
 TAILRACE = str(Path(sys.executable).parent / "tailrace")
 
@@ -93,6 +98,50 @@ def test_a_file_of_others_names_the_permission_that_is_missing(tmp_path: Path) -
     assert f"{tmp_path}/a.log cannot be read: Permission denied" in result.stdout
     assert "CAP_DAC_READ_SEARCH" in result.stdout
     assert "is not writable by user 65534" in result.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="only root has powers to give up")
+def test_root_without_its_powers_is_not_said_to_read_everything(tmp_path: Path) -> None:
+    """What counts is tried, and not who we are: in a container root often has lost them."""
+    (tmp_path / "a.log").write_text("x\n")
+    (tmp_path / "a.log").chmod(0o600)
+    file = tmp_path / "tailrace.toml"
+    file.write_text(with_input(tmp_path, "*.log"))
+    (tmp_path / "state").chmod(0o755)
+    for path in (tmp_path / "a.log", tmp_path / "state"):
+        os.chown(path, 65534, 65534)
+    command = [sys.executable, "-m", "tailrace", "check", "-c", str(file)]
+    whole = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (whole.returncode, "who may read everything" in whole.stdout) == (0, True)
+    powerless = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *command]
+    ended = subprocess.run(powerless, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 1
+    assert "(as root, without the power to read everything)" in ended.stdout
+    assert f"✗ input 0        {tmp_path}/a.log cannot be read: Permission denied" in ended.stdout
+    assert f"✗ state folder   {tmp_path}/state is not writable by user 0: Permission denied" in ended.stdout
+
+
+def test_a_state_folder_that_cannot_be_made_is_wrong(tmp_path: Path) -> None:
+    """✗ and exit code 1, for nothing would be shipped; one that can be made is well."""
+    file = tmp_path / "tailrace.toml"
+    file.write_text('[shipper]\nstate_dir = "/proc/tailrace"\n')
+    result = check("-c", str(file))
+    assert result.exit_code == 1
+    assert "✗ state folder   /proc/tailrace is not there, and user" in result.stdout
+    file.write_text(f'[shipper]\nstate_dir = "{tmp_path}/new/state"\n')
+    assert "✓ state folder   " in check("-c", str(file)).stdout
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_step_that_mends_several_things_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """At the end, with the number of lines that it is for; a step of one thing stands under it."""
+    steps = ["run `tailrace setup`", "run `tailrace setup`", "start it"]
+    found = [Finding(Mark.WRONG, f"thing {number}", "is away", step) for number, step in enumerate(steps)]
+    check_command._show(check_command._Report("file", ok=False, findings=found), connect=True)
+    said = capsys.readouterr().out
+    assert said.count("tailrace setup") == 1
+    assert "→ for 2 of these: run `tailrace setup`\n" in said
+    assert "✗ thing 2  is away\n           → start it\n" in said
 
 
 def test_a_pattern_that_matches_nothing_is_to_look_at(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from collections import Counter
+from pathlib import Path
 
 import click
 import msgspec
@@ -12,6 +14,8 @@ from tailrace.cli.options import SETTINGS_FILE, config_option, json_option
 from tailrace.daemon import set_up_log
 from tailrace.settings import Settings
 
+_READS_ALL = 1 << 1 | 1 << 2
+"""CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH (capabilities(7)), either of which opens every file to read."""
 _SIGNS = {Mark.OK: ("✓", "green"), Mark.LOOK: ("!", "yellow"), Mark.WRONG: ("✗", "red")}
 
 _EPILOG = """\b
@@ -58,13 +62,17 @@ def check(context: click.Context, settings: Settings, *, connect: bool, as_json:
 
 
 def _show(report: _Report, *, connect: bool) -> None:
-    click.echo(f"Settings of {report.settings_file}{' (as root, who may read everything)' * (os.geteuid() == 0)}")
+    click.echo(f"Settings of {report.settings_file}{_power()}")
     width = max(len(one.subject) for one in report.findings)
+    steps = Counter(one.next_step for one in report.findings)
     for one in report.findings:
         sign, colour = _SIGNS[one.mark]
         click.echo(f"{click.style(sign, fg=colour)} {one.subject.ljust(width)}  {one.text}")
-        if one.next_step:
+        if one.next_step and steps[one.next_step] == 1:
             click.echo(" " * (width + 4) + click.style(f"→ {one.next_step}", dim=True))
+    for step, count in steps.items():
+        if step and count > 1:
+            click.echo(click.style(f"→ for {count} of these: {step}", dim=True))
     wrong = sum(one.mark is Mark.WRONG for one in report.findings)
     looks = sum(one.mark is Mark.LOOK for one in report.findings)
     if wrong:
@@ -72,3 +80,19 @@ def _show(report: _Report, *, connect: bool) -> None:
     else:
         rest = "" if connect else " Next: tailrace check --connect"
         click.secho(f"Nothing wrong, {looks} to look at.{rest}", fg="green")
+
+
+def _power() -> str:
+    """Whether we may read every file: root may have lost that, and others may have it."""
+    root = os.geteuid() == 0
+    try:
+        held = next(
+            int(line.split()[1], 16)
+            for line in Path("/proc/self/status").read_text("ascii").splitlines()
+            if line.startswith("CapEff:")
+        )
+    except (OSError, StopIteration):
+        held = _READS_ALL if root else 0
+    if held & _READS_ALL:
+        return f" (as {'root' if root else f'user {os.geteuid()}'}, who may read everything)"
+    return " (as root, without the power to read everything)" * root

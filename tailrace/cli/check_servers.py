@@ -65,7 +65,8 @@ async def _kafka(settings: Settings) -> AsyncGenerator[Finding]:
     finally:
         await client.close()
     count = len(answer["brokers"])
-    yield ok("kafka", f"{count} broker{'' if count == 1 else 's'} of cluster {answer['cluster_id']} answer")
+    answers = "answers" if count == 1 else "answer"
+    yield ok("kafka", f"{several(count, 'broker')} of cluster {answer['cluster_id']} {answers}")
     for topic in answer["topics"]:
         for finding in _topic(topic, needs[topic["topic"]]):
             yield finding
@@ -146,7 +147,8 @@ def _health(health: dict[str, Any]) -> Finding:
     if status == "red":
         return wrong("elasticsearch", f"{text}: some shards are away", "look at GET _cluster/allocation/explain")
     if status == "yellow":
-        text += f": {health['unassigned_shards']} replicas have no place"
+        homeless = health["unassigned_shards"]
+        text += f": {several(homeless, 'replica')} {'has' if homeless == 1 else 'have'} no place"
         return look("elasticsearch", text, "add a node, or set elasticsearch.replicas = 0 if one node is meant")
     return ok("elasticsearch", text)
 

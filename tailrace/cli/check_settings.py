@@ -2,6 +2,7 @@
 
 import fnmatch
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -94,14 +95,37 @@ def _state_dir(name: str) -> Iterator[Finding]:
     if made == folder and not folder.is_dir():
         yield wrong(subject, f"{name} is no folder", "name another in shipper.state_dir")
     elif made == folder:
-        if os.access(name, os.W_OK | os.X_OK):
-            yield ok(subject, f"{name}, writable")
-        else:
-            yield wrong(subject, f"{name} is not writable by {_me()}", f"chown it to {_me()}, or run as its owner")
-    elif os.access(made, os.W_OK | os.X_OK):
-        yield ok(subject, f"{name}, will be made")
+        yield _used(subject, folder)
+    elif not made.is_dir() or _unwritable(made):
+        yield wrong(
+            subject,
+            f"{name} is not there, and {_me()} cannot make it",
+            f"make it, and chown it to {_me()}; tailrace-ship.service makes it when it starts",
+        )
     else:
-        yield look(subject, f"{name} is not there, and {_me()} cannot make it", "systemd makes it; else make it")
+        yield ok(subject, f"{name}, will be made")
+
+
+def _used(subject: str, folder: Path) -> Finding:
+    """Whether a folder that is there can be written to, and what an agent left in it."""
+    reason = _unwritable(folder)
+    if reason:
+        return wrong(
+            subject, f"{folder} is not writable by {_me()}: {reason}", f"chown it to {_me()}, or run as its owner"
+        )
+    closed = [path for path in sorted(folder.iterdir()) if path.is_file() and not os.access(path, os.R_OK | os.W_OK)]
+    if closed:
+        return wrong(subject, f"{closed[0]} is not writable by {_me()}", f"chown -R {folder} to {_me()}")
+    return ok(subject, f"{folder}, writable")
+
+
+def _unwritable(folder: Path) -> str:
+    """Why no file can be made in a folder: tried, with a file without a name; empty if one can."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def _inputs(settings: Settings) -> Iterator[Finding]:

@@ -59,7 +59,7 @@ def table(outcome: Outcome) -> RenderableType:
         shown.add_column(title, justify="right")
     for account in outcome.files:
         name = account.path.rsplit("/", 1)[-1]
-        mark = Text("✔", style="green") if account.is_exact else Text("✘", style="bold red")
+        mark = Text("✓", style="green") if account.is_exact else Text("✗", style="bold red")
         shown.add_row(mark, name, *_cells(account, faults))
     shown.add_section()
     shown.add_row("", Text(f"{outcome.totals.files} files"), *_cells(outcome.totals, faults), style="bold")
@@ -70,12 +70,12 @@ def verdict(outcome: Outcome) -> RenderableType:
     """What the proof says, in words, with the first faults."""
     totals = outcome.totals
     if outcome.is_exact:
-        first = f"✔ {totals.stored:,} of {totals.lines:,} lines are in Elasticsearch exactly once"
+        first = f"✓ {totals.stored:,} of {totals.lines:,} lines are in Elasticsearch exactly once"
         dead = f", {totals.dead:,} are in the dead letters with the reason" if totals.dead else ""
         lines = [Text(f"{first}{dead}.", style="bold green")]
     else:
         found = [f"{getattr(totals, name):,} {name}" for name in _FAULTS if getattr(totals, name)]
-        lines = [Text(f"✘ Not exact: {', '.join(found) or 'nothing was shipped'}.", style="bold red")]
+        lines = [Text(f"✗ Not exact: {', '.join(found) or 'nothing was shipped'}.", style="bold red")]
         for account in outcome.files:
             lines += [Text(f"  {account.path}: {remark}", style="red") for remark in account.remarks]
     how = (

@@ -38,7 +38,7 @@ class Show:
         status = self._console.status(doing) if self._console.is_terminal and not self._silent else None
         with status or contextlib.nullcontext():
             yield say
-        self.print(Text.assemble(("✔ ", "green"), last))
+        self.print(Text.assemble(("✓ ", "green"), last))
 
     @contextlib.contextmanager
     def live(self, seconds: float) -> Iterator[Callable[[Numbers], None]]:
