@@ -197,17 +197,20 @@ def test_a_changed_template_tells_when_it_takes_effect() -> None:
 
 
 def test_what_a_person_reads() -> None:
-    """A mark and a colour by what happens, then the keys before and after, then the notes; long things are cut."""
+    """A mark and a colour by what happens, then the keys before and after, then the notes; a change is never cut."""
     keys = (Key("a", 1, "x" * 100), Key("b", None, [2]))
     assert [click.unstyle(line) for line in describe(Change(Act.CHANGE, "topic", "t", keys, ("look",)))] == [
         "~ topic t",
-        '    a: 1 → "' + "x" * 58 + "…",
+        '    a: 1 → "' + "x" * 100 + '"',
         "    b: nothing → [2]",
         "    ! look",
     ]
     many = tuple(Key(str(number), None, number) for number in range(100))
-    assert list(describe(Change(Act.CREATE, "topic", "t", many)))[1:] == ["    100 keys (--json shows them)"]
-    assert list(describe(Change(Act.CHANGE, "topic", "t", many)))[-1] == "    … and 92 more keys (--json shows them)"
+    made = Change(Act.CREATE, "topic", "t", many)
+    assert list(describe(made))[1:] == [f"    {number}: {number}" for number in range(100)]
+    assert list(describe(made, whole=False))[1:] == ["    100 keys (--dry-run shows them)"]
+    changed = Change(Act.CHANGE, "topic", "t", many)
+    assert list(describe(changed, whole=False))[-1] == "    99: nothing → 99"
     assert next(describe(Change(Act.CREATE, "topic", "t"))) == click.style("+ topic t", fg="green")
 
 

@@ -6,6 +6,7 @@ import sys
 import click
 
 from tailrace import __version__
+from tailrace.cli.groups import Suggesting
 from tailrace.errors import TailraceError
 
 _COMMANDS = {
@@ -22,7 +23,7 @@ _COMMANDS = {
 }
 
 
-class _Lazy(click.Group):
+class _Lazy(Suggesting):
     """Loads a command's module only when it is used, so that ``tailrace --help`` is quick."""
 
     def list_commands(self, _context: click.Context) -> list[str]:
@@ -45,7 +46,15 @@ class _Lazy(click.Group):
 @click.group(
     cls=_Lazy,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog='Start with: tailrace demo. Completion: eval "$(_TAILRACE_COMPLETE=bash_source tailrace)".',
+    epilog="""\b
+Examples:
+  tailrace demo                             the whole of it on this machine, with the proof
+  tailrace check --connect -c tailrace.toml
+  eval "$(_TAILRACE_COMPLETE=bash_source tailrace)"   completion, here in bash; also zsh_source, fish_source
+
+\b
+Exit codes: 0 done, 1 failed, 2 a mistake on the command line or in the settings file, 130 interrupted.
+""",
 )
 @click.version_option(__version__, "--version", prog_name="tailrace")
 def cli() -> None:

@@ -28,6 +28,9 @@ Examples:
   tailrace bench --quick                    a first impression, in about two minutes
   tailrace bench --json > figures.json      with every single run
   tailrace bench --dir ./.tailrace/stack    on a stack that runs already
+
+\b
+Exit codes: 0 measured, whether or not the targets are met; 1 something failed; 2 usage; 130 interrupted.
 """
 )
 @click.option("--quick", is_flag=True, help=f"{_QUICK_LINES:,} lines, {_QUICK_ROUNDS} rounds.")

@@ -5,7 +5,9 @@ import datetime
 import io
 import json
 import os
+import re
 import select
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -37,6 +39,27 @@ def line_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+class LineCommand(click.Command):
+    """A command whose argument is a text that may begin with ``-``, which then would be read as an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, but for a short option with letters right behind it, which nobody means."""
+        words = iter(args)
+        valued = {name for one in self.params if isinstance(one, click.Option) and not one.is_flag for name in one.opts}
+        for word in words:
+            if word == "--":
+                break
+            if word in valued:
+                next(words, None)
+            elif not ctx.resilient_parsing and re.match(r"-[^\W\d_]{2}", word):
+                raise click.UsageError(
+                    f"{word} looks like an option. A text that begins with - stands after --, as in: "
+                    f"{ctx.command_path} -- {shlex.quote(word)}",
+                    ctx,
+                )
+        return super().parse_args(ctx, args)
 
 
 class _ReaderGone(Exception):

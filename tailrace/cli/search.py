@@ -9,7 +9,7 @@ import click
 from elasticsearch import AsyncElasticsearch, BadRequestError
 
 from tailrace import period as period_module
-from tailrace.cli.lines import Printer, line_options, quiet_pipe
+from tailrace.cli.lines import LineCommand, Printer, line_options, quiet_pipe
 from tailrace.cli.options import config_option
 from tailrace.cli.reach_elastic import cause, elasticsearch_client, innermost
 from tailrace.errors import RunSetup
@@ -26,6 +26,7 @@ Examples:
   tailrace search 'level:error' --last 1h
   tailrace search '"connection refused" -service:edge' --level warn -n 200
   tailrace search 'trace:4bf92f3577b34da6' --last 2d --field labels
+  tailrace search -- -service:edge          a query that begins with -
   tailrace search --service playback --since 14:00 --until 14:05
   tailrace search 'level:error' --last 1h --json | jq .message
 
@@ -45,7 +46,7 @@ class _Page(NamedTuple):
     complaint: str
 
 
-@click.command(epilog=_EPILOG)
+@click.command(cls=LineCommand, epilog=_EPILOG)
 @click.argument("query", nargs=-1)
 @config_option
 @click.option("--last", metavar="TIME", help="So long back: 30s, 15m (the default), 1h30m, 7d.")

@@ -17,7 +17,6 @@ _MARKS = {Act.CREATE: ("+", "green"), Act.CHANGE: ("~", "yellow"), Act.KEEP: ("=
 _DONE = {Act.CREATE: "created", Act.CHANGE: "changed", Act.KEEP: "unchanged"}
 _PLANNED = {Act.CREATE: "to create", Act.CHANGE: "to change", Act.KEEP: "unchanged"}
 _MOST_KEYS = 8
-_MOST_CHARACTERS = 60
 
 
 @click.command(
@@ -26,6 +25,10 @@ Examples:
   tailrace setup --dry-run          what would change?
   tailrace setup                    change it
   tailrace setup --json | jq '.changes[] | select(.act != "keep")'
+
+\b
+Exit codes: 0 done, with --dry-run whether or not something would change; 1 a server does not answer or refuses;
+2 a mistake on the command line or in the settings file.
 """
 )
 @config_option
@@ -44,22 +47,23 @@ def setup(settings: Settings, *, dry_run: bool, as_json: bool) -> None:
         click.echo(msgspec.json.encode({"dry_run": dry_run, "changes": changes}))
         return
     for change in changes:
-        for line in describe(change):
+        for line in describe(change, whole=dry_run):
             click.echo(line)
     click.echo(summarize(changes, dry_run=dry_run))
 
 
-def describe(change: Change) -> Iterator[str]:
-    """One change as lines for a person: what, then key by key, then the notes; click removes colours off a terminal."""
+def describe(change: Change, *, whole: bool = True) -> Iterator[str]:
+    """One change as lines for a person: what, then key by key, then the notes; click removes colours off a terminal.
+
+    Without ``whole``, what is made anew and has many keys is told by their number: it was to be seen before.
+    """
     mark, colour = _MARKS[change.act]
     yield click.style(f"{mark} {change.kind} {change.name}", fg=colour)
-    brief = change.act is Act.CREATE and len(change.keys) > _MOST_KEYS
-    shown = () if brief else change.keys[:_MOST_KEYS]
-    for key in shown:
+    brief = not whole and change.act is Act.CREATE and len(change.keys) > _MOST_KEYS
+    if brief:
+        yield f"    {len(change.keys)} keys (--dry-run shows them)"
+    for key in () if brief else change.keys:
         yield f"    {_difference(key, change.act)}"
-    if len(change.keys) > len(shown):
-        more = len(change.keys) - len(shown)
-        yield f"    {f'{more} keys' if brief else f'… and {more} more keys'} (--json shows them)"
     for note in change.notes:
         yield click.style(f"    ! {note}", fg="cyan")
 
@@ -77,10 +81,9 @@ def summarize(changes: list[Change], *, dry_run: bool) -> str:
 
 def _difference(key: Key, act: Act) -> str:
     if act is Act.CREATE:
-        return f"{key.name}: {_short(key.after)}"
-    return f"{key.name}: {_short(key.before)} → {_short(key.after)}"
+        return f"{key.name}: {_value(key.after)}"
+    return f"{key.name}: {_value(key.before)} → {_value(key.after)}"
 
 
-def _short(value: object) -> str:
-    text = "nothing" if value is None else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 1] + "…"
+def _value(value: object) -> str:
+    return "nothing" if value is None else json.dumps(value, ensure_ascii=False)

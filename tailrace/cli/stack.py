@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from tailrace.cli.groups import Suggesting
 from tailrace.cli.options import json_option
 from tailrace.stack import Running, Server, Stack, State, default_folder
 
@@ -48,21 +49,35 @@ _dir_option = click.option(
 )
 
 
-@click.group()
+_CODES = """
+\b
+Exit codes: 0 done, 1 a server could not be made, started or stopped (the reason is told), 2 usage."""
+
+
+@click.group(
+    cls=Suggesting,
+    epilog=f"""\b
+Examples:
+  tailrace stack up                 the first start downloads the servers
+  tailrace stack status
+  tailrace stack down
+{_CODES}""",
+)
 def stack() -> None:
     """Run a real Kafka and a real Elasticsearch on this machine.
 
-    Both come as jars (about 85 MB, downloaded once with Maven) and run on your Java: no containers. For first steps,
+    Both come as jars (about 95 MB, downloaded once with Maven) and run on your Java: no containers. For first steps,
     the demo and the tests, not for production: one node each, no security, loopback only.
     """
 
 
 @stack.command(
-    epilog="""\b
+    epilog=f"""\b
 Examples:
   tailrace stack up                                      on free ports
   tailrace stack up --kafka-port 9092 --elasticsearch-port 9200
-  tailrace stack up --json | jq -r .settings_file"""
+  tailrace stack up --json | jq -r .settings_file
+{_CODES}""",
 )
 @_dir_option
 @click.option("--kafka-port", type=click.IntRange(1, 65535), default=None, help="Else a free one, kept from then on.")
@@ -100,21 +115,33 @@ def up(
 
 
 @stack.command(
-    epilog="""\b
+    epilog=f"""\b
 Examples:
   tailrace stack down
-  tailrace stack down --wipe        forget every topic and index too"""
+  tailrace stack down --wipe        forget every topic and index too
+{_CODES}""",
 )
 @_dir_option
 @click.option("--wipe", is_flag=True, help="Also remove the stack's data, logs and settings (not your own files).")
 def down(folder: Path, wipe: bool) -> None:
     """Stop both. Their data stay for the next `up` unless --wipe is given."""
-    ran = Stack(folder).down(wipe=wipe)
+    there = Stack(folder)
+    was = (there.folder / "stack.json").exists()
+    ran = there.down(wipe=wipe)
     what = f"Stopped {' and '.join(name.spoken for name in ran)}" if ran else "Nothing was running"
-    click.echo(f"{what}{'; the data are removed' if wipe else ''}.")
+    if was:
+        click.echo(f"{what} in {there.folder}{'; the data are removed' if wipe else ''}.")
+    else:
+        click.echo(f"There is no stack in {there.folder}; --dir or $TAILRACE_STACK_DIR names another folder.")
 
 
-@stack.command()
+@stack.command(
+    epilog=f"""\b
+Examples:
+  tailrace stack status
+  tailrace stack status --json | jq -r '.[] | .name, .state'
+{_CODES}""",
+)
 @_dir_option
 @json_option
 def status(folder: Path, as_json: bool) -> None:
@@ -124,7 +151,7 @@ def status(folder: Path, as_json: bool) -> None:
         click.echo(msgspec.json.encode(servers))
     else:
         Console().print(_table(servers))
-        click.echo(f"Logs: {Path(servers[0].log).parent}")
+        click.echo(f"In {Stack(folder).folder}; logs: {Path(servers[0].log).parent}")
 
 
 class _Steps:

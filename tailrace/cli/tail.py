@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from tailrace import kafka
-from tailrace.cli.lines import Printer, line_options, quiet_pipe
+from tailrace.cli.lines import LineCommand, Printer, line_options, quiet_pipe
 from tailrace.cli.options import config_option
 from tailrace.cli.reach_kafka import kafka_errors
 from tailrace.daemon import set_up_log
@@ -60,7 +60,7 @@ class _Found(NamedTuple):
     document: Mapping[str, Any]
 
 
-@click.command(epilog=_EPILOG)
+@click.command(cls=LineCommand, epilog=_EPILOG)
 @click.argument("text", nargs=-1)
 @config_option
 @click.option("-n", "count", default=0, show_default=True, type=click.IntRange(0), help="Begin with the last so many.")
