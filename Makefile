@@ -5,8 +5,18 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip --disable-pip-version-check
 OPTIONS ?=
+
+# pip, told in one line that is written anew where somebody looks on, and silent elsewhere.
+define install
+@if [ -t 1 ]; then \
+	rm -f $@.done; \
+	{ $(PIP) install --progress-bar off $(1) && touch $@.done; } | \
+		while read -r line; do printf '\r\033[K  %.70s' "$$line"; done; \
+	printf '\r\033[K'; rm $@.done 2>/dev/null; \
+else $(PIP) install --quiet $(1); fi
+endef
 
 help: ## Say what can be made
 	@echo "make TARGET [OPTIONS='…']"; echo
@@ -45,23 +55,23 @@ tools:
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 		echo "Install these first (names of Debian; apt-get install …):$$lacks" >&2; exit 1; \
 	fi; \
-	echo "Installing$$lacks" >&2; \
+	echo "Installing$$lacks: a few minutes, once" >&2; \
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $$lacks >/dev/null
 
 $(VENV)/.pip: | tools
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "tailrace wants Python 3.11 or newer: make PYTHON=python3.12 …" >&2; exit 1; }
-	@echo "Making $(VENV)" >&2
+	@echo "Making $(VENV): some seconds, once" >&2
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) install --upgrade 'pip>=25.1'
+	@$(PIP) install --quiet --upgrade 'pip>=25.1'
 	@touch $@
 
 $(VENV)/.ready: pyproject.toml constraints.txt $(VENV)/.pip
-	@echo "Installing tailrace into $(VENV)" >&2
-	@$(PIP) install -c constraints.txt -e .
+	@echo "Installing tailrace and what it needs into $(VENV): a minute or two, once" >&2
+	$(call install,-c constraints.txt -e .)
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready
-	@echo "Installing the tools for development into $(VENV)" >&2
-	@$(PIP) install -c constraints.txt --group dev
+	@echo "Installing the tools for development into $(VENV): about a minute, once" >&2
+	$(call install,-c constraints.txt --group dev)
 	@touch $@

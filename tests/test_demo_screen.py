@@ -3,8 +3,10 @@
 import io
 
 import pytest
+from processes import until
 from rich.console import Console
 
+from tailrace.demo import show as show_module
 from tailrace.demo.latency import Percentiles
 from tailrace.demo.numbers import Numbers, Row
 from tailrace.demo.proof import Account
@@ -71,12 +73,40 @@ def test_plain_lines_come_now_and_then() -> None:
         assert len(said.splitlines()) == expected
 
 
+def test_a_cold_elasticsearch_is_told_as_long_as_it_lags() -> None:
+    """In the picture and in the plain line, in the first seconds only; what is stored in time says nothing."""
+
+    def screen(seconds: float, stored: int) -> Screen:
+        made = Screen(60)
+        for second in (seconds - 1, seconds):
+            row = Row("playback", int(1000 * second), int(1000 * second), stored, 0, Percentiles(0, 0.0, 0.0))
+            made.take(Numbers(second, [row]))
+        return made
+
+    cold = screen(5, 2000)
+    assert "warming up" in cold.line()
+    assert "warming up" in _printed(cold.picture(40))
+    for warm in (screen(5, 4900), screen(40, 2000)):
+        assert "warming up" not in warm.line() + _printed(warm.picture(40))
+
+
+def test_a_long_step_is_heard_of_off_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is being done now, again and again, and at the end its outcome; nothing if silent."""
+    monkeypatch.setattr(show_module, "_MURMUR_SECONDS", 0.01)
+    console = Console(file=io.StringIO(), width=80)
+    with Show(console).step("Starting") as say:
+        say("Downloading")
+        until(lambda: "… Downloading (" in console.file.getvalue())
+        say("Started")
+    assert console.file.getvalue().splitlines()[-1] == "✓ Started"
+
+
 def test_the_verdict_says_what_is_wrong() -> None:
     """An exact run is told in one sentence; otherwise the faults are counted, and the first ones named."""
     places = {"stack": "/s", "settings_file": "/s/tailrace.toml", "folder": ""}
     good = conclude("r", 1.0, [_account(), _account(dead=1)], Percentiles(0, 0.0, 0.0), **places)
     assert good.is_exact
-    assert "6 of 6 lines are in Elasticsearch exactly once, 1 are in the dead letters" in _printed(verdict(good))
+    assert "6 of 6 lines are in Elasticsearch exactly once, 1 is in the dead letters" in _printed(verdict(good))
     bad = conclude("r", 1.0, [_account(), _account(missing=1, broken=2)], Percentiles(0, 0.0, 0.0), **places)
     assert not bad.is_exact
     said = _printed(verdict(bad))

@@ -71,7 +71,8 @@ def verdict(outcome: Outcome) -> RenderableType:
     totals = outcome.totals
     if outcome.is_exact:
         first = f"✓ {totals.stored:,} of {totals.lines:,} lines are in Elasticsearch exactly once"
-        dead = f", {totals.dead:,} are in the dead letters with the reason" if totals.dead else ""
+        are = "is" if totals.dead == 1 else "are"
+        dead = f", {totals.dead:,} {are} in the dead letters with the reason" if totals.dead else ""
         lines = [Text(f"{first}{dead}.", style="bold green")]
     else:
         found = [f"{getattr(totals, name):,} {name}" for name in _FAULTS if getattr(totals, name)]

@@ -15,7 +15,10 @@ _BARS = " ▁▂▃▄▅▆▇█"
 _HISTORY = 16
 _RATE_SECONDS = 3.0
 _EVENTS = 4
+_SUBTITLE = "[dim]every line, exactly once · Ctrl-C stops everything[/]"
 _WIDTH = 98
+_WARM_SECONDS = 15.0
+_WARMING = "Elasticsearch is still warming up: its rate is low in the first seconds"
 _CARRIERS = {"shipped": "shipper", "stored": "indexer"}
 _WRITTEN, _SHIPPED, _STORED = "bright_white", "bright_yellow", "bright_green"
 _COLOURS = {
@@ -57,6 +60,13 @@ class Screen:
             return 0.0
         return (_value(now, row, column) - _value(before, row, column)) / (now.seconds - before.seconds)
 
+    @property
+    def warming(self) -> bool:
+        """Whether, soon after the start, more than a second's worth of what is shipped waits to be stored."""
+        now = self._past[-1]
+        waiting = now.total.shipped - now.total.stored
+        return now.seconds < _WARM_SECONDS and waiting > max(1.0, self.rate("total", "shipped"))
+
     def line(self) -> str:
         """The last numbers as one plain line."""
         now = self._past[-1]
@@ -64,7 +74,7 @@ class Screen:
         times = f", p50 {_milliseconds(now.latency.p50)} p99 {_milliseconds(now.latency.p99)}" * bool(now.latency.lines)
         return (
             f"{now.seconds:5.1f} s  written {total.written:,}  shipped {total.shipped:,}  stored {total.stored:,}"
-            f"  ({self.rate('total', 'stored'):,.0f} lines/s{times})"
+            f"  ({self.rate('total', 'stored'):,.0f} lines/s{times})" + f"  {_WARMING}" * self.warming
         )
 
     def picture(self, height: int) -> RenderableType:
@@ -78,7 +88,7 @@ class Screen:
         return Panel(
             Group(*parts),
             title="[bold]tailrace demo[/]",
-            subtitle="[dim]every line, exactly once · Ctrl-C stops everything[/]",
+            subtitle=f"[yellow]{_WARMING}[/]" if self.warming else _SUBTITLE,
             border_style="cyan",
             padding=(1, 2) if height >= len(now.rows) + 18 else (0, 1),
             width=_WIDTH,

@@ -1,6 +1,8 @@
 """The steps of a run to a terminal, to plain lines, or to nobody."""
 
 import contextlib
+import threading
+import time
 from collections.abc import Callable, Iterator
 
 from rich.console import Console, RenderableType
@@ -12,6 +14,7 @@ from tailrace.demo.numbers import Numbers
 from tailrace.demo.screen import Screen
 
 _LINE_SECONDS = 5.0
+_MURMUR_SECONDS = 10.0
 
 Say = Callable[[str], None]
 """Called with what is being done now, or within a step with how it ended."""
@@ -26,8 +29,19 @@ class Show:
 
     @contextlib.contextmanager
     def step(self, doing: str) -> Iterator[Say]:
-        """Show that something is being done; what the caller says inside is shown in its place, the last for good."""
+        """Show that something is being done; what the caller says inside is shown in its place, the last for good.
+
+        Off a terminal what takes long gets a line every ten seconds, so that nobody thinks it hangs.
+        """
         last = doing
+        ended = threading.Event()
+
+        def murmur() -> None:
+            began = time.monotonic()
+            while not ended.wait(_MURMUR_SECONDS):
+                self.print(f"… {last} ({time.monotonic() - began:.0f} s)")
+
+        murmuring = threading.Thread(target=murmur, daemon=True)
 
         def say(text: str) -> None:
             nonlocal last
@@ -36,8 +50,15 @@ class Show:
                 status.update(text)
 
         status = self._console.status(doing) if self._console.is_terminal and not self._silent else None
-        with status or contextlib.nullcontext():
-            yield say
+        if not self._console.is_terminal and not self._silent:
+            murmuring.start()
+        try:
+            with status or contextlib.nullcontext():
+                yield say
+        finally:
+            ended.set()
+            if murmuring.ident is not None:
+                murmuring.join()
         self.print(Text.assemble(("✓ ", "green"), last))
 
     @contextlib.contextmanager
