@@ -8,7 +8,9 @@ from pathlib import Path
 
 import structlog
 
+from shipper.answers import answering
 from shipper.disk import Disk
+from shipper.file import behind
 from shipper.follow import Follow
 from shipper.ledger import Ledger
 from shipper.outcome import Shipped, shipped
@@ -16,6 +18,7 @@ from shipper.producer import Producer
 from shipper.reader import Reader
 from shipper.registry import Registry, open_registry
 from shipper.times import from_nanoseconds
+from shipper.view import View
 from shipper.watch import Watch
 from tailrace import metrics
 from tailrace.daemon import Life
@@ -39,6 +42,7 @@ class Agent:
         self._follow = Follow(settings, self._disk, registry.load(), {"name": self._host})
         self._reader = Reader(settings.shipper, self._follow, self._disk, registry, self._producer)
         self._ledger = Ledger(self._host)
+        self.view = View(self._follow, self._reader, self._producer)
 
     async def run(self, *, once: bool) -> Shipped:
         """Ship until the stop; with ``once`` until everything that is there now is acknowledged."""
@@ -102,18 +106,15 @@ class Agent:
         await self._reader.save(changed, self._life)
         self._follow.ended = [source for source in self._follow.ended if source not in done]
         self._ledger.farewell(done)
-        files = self._follow.files.values()
-        behind = sum(max(0, file.seen[0] - file.source.watermark.position) for file in files if file.seen is not None)
-        metrics.BEHIND.set(behind)
+        metrics.BEHIND.set(behind(self._follow.files.values()))
 
     async def _publish(self) -> None:
         """Tell the ledger what each source has shipped since it was last told."""
         await self._producer.publish(self._ledger.news(self._follow.sources, from_nanoseconds(time.time_ns())))
 
     def _is_done(self) -> bool:
-        files = self._follow.files.values()
         done = self._follow.settled and not self._follow.stale
-        return done and all(file.reached_goal for file in files)
+        return done and all(file.reached_goal for file in self._follow.files.values())
 
     async def _drain(self) -> None:
         """Wait for what is in flight, then store everything as clean."""
@@ -128,8 +129,8 @@ class Agent:
         sources = self._follow.sources
         unclean = [one for one in sources if one in self._reader.changed or not one.is_clean]
         await self._reader.save(unclean, self._life, clean=True)
-        unsettled = sum(not source.settled for source in sources)
-        structlog.get_logger().info("stopped", files=len(sources), unacknowledged=unsettled)
+        unacknowledged = sum(not source.settled for source in sources)
+        structlog.get_logger().info("stopped", files=len(sources), unacknowledged=unacknowledged)
 
 
 async def ship(settings: Settings, life: Life, *, once: bool) -> Shipped:
@@ -141,8 +142,11 @@ async def ship(settings: Settings, life: Life, *, once: bool) -> Shipped:
         ReachKafka: with ``once``, no broker answers.
     """
     metrics.serve(settings.metrics.shipper_listen)
-    registry = await open_registry(Path(settings.shipper.state_dir), life.stop)
+    folder = Path(settings.shipper.state_dir)
+    registry = await open_registry(folder, life.stop)
     try:
-        return await Agent(settings, registry, life).run(once=once)
+        agent = Agent(settings, registry, life)
+        async with answering(folder, agent.view.pieces):
+            return await agent.run(once=once)
     finally:
         registry.close()

@@ -1,5 +1,7 @@
 """One followed file: its open handle, the source in it, and when to look at it again. No I/O."""
 
+from collections.abc import Iterable
+
 from shipper.disk import Request
 from shipper.identity import HEAD_BYTES, begins_with, head_of
 from shipper.source import Source
@@ -110,3 +112,8 @@ class File:
         if isinstance(self.handle, Unpacked):
             return self.is_read() and self.source.settled
         return self.gone and self.is_read() and self.source.settled and now - self.grew > GONE_SECONDS
+
+
+def behind(files: Iterable[File]) -> int:
+    """Bytes written to these files, as far as was seen, and not yet acknowledged."""
+    return sum(max(0, file.seen[0] - file.source.watermark.position) for file in files if file.seen is not None)

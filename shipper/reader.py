@@ -149,7 +149,7 @@ class Reader:
             self._follow.replace(file, look.seen[0])
             return None
         source = file.source
-        source.size, source.modified = look.seen
+        source.saw(*look.seen, read / 1e9)
         full = len(look.window) == self._most + len(source.anchor)
         step = source.read(look.window, read, full=full)
         file.more = full or source.at + source.open_bytes < look.seen[0]
@@ -159,13 +159,17 @@ class Reader:
         span = source.begin(step)
         for flag, count in step.flagged.items():
             metrics.FLAGGED.labels(flag).inc(count)
-        sending = Sending(partial(self._acknowledged, source, step, span, now))
+        whole = source.is_read_to(step.end)
+        sending = Sending(partial(self._acknowledged, source, step, span, now, whole=whole))
         self._producer.hand_in(self._producer.lane_of(source.name), source.name.encode(), step.records, sending)
 
-    def _acknowledged(self, source: Source, step: Step, span: Span, read: float) -> None:
+    def _acknowledged(self, source: Source, step: Step, span: Span, read: float, *, whole: bool) -> None:
         dataset = source.encoder.dataset
         metrics.LINES.labels(dataset).inc(len(step.records))
         metrics.BYTES.labels(dataset).inc(step.end - span.start)
-        metrics.ACK_SECONDS.observe(time.monotonic() - read)
+        took = time.monotonic() - read
+        metrics.ACK_SECONDS.observe(took)
         source.finish(span)
+        now = time.time()
+        source.acknowledged(now - took, now, whole=whole)
         self.changed.add(source)

@@ -59,6 +59,7 @@ class Source:
         self.repeated = 0
         """Records sent from here with the flag ``r``."""
         self.size, self.modified = row.size, row.modified
+        self.read_at = self.acknowledged_at = self.behind_since = 0.0
         self.watermark = Watermark(row.position, Mark(anchor, row.skipped, row.records, row.bytes, row.blank))
         self._mark = self.mark
         self._long: LongLine | None = None
@@ -71,6 +72,22 @@ class Source:
         if not isinstance(mark, Mark):
             raise TypeError(mark)
         return mark
+
+    def saw(self, size: int, modified: int, now: float) -> None:
+        """The file was looked at, and what is new of it is being read; ``now`` is in seconds since 1970."""
+        if size > self.watermark.position >= self.size or not self.behind_since:
+            self.behind_since = now
+        self.size, self.modified, self.read_at = size, modified, now
+
+    def is_read_to(self, end: int) -> bool:
+        """Whether whole lines beyond ``end`` were not seen when the file was last looked at."""
+        return end + self.open_bytes >= self.size
+
+    def acknowledged(self, read: float, now: float, *, whole: bool) -> None:
+        """For people: when bytes read at ``read`` were acknowledged; ``whole`` if they were all there was then."""
+        self.acknowledged_at = now
+        if whole:
+            self.behind_since = read
 
     def is_truncated(self, size: int, window: bytes) -> bool:
         """Whether a file of ``size`` bytes, with these bytes from ``at - len(anchor)`` on, is no longer this source."""

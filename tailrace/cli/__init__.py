@@ -14,6 +14,7 @@ _COMMANDS = {
     "index": "Load the records of Kafka into Elasticsearch.",
     "setup": "Create topics, templates and dashboards, showing what changes.",
     "check": "Say whether the settings are right and everything they name answers.",
+    "status": "Say how far each file of this host is shipped.",
     "search": "Find lines in Elasticsearch.",
     "tail": "Follow the lines that pass through Kafka.",
     "stack": "Run a real Kafka and a real Elasticsearch on this machine.",

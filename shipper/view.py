@@ -1,0 +1,38 @@
+"""The running agent to the pieces of its answer at the socket."""
+
+import os
+import time
+from collections.abc import Iterator
+
+import msgspec
+
+from shipper.follow import Follow
+from shipper.producer import Producer
+from shipper.reader import Reader
+from shipper.report import Head, Troubles, line_of_ended, line_of_file
+
+_PIECE = 250
+"""Files to a piece: about a millisecond of the event loop."""
+
+
+class View:
+    """What an agent can say of its files at any moment; asks no disk."""
+
+    def __init__(self, follow: Follow, reader: Reader, producer: Producer) -> None:
+        self._follow = follow
+        self._reader = reader
+        self._producer = producer
+        self._began = time.time()
+
+    def pieces(self) -> Iterator[bytes]:
+        """The head, then the lines, some at a time; files that come or go meanwhile may or may not be there."""
+        head = Head(
+            pid=os.getpid(), began=self._began, connected=self._producer.lanes > 0, refusal=self._reader.refusal
+        )
+        yield msgspec.json.encode(head)
+        troubles = Troubles(head, self._producer.lane_of, lambda _device: False)
+        files = list(self._follow.files.values())
+        ended = list(self._follow.ended)
+        for first in range(0, len(files), _PIECE):
+            yield msgspec.json.encode([line_of_file(file, troubles) for file in files[first : first + _PIECE]])
+        yield msgspec.json.encode([line_of_ended(source) for source in ended])
