@@ -11,8 +11,6 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 
-import structlog
-
 from tailrace.errors import MendState
 
 NAME = "status.sock"
@@ -42,6 +40,8 @@ async def answering(folder: Path, pieces: Callable[[], Iterable[bytes]]) -> Asyn
     try:
         server = await asyncio.start_unix_server(answer, sock=_bound(folder))
     except OSError as error:
+        import structlog  # noqa: PLC0415 - slow to load, and who only reads has nothing to log
+
         structlog.get_logger().warning("`tailrace status` cannot ask this agent", reason=error.strerror or str(error))
         yield
         return

@@ -13,8 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import structlog
-
 from shipper.identity import Anchor, Head, Place
 from shipper.registry_row import Row
 from tailrace.errors import MendState
@@ -242,6 +240,8 @@ def _recognise(database: sqlite3.Connection, machine: str) -> None:
                 database.execute("update sources set id = ? where id = ?", (fresh, name))
                 database.execute("update cuts set source = ? where source = ?", (fresh, name))
                 database.execute("update gone set source = ? where source = ?", (fresh, name))
+            import structlog  # noqa: PLC0415 - slow to load, and who only reads has nothing to log
+
             structlog.get_logger().warning(
                 "the state folder comes from another machine: its sources get new names", sources=len(names)
             )

@@ -79,13 +79,14 @@ class Troubles(msgspec.Struct, frozen=True):
 
 def line_of_file(file: "File", troubles: Troubles) -> Line:
     """An open file."""
-    state, detail = _state(file, troubles)
-    return _line(file.source, state, detail)
+    size = file.source.size if file.seen is not None else max(file.source.size, file.goal)
+    state, detail = _state(file, size, troubles)
+    return _line(file.source, size, state, detail)
 
 
 def line_of_ended(source: "Source") -> Line:
     """A source that a truncation ended, while some of it is in flight."""
-    return _line(source, State.TRUNCATED, "")
+    return _line(source, source.size, State.TRUNCATED, "")
 
 
 def line_of_row(row: Row, found: Found | None, missed: int, *, running: bool) -> Line:
@@ -157,10 +158,10 @@ def lines_of_rest(
     return rest + [line_of_new(one) for place, one in found.items() if place not in places]
 
 
-def _state(file: "File", troubles: Troubles) -> tuple[State, str]:
+def _state(file: "File", size: int, troubles: Troubles) -> tuple[State, str]:
     source = file.source
     head = troubles.head
-    behind = max(source.size, source.at) > source.watermark.position
+    behind = max(size, source.at) > source.watermark.position
     if troubles.is_hung(source.place.device):
         return State.HUNG, ""
     if behind and head.refusal:
@@ -173,20 +174,20 @@ def _state(file: "File", troubles: Troubles) -> tuple[State, str]:
     return (State.READING if behind else State.IDLE), ""
 
 
-def _line(source: "Source", state: State, detail: str) -> Line:
+def _line(source: "Source", size: int, state: State, detail: str) -> Line:
     position = source.watermark.position
     return Line(
         path=source.path,
         source=source.name,
         device=source.place.device,
         inode=source.place.inode,
-        size=max(source.size, position),
+        size=max(size, position),
         position=position,
-        behind_bytes=max(0, source.size - position),
+        behind_bytes=max(0, size - position),
         state=state,
         in_flight_bytes=max(0, source.watermark.begun - position),
         read_at=source.read_at,
         acknowledged_at=source.acknowledged_at,
-        behind_since=source.behind_since if source.size > position else 0.0,
+        behind_since=source.behind_since if size > position else 0.0,
         detail=detail,
     )
