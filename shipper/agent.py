@@ -10,7 +10,6 @@ import structlog
 
 from shipper.answers import answering
 from shipper.disk import Disk
-from shipper.file import behind
 from shipper.follow import Follow
 from shipper.ledger import Ledger
 from shipper.outcome import Shipped, shipped
@@ -106,7 +105,7 @@ class Agent:
         await self._reader.save(changed, self._life)
         self._follow.ended = [source for source in self._follow.ended if source not in done]
         self._ledger.farewell(done)
-        metrics.BEHIND.set(behind(self._follow.files.values()))
+        metrics.BEHIND.set(self.view.behind_bytes)
 
     async def _publish(self) -> None:
         """Tell the ledger what each source has shipped since it was last told."""
@@ -129,8 +128,8 @@ class Agent:
         sources = self._follow.sources
         unclean = [one for one in sources if one in self._reader.changed or not one.is_clean]
         await self._reader.save(unclean, self._life, clean=True)
-        unacknowledged = sum(not source.settled for source in sources)
-        structlog.get_logger().info("stopped", files=len(sources), unacknowledged=unacknowledged)
+        in_flight = sum(not source.settled for source in sources)
+        structlog.get_logger().info("stopped", files=len(sources), unacknowledged=in_flight)
 
 
 async def ship(settings: Settings, life: Life, *, once: bool) -> Shipped:
@@ -142,11 +141,10 @@ async def ship(settings: Settings, life: Life, *, once: bool) -> Shipped:
         ReachKafka: with ``once``, no broker answers.
     """
     metrics.serve(settings.metrics.shipper_listen)
-    folder = Path(settings.shipper.state_dir)
-    registry = await open_registry(folder, life.stop)
+    registry = await open_registry(Path(settings.shipper.state_dir), life.stop)
     try:
         agent = Agent(settings, registry, life)
-        async with answering(folder, agent.view.pieces):
+        async with answering(registry.folder, agent.view.pieces):
             return await agent.run(once=once)
     finally:
         registry.close()

@@ -41,7 +41,7 @@ class Registry:
         Raises:
             MendState: the folder is in use, cannot be written, or holds a damaged or newer registry.
         """
-        self._folder = folder
+        self.folder = folder
         self._stop = stop or asyncio.Event()
         self._lock = _lock(folder)
         self._clerk = Clerk("registry")
@@ -111,16 +111,16 @@ class Registry:
         try:
             return self._clerk.begin(call).result()
         except sqlite3.Error as error:
-            raise MendState(_unusable(self._folder, error)) from error
+            raise MendState(_unusable(self.folder, error)) from error
 
     async def _write(self, call: Callable[[], _Result]) -> _Result:
         try:
-            return await answer_of(self._clerk.begin(call), self._stop, partial(_hangs, self._folder))
+            return await answer_of(self._clerk.begin(call), self._stop, partial(_hangs, self.folder))
         except sqlite3.Error as error:
-            raise MendState(f"Cannot write the registry in {self._folder}: {error}; free or mend the disk.") from error
+            raise MendState(f"Cannot write the registry in {self.folder}: {error}; free or mend the disk.") from error
         except TimeoutError as error:
             raise MendState(
-                f"The disk of the state folder {self._folder} does not answer; mend it. The lines in flight are sent "
+                f"The disk of the state folder {self.folder} does not answer; mend it. The lines in flight are sent "
                 "again at the next start, and looked up."
             ) from error
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from shipper.file import behind
 from shipper.follow import Follow
 from shipper.producer import Producer
 from shipper.reader import Reader
@@ -23,6 +24,11 @@ class View:
         self._reader = reader
         self._producer = producer
         self._began = time.time()
+
+    @property
+    def behind_bytes(self) -> int:
+        """Bytes written to the open files, as far as was seen, and not yet acknowledged."""
+        return behind(self._follow.files.values())
 
     def pieces(self) -> Iterator[bytes]:
         """The head, then the lines, some at a time; files that come or go meanwhile may or may not be there."""
