@@ -1,7 +1,7 @@
 """The wiring of the shipper: scan, read, send, remember."""
 
 import asyncio
-import contextlib
+import math
 import socket
 import time
 from pathlib import Path
@@ -9,23 +9,22 @@ from pathlib import Path
 import structlog
 
 from shipper.answers import answering
+from shipper.books import Books
 from shipper.disk import Disk
 from shipper.follow import Follow
-from shipper.ledger import Ledger
+from shipper.lookout import Lookout
 from shipper.outcome import Shipped, shipped
 from shipper.producer import Producer
 from shipper.reader import Reader
 from shipper.registry import Registry, open_registry
-from shipper.times import from_nanoseconds
 from shipper.view import View
-from shipper.watch import Watch
 from tailrace import metrics
 from tailrace.daemon import Life
 from tailrace.settings import Settings
 
-_SAVE_SECONDS = 1.0
-_HINT_SECONDS = 0.2
-"""A folder in which files come and go all the time is not looked at more often than this."""
+_START_SECONDS = 2.0
+"""Kafka is usually there so soon; then the first files can be spread over its partitions."""
+_MOST_SECONDS = 5.0
 
 
 class Agent:
@@ -40,80 +39,83 @@ class Agent:
         self._producer = Producer(settings)
         self._follow = Follow(settings, self._disk, registry.load(), {"name": self._host})
         self._reader = Reader(settings.shipper, self._follow, self._disk, registry, self._producer)
-        self._ledger = Ledger(self._host)
-        self.view = View(self._follow, self._reader, self._producer)
+        self._books = Books(self._host, self._follow, self._reader, self._producer, self._shipper.ledger_seconds)
+        self.view = View(self._follow, self._reader, self._producer, self._disk)
+        metrics.BEHIND.set_function(lambda: self.view.behind_bytes)
 
     async def run(self, *, once: bool) -> Shipped:
-        """Ship until the stop; with ``once`` until everything that is there now is acknowledged."""
-        await self._producer.start(self._life.stop, once=once)
-        self._follow.spread(self._producer.lanes, self._producer.lane_of)
-        self._follow.fit(self._producer.most_record_bytes)
-        watch = Watch(self._shipper.inputs)
+        """Ship until the stop; with ``once`` until everything that is there now is acknowledged.
+
+        While Kafka is away at the start, files are already found and opened: what is rotated away and deleted in the
+        meantime can be read later, for the handle lives.
+        """
+        starting = asyncio.create_task(self._producer.start(self._life.stop, once=once))
+        stopping = asyncio.create_task(self._wake_at_stop())
+        starting.add_done_callback(lambda _task: self._wake())
+        lookout = Lookout(self._follow, self._shipper.rescan_seconds, self._wake, once=once)
         try:
-            await self._follow.rescan(first=True, once=once)
+            await asyncio.wait((starting,), timeout=_START_SECONDS)
+            self._meet_kafka()
+            await lookout.first()
             self._life.ready(f"following {len(self._follow.files)} files")
-            await self._live(watch, once=once)
+            while not starting.done():
+                await self._wait(await lookout.turn())
+            await starting
+            self._meet_kafka()
+            await self._live(lookout, once=once)
             await self._drain()
             return shipped(self._follow, self._shipper.inputs, complete=self._is_done())
         finally:
-            watch.stop()
+            for task in (starting, stopping):
+                task.cancel()
+            await asyncio.gather(starting, stopping, return_exceptions=True)
+            await lookout.stop()
             await self._producer.close()
             self._follow.close()
 
-    async def _live(self, watch: Watch, *, once: bool) -> None:
-        rescan_at = time.monotonic() + self._shipper.rescan_seconds
-        hint_at = save_at = ledger_at = 0.0
+    async def _live(self, lookout: Lookout, *, once: bool) -> None:
+        self._books.forget()
         while not self._life.stop.is_set():
             if self._producer.failed:
                 await self._producer.restart(self._life.stop, once=once)
-                self._follow.fit(self._producer.most_record_bytes)
-                self._follow.spread(self._producer.lanes, self._producer.lane_of)
+                self._meet_kafka()
                 self._reader.rewind()
-                self._ledger.forget()
-            now = time.monotonic()
-            hinted = self._follow.stale or (watch.hint.is_set() and not once)
-            if (now >= rescan_at and not once) or (now >= hint_at and hinted):
-                watch.hint.clear()
-                await self._follow.rescan(first=False, once=once)
-                rescan_at, hint_at = now + self._shipper.rescan_seconds, now + _HINT_SECONDS
+                self._books.forget()
+            scan_in = await lookout.turn()
             more = await self._reader.round(self._life, once=once)
-            due = self._producer.flush(everything=not more)
-            if now >= save_at:
-                await self._remember()
-                save_at = now + _SAVE_SECONDS
-            if now >= ledger_at:
-                await self._publish()
-                ledger_at = now + self._shipper.ledger_seconds
+            flush_in = self._producer.flush(everything=not more)
+            books_in = await self._books.turn(self._life)
             if once and self._is_done():
                 return
-            await self._wait(self._shipper.poll_seconds if due is None else min(due, self._shipper.poll_seconds), more)
+            if more:
+                await asyncio.sleep(0)
+                continue
+            look_in = max((self._reader.next_look() or math.inf) - time.monotonic(), self._shipper.poll_seconds)
+            await self._wait(min(scan_in, look_in, books_in, math.inf if flush_in is None else flush_in))
 
-    async def _wait(self, seconds: float, more: bool) -> None:
-        """At once if there is more to read and room for it, else until an acknowledgement or the next poll."""
-        if more:
-            await asyncio.sleep(0)
-            return
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._producer.progress.wait(), seconds)
+    def _meet_kafka(self) -> None:
+        """What the topic decides: how many partitions there are, and how large a document may be."""
+        self._follow.spread(self._producer.lanes, self._producer.lane_of)
+        self._follow.fit(self._producer.most_record_bytes)
+
+    def _wake(self) -> None:
+        self._producer.progress.set()
+
+    async def _wake_at_stop(self) -> None:
+        await self._life.stop.wait()
+        self._wake()
+
+    async def _wait(self, seconds: float) -> None:
+        """Until an acknowledgement, an answer of a disk, a hint or the stop, but no longer than so many seconds."""
+        timer = asyncio.get_running_loop().call_later(min(seconds, _MOST_SECONDS), self._wake)
+        await self._producer.progress.wait()
         self._producer.progress.clear()
-
-    async def _remember(self) -> None:
-        """Store the positions that moved; an ended source is stored until all of it is acknowledged."""
-        done = [source for source in self._follow.ended if source.settled]
-        changed = {*self._reader.changed, *self._follow.ended, *self._follow.unsaved}
-        self._reader.changed.clear()
-        await self._reader.save(changed, self._life)
-        self._follow.ended = [source for source in self._follow.ended if source not in done]
-        self._ledger.farewell(done)
-        metrics.BEHIND.set(self.view.behind_bytes)
-
-    async def _publish(self) -> None:
-        """Tell the ledger what each source has shipped since it was last told."""
-        await self._producer.publish(self._ledger.news(self._follow.sources, from_nanoseconds(time.time_ns())))
+        timer.cancel()
 
     def _is_done(self) -> bool:
+        files = self._follow.files.values()
         done = self._follow.settled and not self._follow.stale
-        return done and all(file.reached_goal for file in self._follow.files.values())
+        return done and all(file.reached_goal for file in files)
 
     async def _drain(self) -> None:
         """Wait for what is in flight, then store everything as clean."""
@@ -121,15 +123,13 @@ class Agent:
         deadline = time.monotonic() + self._shipper.drain_seconds
         self._producer.flush(everything=True)
         while not self._follow.settled and not self._producer.failed and time.monotonic() < deadline:
-            await self._wait(0.05, more=False)
-        self._reader.abandon()
-        await self._remember()
-        await self._publish()
+            await self._wait(0.05)
+        await self._books.close(self._life)
+        while not self._producer.told and not self._producer.failed and time.monotonic() < deadline:
+            await self._wait(0.05)
         sources = self._follow.sources
-        unclean = [one for one in sources if one in self._reader.changed or not one.is_clean]
-        await self._reader.save(unclean, self._life, clean=True)
-        in_flight = sum(not source.settled for source in sources)
-        structlog.get_logger().info("stopped", files=len(sources), unacknowledged=in_flight)
+        unsettled = sum(not source.settled for source in sources)
+        structlog.get_logger().info("stopped", files=len(sources), unacknowledged=unsettled)
 
 
 async def ship(settings: Settings, life: Life, *, once: bool) -> Shipped:

@@ -5,15 +5,31 @@ Every call that may block on a disk goes through here, many files to a call.
 
 import asyncio
 import concurrent.futures
+import contextlib
 import os
+import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple, TypeVar
 
+import structlog
+
 from shipper.identity import HEAD_BYTES, Place
-from shipper.unpack import Handle, Unpacked, packing, read_at
+from shipper.mounts import name_of
+from shipper.unpack import Handle, Unpacked, close, packing, read_at
+from tailrace import metrics
 
 _Result = TypeVar("_Result")
+
+_LOOK_BYTES = 4_194_304
+"""Most bytes that one call of ``look`` reads; the files behind it wait for the next."""
+HUNG_SECONDS = 5.0
+"""A disk that does not answer for so long is not waited for."""
+
+Device = int | str
+"""Whose calls wait for each other: a device's number, or the name of a search."""
 
 
 class Request(NamedTuple):
@@ -31,18 +47,37 @@ class Request(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What a file looks like now; ``window`` is None where nothing changed since it was last seen."""
+    """What a changed file looks like now, with the bytes that were asked for."""
 
     seen: tuple[int, int]
     links: int
-    window: bytes | None
+    window: bytes
     first: bytes | None
 
 
+class Nothing(NamedTuple):
+    """Why a look brought nothing: the file is as it was last seen, or (``later``) enough was read of others."""
+
+    later: bool
+
+
+STILL, LATER = Nothing(later=False), Nothing(later=True)
+
+
+class Wanted(NamedTuple):
+    """A file to open, on which device it is, and how many bytes before which offset to read at once."""
+
+    path: str
+    device: int
+    offset: int = 0
+    length: int = 0
+
+
 class Opened(NamedTuple):
-    """A newly opened file with its first bytes, or the reason why it cannot be read.
+    """A newly opened file with its first bytes and those before the offset, or the reason why it cannot be read.
 
     Of a compressed file ``first`` are bytes that were compressed; ``early``: it is too early to tell whether it is one.
+    ``late``: its disk does not answer, try again later.
     """
 
     handle: Handle
@@ -50,68 +85,173 @@ class Opened(NamedTuple):
     size: int
     first: bytes
     refused: str
+    before: bytes = b""
     early: bool = False
+    late: bool = False
 
 
-class Disk:
-    """A thread for blocking file calls; it is a daemon, so that a hung disk cannot hold up the end of the process."""
+class _Thread:
+    """The thread of one device: a daemon, so that a hung disk cannot hold up the end of the process."""
 
-    def __init__(self) -> None:
-        self._jobs: list[tuple[concurrent.futures.Future[object], Callable[[], object]]] = []
-        self._there = threading.Semaphore(0)
-        threading.Thread(target=self._work, name="disk", daemon=True).start()
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self.began: float | None = None
+        self.said = False
+        self._jobs: queue.SimpleQueue[tuple[concurrent.futures.Future[object], Callable[[], object]]]
+        self._jobs = queue.SimpleQueue()
+        threading.Thread(target=self._work, name=f"disk {device}", daemon=True).start()
 
-    async def run(self, call: Callable[[], _Result]) -> _Result:
-        """Run one blocking call on the disk's thread."""
+    def submit(self, call: Callable[[], _Result]) -> "concurrent.futures.Future[_Result]":
         future: concurrent.futures.Future[_Result] = concurrent.futures.Future()
-        self._jobs.append((future, call))  # type: ignore[arg-type]
-        self._there.release()
-        return await asyncio.wrap_future(future)
-
-    async def look(self, requests: Sequence[Request]) -> list[Look | OSError]:
-        """Look at many files; an error belongs to its own file only."""
-        return await self.run(lambda: [_look(request) for request in requests])
-
-    async def open(self, paths: Sequence[str]) -> list[Opened]:
-        """Open many files."""
-        return await self.run(lambda: [_open(path) for path in paths])
-
-    async def bytes_before(self, handle: Handle, offset: int, length: int) -> bytes:
-        """The ``length`` bytes of a file before ``offset``, or fewer if it ends earlier."""
-        return await self.run(lambda: read_at(handle, length, offset - length))
+        self._jobs.put((future, call))  # type: ignore[arg-type]
+        return future
 
     def _work(self) -> None:
-        while self._there.acquire():
-            future, call = self._jobs.pop(0)
+        while True:
+            future, call = self._jobs.get()
             if not future.set_running_or_notify_cancel():
                 continue
+            self.began = time.monotonic()
             try:
                 future.set_result(call())
             except BaseException as error:  # noqa: BLE001 - handed to whoever waits for the result
                 future.set_exception(error)
+            self.began = None
+            del future, call
 
 
-def _open(path: str) -> Opened:
+class Disk:
+    """Blocking file calls, each on the thread of its device: a disk that hangs holds up only its own files.
+
+    The hazard: a call that hangs is never given up, only no longer waited for. Whoever submits must be ready for its
+    answer hours later.
+    """
+
+    def __init__(self) -> None:
+        self._threads: dict[Device, _Thread] = {}
+
+    def submit(self, device: Device, call: Callable[[], _Result]) -> "asyncio.Future[_Result]":
+        """Run one blocking call on the device's thread, behind those submitted before."""
+        thread = self._threads.get(device)
+        if thread is None:
+            thread = self._threads[device] = _Thread(device)
+        return asyncio.wrap_future(thread.submit(call))
+
+    def look(self, device: Device, requests: Sequence[Request]) -> "asyncio.Future[list[Look | Nothing | OSError]]":
+        """Look at many files of one device; an error belongs to its own file only."""
+        return self.submit(device, partial(_looks, requests))
+
+    async def open(self, files: Sequence[Wanted]) -> list[Opened]:
+        """Open many files; those of a disk that does not answer within seconds come back as late."""
+        by_device: dict[int, list[int]] = {}
+        for number, one in enumerate(files):
+            by_device.setdefault(one.device, []).append(number)
+        opened = [Opened(-1, Place(0, 0), 0, b"", "", late=True)] * len(files)
+        jobs = {
+            self.submit(device, partial(_opens, [files[number] for number in numbers])): numbers
+            for device, numbers in by_device.items()
+            if not self.is_hung(device)
+        }
+        if jobs:
+            await asyncio.wait(jobs, timeout=HUNG_SECONDS)
+        for job, numbers in jobs.items():
+            if not job.done():
+                job.add_done_callback(_close_all)
+                continue
+            for number, answer in zip(numbers, job.result(), strict=True):
+                opened[number] = answer
+        self.report()
+        return opened
+
+    async def run(self, call: Callable[[], _Result], device: Device) -> _Result:
+        """Run one blocking call on the device's thread.
+
+        Raises:
+            TimeoutError: its disk does not answer.
+        """
+        job = None if self.is_hung(device) else self.submit(device, call)
+        if job is not None:
+            await asyncio.wait((job,), timeout=HUNG_SECONDS)
+        if job is None or not job.done():
+            raise TimeoutError(0, "its disk does not answer")
+        return job.result()
+
+    def close(self, device: Device, handle: Handle) -> None:
+        """Close a handle some time; even that can hang."""
+        self.submit(device, partial(close, handle))
+
+    def is_hung(self, device: Device) -> bool:
+        """Whether a call on that device has been without an answer for seconds."""
+        thread = self._threads.get(device)
+        began = None if thread is None else thread.began
+        return began is not None and time.monotonic() - began >= HUNG_SECONDS
+
+    def report(self) -> None:
+        """Say which disks began to hang or answer again, each once."""
+        hung = 0
+        for thread in self._threads.values():
+            hangs = self.is_hung(thread.device)
+            hung += hangs
+            if hangs is not thread.said:
+                thread.said = hangs
+                log = structlog.get_logger()
+                if hangs:
+                    log.warning("disk does not answer, its files wait", disk=name_of(thread.device))
+                else:
+                    log.info("disk answers again", disk=name_of(thread.device))
+        metrics.HUNG_DISKS.set(hung)
+
+
+def _opens(files: Sequence[Wanted]) -> list[Opened]:
+    return [_open(one) for one in files]
+
+
+def _open(wanted: Wanted) -> Opened:
     handle = -1
     try:
         # Not blocking: a FIFO that took a file's place since the scan must not hold up everything.
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        handle = os.open(wanted.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
         status = os.fstat(handle)
         first = os.pread(handle, HEAD_BYTES, 0)
         place = Place(status.st_dev, status.st_ino)
-        kind = packing(path, first)
+        kind = packing(wanted.path, first)
         if not kind:
-            return Opened(handle, place, status.st_size, first, "", early=kind is None)
+            before = _before(handle, wanted)
+            return Opened(handle, place, status.st_size, first, "", before, early=kind is None)
         unpacked = Unpacked(handle, kind)
         unpacked.pread(HEAD_BYTES, 0)
-        return Opened(unpacked, place, status.st_size, unpacked.first, "")
+        return Opened(unpacked, place, status.st_size, unpacked.first, "", _before(unpacked, wanted))
     except OSError as error:
         if handle >= 0:
             os.close(handle)
         return Opened(-1, Place(0, 0), 0, b"", error.strerror or str(error))
 
 
-def _look(request: Request) -> Look | OSError:
+def _before(handle: Handle, wanted: Wanted) -> bytes:
+    return read_at(handle, wanted.length, wanted.offset - wanted.length) if wanted.length else b""
+
+
+def _close_all(job: "asyncio.Future[list[Opened]]") -> None:
+    """Nobody waits for these any more."""
+    if not job.cancelled() and job.exception() is None:
+        for one in job.result():
+            if not one.refused:
+                with contextlib.suppress(OSError):
+                    close(one.handle)
+
+
+def _looks(requests: Sequence[Request]) -> list[Look | Nothing | OSError]:
+    looks: list[Look | Nothing | OSError] = []
+    left = _LOOK_BYTES
+    for request in requests:
+        look = _look(request) if left > 0 else LATER
+        looks.append(look)
+        if isinstance(look, Look):
+            left -= len(look.window)
+    return looks
+
+
+def _look(request: Request) -> Look | Nothing | OSError:
     handle, offset, most, last_seen, head = request
     if isinstance(handle, Unpacked):
         return _look_into(handle, request)
@@ -119,18 +259,18 @@ def _look(request: Request) -> Look | OSError:
         status = os.fstat(handle)
         seen = (status.st_size, status.st_mtime_ns)
         if seen == last_seen:
-            return Look(seen, status.st_nlink, None, None)
+            return STILL
         first = os.pread(handle, HEAD_BYTES, 0) if head else None
         return Look(seen, status.st_nlink, os.pread(handle, most, offset), first)
     except OSError as error:
         return error
 
 
-def _look_into(handle: Unpacked, request: Request) -> Look | OSError:
+def _look_into(handle: Unpacked, request: Request) -> Look | Nothing | OSError:
     try:
         status = os.fstat(handle.handle)
         window = handle.pread(request.most, request.offset)
         seen = (handle.size, status.st_mtime_ns)
-        return Look(seen, status.st_nlink, None if seen == request.seen else window, handle.first)
+        return STILL if seen == request.seen else Look(seen, status.st_nlink, window, handle.first)
     except OSError as error:
         return error

@@ -8,7 +8,7 @@ from shipper.source import Source
 from shipper.unpack import Handle, Unpacked
 
 ACTIVE_SECONDS = 10.0
-"""A file that grew within so many seconds is looked at every ``poll_seconds``, others once in ``IDLE_SECONDS``."""
+"""A file that grew within so many seconds is looked at every ``poll_seconds``, others less often."""
 IDLE_SECONDS = 1.0
 GONE_SECONDS = 30.0
 """A file without a name that matches is let go when it has been read and still for so long."""
@@ -19,11 +19,14 @@ class File:
 
     ``path`` is its name as the system has it, which need not be text. ``seen`` is its size and time of change as last
     looked at (None: look whatever they are); ``goal`` is the size up to which ``--once`` reads it; ``gone`` says that
-    no name of it matches an input any more. Times are monotonic seconds.
+    no name of it matches an input any more; ``closed`` that its handle must not be used; ``fault`` is why it could not
+    be read the last time. Times are monotonic seconds.
     """
 
     __slots__ = (
         "active_until",
+        "closed",
+        "fault",
         "goal",
         "gone",
         "grew",
@@ -45,6 +48,8 @@ class File:
         self.seen: tuple[int, int] | None = None
         self.more = True
         self.gone = False
+        self.closed = False
+        self.fault = ""
         self.grew = now
         self.active_until = now + ACTIVE_SECONDS
         self.next_look = now
@@ -64,14 +69,16 @@ class File:
         needs_head = source.head.length < HEAD_BYTES
         return Request(self.handle, source.at - back, most + back, None if self.more else self.seen, needs_head)
 
-    def looked(self, seen: tuple[int, int], now: float, poll_seconds: float) -> None:
-        """It was looked at."""
+    def looked(
+        self, seen: tuple[int, int] | None, now: float, poll_seconds: float, idle_seconds: float = IDLE_SECONDS
+    ) -> None:
+        """It was looked at, and is as ``seen``; a file that has been still for long is next due in ``idle_seconds``."""
         if self.seen is None or seen != self.seen:
             self.grew = now
             self.active_until = now + ACTIVE_SECONDS
         self.seen = seen
         self.more = False
-        self.next_look = now + (poll_seconds if now < self.active_until else IDLE_SECONDS)
+        self.next_look = now + (poll_seconds if now < self.active_until else idle_seconds)
 
     def head_fits(self, first: bytes | None) -> bool:
         """Whether the file still begins as it did; a head that is not yet full grows with it."""

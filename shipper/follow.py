@@ -9,20 +9,19 @@ import msgspec
 import structlog
 
 from shipper.copies import ORPHAN_SECONDS, Copies, Fresh, Orphan, Take, Wait
-from shipper.disk import Disk, Opened
+from shipper.disk import Disk, Opened, Wanted
 from shipper.file import File
 from shipper.handles import raise_limit
 from shipper.identity import Place, same
 from shipper.outcome import NO_FILE
 from shipper.plan import Found, Snapshot, changes
 from shipper.recognise import Memory
-from shipper.records import Encoder
-from shipper.registry import new_source
 from shipper.registry_row import Row
-from shipper.rotated import Moved, beside, input_of, is_finished, live_path, moved_rows, newest
-from shipper.scan import scan
-from shipper.source import Source, fresh_row
-from shipper.unpack import Handle, Unpacked, close
+from shipper.rotated import Moved, input_of, is_finished, live_path, moved_rows, newest
+from shipper.source import Source
+from shipper.sources import Sources
+from shipper.survey import Survey
+from shipper.unpack import Handle, Unpacked, read_at
 from tailrace import metrics
 from tailrace.settings import Settings
 
@@ -45,7 +44,10 @@ class Follow:
         self._inputs = settings.shipper.inputs
         self._settings = settings
         self._disk = disk
-        self._host = host
+        self.survey = Survey(self._inputs, disk)
+        self._sources = Sources(settings, host)
+        self.opened: list[File] = []
+        """Files that were opened and that the reader has not yet taken up."""
         self.unsaved: set[Source] = set()
         self._memory = Memory(known)
         self._copies = Copies(self._memory, self.files)
@@ -55,10 +57,6 @@ class Follow:
         self.complaints: dict[str, str] = {}
         """What is wrong with a path or a pattern, as it was last said."""
         self._full = False
-        self._most_record_bytes = settings.shipper.max_record_bytes
-        self._lane_of: Callable[[str], int] = lambda _name: 0
-        self._lanes = 0
-        self._turn = 0
         self.limit = raise_limit(settings.shipper.open_files)
 
     @property
@@ -73,22 +71,20 @@ class Follow:
 
     def spread(self, lanes: int, lane_of: Callable[[str], int]) -> None:
         """Tell how many partitions there are, and which is a source's."""
-        self._lanes, self._lane_of = lanes, lane_of
+        self._sources.spread(lanes, lane_of)
 
     def fit(self, most_record_bytes: int) -> None:
         """Tell how large a document may be, which the topic decides."""
-        self._most_record_bytes = most_record_bytes
+        self._sources.most_record_bytes = most_record_bytes
         for file in self.files.values():
             file.source.encoder.most_bytes = most_record_bytes
 
-    async def rescan(self, *, first: bool, once: bool = False) -> None:
-        """Evaluate the patterns and act on what changed since the last time.
+    async def act(self, snapshot: Snapshot, looked: int, *, first: bool, once: bool = False) -> None:
+        """Act on what changed since the last look, this one being of the time ``looked`` (nanoseconds since 1970).
 
         With ``once`` there is no next time: what cannot be found now is said at once.
         """
         self.stale = False
-        looked = time.time_ns()
-        snapshot = await self._disk.run(partial(scan, self._inputs))
         self._report(snapshot)
         found = changes({place: file.path for place, file in self.files.items()}, snapshot)
         since = newest(self._memory) if first else {}
@@ -103,13 +99,14 @@ class Follow:
         refused = await self._open([one for one in found.opened if one.place in self._memory.places], snapshot)
         paths = [*(one.source.path for one in self._copies.orphans.values()), *self._pending.values()]
         moved += [Moved(path, since.get(live_path(path), self._looked or looked)) for path in paths]
-        rotated = await self._disk.run(partial(beside, moved, self._inputs, snapshot, self._memory))
+        rotated = await self.survey.beside(moved, snapshot, self._memory)
         self._copies.look({**snapshot.found, **{one.found.place: one for one in rotated}})
         await self._open([one.found for one in rotated if one.found.place in self._memory.places], snapshot)
         new = {one.found.place: one.found.path for one in rotated if one.is_new or one.found.place in self._pending}
         strangers = [*found.opened, *(one.found for one in rotated)]
         refused += await self._open_strangers(strangers, snapshot, new)
-        metrics.UNREADABLE.set(len(snapshot.refused) + refused)
+        faults = sum(bool(file.fault) for file in self.files.values())
+        metrics.UNREADABLE.set(len(snapshot.refused) + refused + faults)
         self._pending = {place: path for place, path in new.items() if self._copies.is_pending(place)}
         self._copies.tidy()
         await self._give_up(everything=once)
@@ -129,7 +126,7 @@ class Follow:
         metrics.TRUNCATIONS.inc()
         structlog.get_logger().warning("file was truncated", path=old.path, source=old.name, unread_bytes=lost)
         self._orphan(old, file.number, vanished=False)
-        file.source = self._source(fresh_row(self._name(), old.path, old.place), file.number, b"")
+        file.source = self._sources.fresh(old.path, old.place, file.number)
         file.goal = size
         file.seen, file.more = None, True
         self.stale = True
@@ -157,9 +154,8 @@ class Follow:
 
     def close(self) -> None:
         """Close all handles."""
-        for file in self.files.values():
-            close(file.handle)
-        self.files.clear()
+        for place in list(self.files):
+            self._close(self.files.pop(place))
 
     async def _open(self, found: list[Found], snapshot: Snapshot) -> int:
         """Follow files that stand where we know a source; how many cannot be read. Those that are another are left."""
@@ -174,14 +170,9 @@ class Follow:
             if opened.refused:
                 refused += 1
                 continue
-            try:
-                source = await self._recognise(rows[one.place], one, opened)
-            except OSError as error:
-                close(opened.handle)
-                self._say(one.path, "cannot read file", reason=error.strerror or str(error))
-                continue
+            source = self._recognise(rows[one.place], one, opened)
             if source is None:
-                close(opened.handle)
+                self._disk.close(one.place.device, opened.handle)
             else:
                 self._follow(one, opened, source, snapshot)
         return refused
@@ -203,11 +194,11 @@ class Follow:
             try:
                 source = await self._judge(one, opened, wanted=one.place in snapshot.found or one.place in new)
             except OSError as error:
-                close(opened.handle)
+                self._disk.close(one.place.device, opened.handle)
                 self._say(one.path, "cannot read file", reason=error.strerror or str(error))
                 continue
             if source is None:
-                close(opened.handle)
+                self._disk.close(one.place.device, opened.handle)
             else:
                 self._follow(one, opened, source, snapshot)
                 if source in self.unsaved:
@@ -223,17 +214,20 @@ class Follow:
                 "too many files to keep open, the newest wait", limit=self.limit, files=len(found) + len(self.files)
             )
         found = found[: max(0, room)]
-        opened = await self._disk.open([one.path for one in found])
+        opened = await self._disk.open([self._wanted(one) for one in found])
         for one, file in zip(found, opened, strict=True):
+            if file.late:
+                self.complaints[one.path] = "its disk does not answer"  # the next scan finds it again
+                continue
             if file.refused:
                 self._say(one.path, "cannot read file", reason=file.refused)
             elif file.place != one.place:
                 # Renamed between the scan and the opening: what we hold is another file, found by the next scan.
-                close(file.handle)
+                self._disk.close(file.place.device, file.handle)
                 self.stale = True
                 continue
             elif file.early:
-                close(file.handle)
+                self._disk.close(file.place.device, file.handle)
                 self._copies.park(one.place, one.size, one.modified, Wait("", settled=True))
                 continue
             yield one, file
@@ -243,25 +237,25 @@ class Follow:
         file.rename(found.path)
         file.gone = found.place not in snapshot.found
         self.files[found.place] = file
+        self.opened.append(file)
 
-    async def _recognise(self, row: Row, found: Found, opened: Opened) -> Source | None:
+    def _recognise(self, row: Row, found: Found, opened: Opened) -> Source | None:
         """The source we know in this place, if the file still begins as it did and is the same before our position."""
-        before = await self._disk.bytes_before(opened.handle, row.position, row.anchor.length)
         self._memory.pop(row.source)  # not before it could be read: else it would come back as a new source
-        if same(opened.first, before, row.head, row.anchor):
+        if same(opened.first, opened.before, row.head, row.anchor):
             self._copies.orphans.pop(row.source, None)
-            return self._source(row, found.number, before)
+            return self._sources.known(row, found.number, opened.before)
         structlog.get_logger().info("another file stands where a known one was", path=found.path, source=row.source)
-        self._orphan(self._source(row, found.number, b""), found.number, vanished=False)
+        self._orphan(self._sources.known(row, found.number, b""), found.number, vanished=False)
         return None
 
     async def _judge(self, found: Found, opened: Opened, *, wanted: bool) -> Source | None:
         """The source that an unknown file is to be read as; None if it is left alone, for now."""
         judge = partial(self._copies.judge, found.path, opened.handle, opened.first)
-        verdict = await self._disk.run(judge)
+        verdict = await self._disk.run(judge, found.place.device)
         if isinstance(verdict, Fresh):
             if wanted:
-                return self._source(fresh_row(self._name(), found.path, found.place), found.number, b"")
+                return self._sources.fresh(found.path, found.place, found.number)
             verdict = Wait("", settled=True)
         if isinstance(verdict, Wait):
             self._name_damage(found.path, opened.handle)
@@ -274,8 +268,9 @@ class Follow:
         source = self._release(verdict.name)
         if source is None:
             row = msgspec.structs.replace(self._memory.rows[verdict.name], place=found.place, ended=False)
-            before = await self._disk.bytes_before(handle, row.position, row.anchor.length)
-            source = self._source(row, found.number, before)
+            read = partial(read_at, handle, row.anchor.length, row.position - row.anchor.length)
+            before = await self._disk.run(read, found.place.device)
+            source = self._sources.known(row, found.number, before)
             self._memory.pop(verdict.name)
         source.place = found.place
         self.unsaved.add(source)
@@ -293,23 +288,17 @@ class Follow:
         if place is None:
             return None
         file = self.files.pop(place)
-        close(file.handle)
+        self._close(file)
         return file.source
 
-    def _name(self) -> str:
-        """A name for a new source, chosen so that the partitions are used in turn: few files still use them all."""
-        self._turn += 1
-        name = new_source()
-        while self._lanes and self._lane_of(name) != self._turn % self._lanes:
-            name = new_source()
-        return name
+    def _wanted(self, found: Found) -> Wanted:
+        row = self._memory.places.get(found.place)
+        before = (row.position, row.anchor.length) if row is not None else (0, 0)
+        return Wanted(found.path, found.place.device, *before)
 
-    def _source(self, row: Row, number: int, before: bytes) -> Source:
-        shipper = self._settings.shipper
-        encoder = Encoder(
-            self._inputs[number], row.source, row.path, self._host, self._most_record_bytes, shipper.max_line_bytes
-        )
-        return Source(row, encoder, before)
+    def _close(self, file: File) -> None:
+        file.closed = True
+        self._disk.close(file.source.place.device, file.handle)
 
     def _moved(self, renamed: list[Found], gone: list[Place]) -> list[Moved]:
         """Names whose file is another one since the last look."""
@@ -321,7 +310,7 @@ class Follow:
         for row in list(self._memory.rows.values()):
             number = input_of(row.path, self._inputs)
             if row.size > row.position and number is not None and (row.ended or row.place not in snapshot.found):
-                self._orphan(self._source(row, number, b""), number, vanished=not row.ended)
+                self._orphan(self._sources.known(row, number, b""), number, vanished=not row.ended)
 
     def _orphan(self, source: Source, number: int, *, vanished: bool) -> None:
         until = time.monotonic() + ORPHAN_SECONDS
@@ -337,7 +326,7 @@ class Follow:
             if not everything and now < orphan.until:
                 continue
             folder = os.path.dirname(source.path)  # noqa: PTH120 - a hundred times faster
-            if orphan.vanished and not await self._disk.run(partial(os.path.isdir, folder)):
+            if orphan.vanished and not await self.survey.is_folder(folder):
                 continue  # a file system that is not there yet
             del self._copies.orphans[name]
             self.stale = True  # files may have waited for it
@@ -356,7 +345,7 @@ class Follow:
             if isinstance(file.handle, Unpacked):
                 size = os.fstat(file.handle.handle).st_size
                 self._copies.park(place, size, None, Wait(file.source.name, settled=True))
-            close(file.handle)
+            self._close(file)
             # Should it come back under a name that matches, it is still the source we know.
             self._memory.add(file.source.row(int(time.time()), clean=True))
 

@@ -1,6 +1,6 @@
 """The last look at the files and this one to what changed. No I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from shipper.identity import Place
@@ -37,6 +37,17 @@ class Changes(NamedTuple):
     opened: list[Found]
     renamed: list[Found]
     gone: list[Place]
+
+
+def merged(snapshots: Iterable[Snapshot]) -> Snapshot:
+    """Several looks as one; of several names of one file the first counts, once."""
+    whole = Snapshot({}, {}, [])
+    for one in snapshots:
+        for place, found in one.found.items():
+            whole.found.setdefault(place, found)
+        whole.refused.update(one.refused)
+        whole.empty.extend(one.empty)
+    return whole
 
 
 def changes(followed: Mapping[Place, str], snapshot: Snapshot) -> Changes:

@@ -5,101 +5,39 @@ import contextlib
 import math
 import random
 import time
-from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 from aiokafka.partitioner import murmur2
-from aiokafka.producer.message_accumulator import BatchBuilder
 
 from shipper.client import Client
+from shipper.lanes import Filling, Lane, Sending
 from shipper.records import Record
 from tailrace import kafka, metrics
 from tailrace.backoff import delay
 from tailrace.errors import LOOK_CLOSER, ReachKafka, RunSetup
-from tailrace.record import HEADER
 from tailrace.settings import Settings
 
-_ZSTD = 4
-"""zstd's number in the attributes of a record batch (Kafka protocol, record batch format v2)."""
 _LEAST_LIMIT = 8192
 _RECORD_OVERHEAD = 512
 """A record's own bytes in a batch beside its value: header, key, lengths."""
 _STALL_SECONDS = 10.0
 """Nothing acknowledged for so long is worth a word, and a look whether the topic is still there."""
 _FLUSH_SECONDS = 1.0
+_MOST_REMEMBERED = 100_000
 
 
-class Sending:
-    """The records of one step on their way; ``done`` is called once when all their batches are acknowledged."""
+class Waiting(NamedTuple):
+    """A partition that holds records and has acknowledged none for so many seconds: its leader is away, or slow."""
 
-    __slots__ = ("_batches", "_complete", "_done")
-
-    def __init__(self, done: Callable[[], None]) -> None:
-        self._batches = 0
-        self._complete = False
-        self._done = done
-
-    def joins(self) -> None:
-        """Some of the records are in another batch."""
-        self._batches += 1
-
-    def complete(self) -> None:
-        """All of the records are in batches."""
-        self._complete = True
-        self._settle()
-
-    def acknowledged(self) -> None:
-        """One of the batches is at the brokers."""
-        self._batches -= 1
-        self._settle()
-
-    def _settle(self) -> None:
-        if self._complete and not self._batches:
-            self._done()
-
-
-class _Builder(BatchBuilder):  # type: ignore[misc]
-    """A record batch that takes many records in one call."""
-
-    def extend(self, key: bytes, stamp: int, records: Sequence[Record], first: int) -> tuple[int, int]:
-        """Append records from the ``first`` on until the batch is full; how many, and the bytes of their values."""
-        append = self._builder.append
-        number = begin = self.record_count()
-        size = 0
-        for header, value in records[first:] if first else records:
-            if append(number, stamp, key, value, [(HEADER, header)]) is None:
-                break
-            number += 1
-            size += len(value)
-        self._relative_offset = number
-        return number - begin, size
-
-
-class _Batch:
-    """A record batch being filled or sent, with the steps that have records in it."""
-
-    __slots__ = ("builder", "bytes", "opened", "sendings")
-
-    def __init__(self, builder: _Builder) -> None:
-        self.builder = builder
-        self.bytes = 0
-        self.opened = time.monotonic()
-        self.sendings: list[Sending] = []
-
-
-class _Lane:
-    """One partition: the batch being filled, those that wait for the producer's slot, the bytes of all in flight."""
-
-    def __init__(self) -> None:
-        self.open: _Batch | None = None
-        self.waiting: deque[_Batch] = deque()
-        self.wake = asyncio.Event()
-        self.bytes = 0
+    partition: int
+    seconds: float
+    in_flight_bytes: int
 
 
 class Producer:
@@ -114,7 +52,7 @@ class Producer:
         self._settings = settings
         self._shipper = settings.shipper
         self._client: Client | None = None
-        self._lanes: list[_Lane] = []
+        self._lanes: list[Lane] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._bytes = 0
         self._most_batch_bytes = settings.shipper.batch_bytes
@@ -124,6 +62,11 @@ class Producer:
         self._progressed = 0.0
         self._stalled = 0.0
         self._patience = math.inf
+        self._said: set[int] = set()
+        self._lane_of: dict[str, int] = {}
+        self._news: dict[str, bytes] = {}
+        self._untold = 0
+        self._tell = asyncio.Event()
         self.failed = False
         self.progress = asyncio.Event()
         self.most_record_bytes = settings.shipper.max_record_bytes
@@ -179,14 +122,23 @@ class Producer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks, self._lanes, self._bytes = [], [], 0
+        self._tasks, self._lanes, self._bytes, self._untold = [], [], 0, 0
+        self._lane_of.clear()
+        self._news.clear()
         client, self._client = self._client, None
         if client is not None:
             await client.abandon()
 
     def lane_of(self, source: str) -> int:
         """The partition of a source: that of its name as key, as any Kafka client would choose."""
-        return int(murmur2(source.encode()) & 0x7FFFFFFF) % len(self._lanes) if self._lanes else 0
+        if not self._lanes:
+            return 0
+        lane = self._lane_of.get(source)
+        if lane is None:
+            if len(self._lane_of) > _MOST_REMEMBERED:
+                self._lane_of.clear()
+            lane = self._lane_of[source] = int(murmur2(source.encode()) & 0x7FFFFFFF) % len(self._lanes)
+        return lane
 
     @property
     def lanes(self) -> int:
@@ -205,24 +157,9 @@ class Producer:
 
     def hand_in(self, lane: int, key: bytes, records: Sequence[Record], sending: Sending) -> None:
         """Put the records of one step into batches of its partition."""
-        place = self._lanes[lane]
         if not self._bytes:
             self._progressed = time.monotonic()
-        stamp = int(time.time() * 1000)
-        first = 0
-        while first < len(records):
-            batch = place.open or self._open(place)
-            taken, size = batch.builder.extend(key, stamp, records, first)
-            if taken:
-                batch.sendings.append(sending)
-                sending.joins()
-                batch.bytes += size
-                place.bytes += size
-                self._bytes += size
-                first += taken
-            if first < len(records):
-                self._close(place)
-        sending.complete()
+        self._bytes += self._lanes[lane].add(key, records, sending, self._most_batch_bytes)
 
     def flush(self, *, everything: bool) -> float | None:
         """Send the batches that have lingered long enough, or all; seconds until the next is due, if any is open."""
@@ -234,30 +171,64 @@ class Producer:
                 continue
             left = batch.opened + self._shipper.linger_seconds - now
             if everything or left <= 0 or not (lane.waiting or lane.bytes - batch.bytes):
-                self._close(lane)
+                lane.close()
             else:
                 due = left if due is None else min(due, left)
         metrics.IN_FLIGHT.set(self._bytes)
         if self._bytes and now - self._progressed > _STALL_SECONDS:
             self._stall(now)
+        self._say_who_waits()
         return due
 
-    async def publish(self, entries: Sequence[tuple[str, bytes]]) -> None:
-        """Send records to the ledger topic: (key, value); a failure ends the producer like any other."""
-        if self._client is None or self.failed:
-            return
+    def waiting(self) -> list[Waiting]:
+        """The partitions that hold records and have acknowledged none for ten seconds, with how long."""
+        now = time.monotonic()
+        return [
+            Waiting(number, now - lane.progressed, lane.bytes)
+            for number, lane in enumerate(self._lanes)
+            if lane.bytes and now - lane.progressed > _STALL_SECONDS
+        ]
+
+    def publish(self, entries: Iterable[tuple[str, bytes]]) -> None:
+        """Let the ledger topic have records, (key, value), as soon as it takes them; only a key's last is kept.
+
+        Nobody waits for it; a failure ends the producer like any other.
+        """
+        self._news.update(entries)
+        self._tell.set()
+
+    @property
+    def told(self) -> bool:
+        """Whether the ledger topic has all that was published."""
+        return not self._news and not self._untold
+
+    async def _carry_news(self) -> None:
         topic = self._settings.kafka.ledger_topic
-        try:
-            for key, value in entries:
-                answer = await self._client.send(topic, value, key=key.encode())
+        while True:
+            await self._tell.wait()
+            self._tell.clear()
+            while self._news and not self.failed and self._client is not None:
+                key = next(iter(self._news))
+                value = self._news.pop(key)
+                self._untold += 1
+                try:
+                    answer = await self._client.send(topic, value, key=key.encode())
+                except KafkaTimeoutError:
+                    # No room, or no leader: that means wait. What was published meanwhile is newer.
+                    self._untold -= 1
+                    self._news.setdefault(key, value)
+                    continue
                 answer.add_done_callback(partial(self._published, self._generation))
-        except KafkaError as error:
-            self._fail(error)
 
     def _published(self, generation: int, answer: "asyncio.Future[object]") -> None:
         error = None if answer.cancelled() else answer.exception()
-        if error is not None and generation == self._generation:
+        if generation != self._generation:
+            return
+        self._untold -= 1
+        if error is not None:
             self._fail(error)
+        if self.told:
+            self.progress.set()
 
     async def _connect(self) -> None:
         topic = self._shipper.topic
@@ -283,8 +254,9 @@ class Producer:
             await client.abandon()
             raise
         self._client, self.failed = client, False
-        self._lanes = [_Lane() for _ in range(partitions)]
+        self._lanes = [Lane() for _ in range(partitions)]
         self._tasks = [asyncio.create_task(self._carry(number, lane)) for number, lane in enumerate(self._lanes)]
+        self._tasks.append(asyncio.create_task(self._carry_news()))
         for task in self._tasks:
             task.add_done_callback(partial(self._ended, self._generation))
 
@@ -307,20 +279,7 @@ class Producer:
             await admin.close()
         return 1_048_576
 
-    def _open(self, lane: _Lane) -> _Batch:
-        lane.open = _Batch(_Builder(self._most_batch_bytes, _ZSTD, is_transactional=0))
-        return lane.open
-
-    def _close(self, lane: _Lane) -> None:
-        """The open batch of a lane is full or due."""
-        batch, lane.open = lane.open, None
-        if batch is None:
-            return
-        batch.builder.close()
-        lane.waiting.append(batch)
-        lane.wake.set()
-
-    async def _carry(self, number: int, lane: _Lane) -> None:
+    async def _carry(self, number: int, lane: Lane) -> None:
         """Hand the batches of one partition to the client, in order, as its slot comes free."""
         topic = self._shipper.topic
         while True:
@@ -339,7 +298,7 @@ class Producer:
                 lane.waiting.popleft()
                 answer.add_done_callback(partial(self._answered, self._generation, lane, batch))
 
-    def _answered(self, generation: int, lane: _Lane, batch: _Batch, answer: "asyncio.Future[object]") -> None:
+    def _answered(self, generation: int, lane: Lane, batch: Filling, answer: "asyncio.Future[object]") -> None:
         error = None if answer.cancelled() else answer.exception()
         if generation != self._generation:
             return
@@ -351,10 +310,8 @@ class Producer:
         if self._stalled:
             self._stalled = 0.0
             structlog.get_logger().info("kafka acknowledges again")
-        lane.bytes -= batch.bytes
         self._bytes -= batch.bytes
-        for sending in batch.sendings:
-            sending.acknowledged()
+        lane.acknowledged(batch)
         self.progress.set()
 
     def _stall(self, now: float) -> None:
@@ -371,6 +328,18 @@ class Producer:
             task = asyncio.create_task(self._client.partitions_for(self._shipper.topic))
             task.add_done_callback(partial(self._ended, self._generation))
             self._tasks.append(task)
+
+    def _say_who_waits(self) -> None:
+        """Name a partition that began to wait while others go on, once, and again when it is served."""
+        waiting = {one.partition for one in self.waiting()}
+        metrics.WAITING.set(len(waiting))
+        log = structlog.get_logger()
+        for partition in waiting - self._said:
+            bytes_ = self._lanes[partition].bytes
+            log.warning("partition does not acknowledge, its files wait", partition=partition, in_flight_bytes=bytes_)
+        for partition in self._said - waiting:
+            log.info("partition acknowledges again", partition=partition)
+        self._said = waiting
 
     def _ended(self, generation: int, task: "asyncio.Task[object]") -> None:
         error = None if task.cancelled() else task.exception()

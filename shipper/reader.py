@@ -1,18 +1,23 @@
 """One round over the files that are due: look, read, make durable what must be, hand on to Kafka."""
 
+import asyncio
 import random
 import time
 from collections.abc import Iterable
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 
-from shipper.disk import Disk, Look
+from shipper.disk import LATER, Disk, Look, Nothing
 from shipper.file import File
 from shipper.follow import Follow
-from shipper.producer import Producer, Sending
+from shipper.lanes import Sending
+from shipper.policy import idle_seconds
+from shipper.producer import Producer
 from shipper.registry import Registry
 from shipper.source import Source, Step
+from shipper.turns import Turns
 from tailrace import metrics
 from tailrace.backoff import delay
 from tailrace.daemon import Life
@@ -20,12 +25,27 @@ from tailrace.errors import MendState
 from tailrace.settings import Shipper
 from tailrace.watermark import Span
 
-_ROUND_BYTES = 4_194_304
-"""Most bytes read in one round, shared fairly by the files that are due."""
+_SLOW_SECONDS = 0.25
+"""A disk that takes longer is not waited for: its answer is taken up when it comes."""
+_FIRST = 0.0
+"""Due before all others (monotonic seconds)."""
+
+
+class _Looking(NamedTuple):
+    """A look at files of one device that has not been taken up yet."""
+
+    answer: "asyncio.Future[list[Look | Nothing | OSError]]"
+    files: list[File]
+    generation: int
+    began: float
 
 
 class Reader:
-    """Carries lines from open files to the producer, each file in its turn."""
+    """Carries lines from open files to the producer, each file in its turn.
+
+    A turn is one chunk, and the files whose turn it is since longest come first, so a busy file never keeps others
+    waiting. Files of a partition that has no room wait apart, and so do those of a disk that has not answered.
+    """
 
     def __init__(self, shipper: Shipper, follow: Follow, disk: Disk, registry: Registry, producer: Producer) -> None:
         self._shipper = shipper
@@ -33,44 +53,41 @@ class Reader:
         self._disk = disk
         self._registry = registry
         self._producer = producer
-        self._turn = 0
         self._most = min(shipper.chunk_bytes, shipper.max_line_bytes)
+        self._turns: Turns[File] = Turns()
+        self._no_room: dict[int, list[File]] = {}
+        self._no_answer: dict[int, list[File]] = {}
+        self._looking: dict[int, _Looking] = {}
+        self._generation = 0
         self.changed: set[Source] = set()
+        self.unpublished: set[Source] = set()
+        """Sources whose position moved since the ledger was last told."""
         self.refusal = ""
         """Why positions cannot be saved now; empty if they can."""
 
     async def round(self, life: Life, *, once: bool) -> bool:
         """Look at the files that are due; True if there is more to read at once."""
-        now = time.monotonic()
-        files = self._due(now)
-        if not files:
-            return False
-        looks = await self._disk.look([file.request(self._most) for file in files])
-        read = time.time_ns()
-        steps: list[tuple[File, Step]] = []
-        durable: set[Source] = set()
-        for file, look in zip(files, looks, strict=True):
-            if isinstance(look, OSError):
-                file.looked(file.seen or (0, 0), now, self._shipper.rescan_seconds)
-                file.seen = None  # what was not read must be, though the file may never change again
-                file.goal = 0
-                self._follow.complaints[file.source.path] = look.strerror or str(look)
-                structlog.get_logger().warning("cannot read file", path=file.source.path, reason=look.strerror)
-                continue
-            step = self._take(file, look, now, read)
-            if step is not None:
-                steps.append((file, step))
-            if file.wants_cut(now, 0 if once else self._shipper.partial_line_seconds):
-                file.source.make_cut()
-                file.more = True
-                durable.add(file.source)
+        self._ask(time.monotonic())
+        quick = [one.answer for one in self._looking.values() if time.monotonic() - one.began < _SLOW_SECONDS]
+        if quick:
+            await asyncio.wait(quick, timeout=_SLOW_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        else:
+            self._disk.report()
+        now, read = time.monotonic(), time.time_ns()
+        answers = [answer for device in list(self._looking) for answer in self._answers(device, now)]
+        steps, durable = self._take_all(answers, now, read, 0 if once else self._shipper.partial_line_seconds)
         for file, step in steps:
             if file.source.ask_reach(step.end):
                 durable.add(file.source)
         await self.save(durable, life)
         for file, step in steps:
             self._send(file.source, step, now)
-        return any(file.more for file in files)
+        due = self._turns.next_due()
+        return due is not None and due <= now
+
+    def next_look(self) -> float | None:
+        """When the next file is due (monotonic seconds); None if none is, or only such as wait for something else."""
+        return self._turns.next_due()
 
     async def save(self, sources: Iterable[Source], life: Life, *, clean: bool = False) -> None:
         """Make the state of these sources durable; waits while the disk refuses, for nothing may be sent before.
@@ -111,7 +128,13 @@ class Reader:
 
     def rewind(self) -> None:
         """The producer ended: read again what was not acknowledged."""
+        now = time.monotonic()
+        self._generation += 1
+        self._no_room.clear()
         self._follow.rewind()
+        for file in self._follow.files.values():
+            self._turns.put(file, now)
+        self._forget_those_asked()
         self.abandon()
 
     def abandon(self) -> None:
@@ -124,26 +147,100 @@ class Reader:
                     "a truncation took lines whose sending failed", path=source.path, source=source.name, bytes=lost
                 )
 
-    def _due(self, now: float) -> list[File]:
-        """Files to look at now, beginning where the last round ended, as many as the budgets allow."""
-        files = list(self._follow.files.values())
-        self._turn %= max(1, len(files))
-        due: list[File] = []
-        for file in files[self._turn :] + files[: self._turn]:
-            if (file.more or now >= file.next_look) and self._producer.room(self._producer.lane_of(file.source.name)):
-                due.append(file)
-                if len(due) * self._most >= _ROUND_BYTES and file.more:
-                    self._turn = files.index(file) + 1
-                    break
-        return due
+    def _ask(self, now: float) -> None:
+        """Begin to look at the files that are due, one job for each device."""
+        for file in self._follow.opened:
+            self._turns.put(file, now)
+        self._follow.opened.clear()
+        for lane in [lane for lane in self._no_room if self._producer.room(lane)]:
+            for file in self._no_room.pop(lane):
+                self._turns.put(file, _FIRST)
+        asked: dict[int, list[File]] = {}
+        for file in self._turns.take(now):
+            lane, device = self._producer.lane_of(file.source.name), file.source.place.device
+            if file.closed:
+                continue
+            if device in self._looking:
+                self._no_answer.setdefault(device, []).append(file)
+            elif self._producer.room(lane):
+                asked.setdefault(device, []).append(file)
+            else:
+                self._no_room.setdefault(lane, []).append(file)
+        for device, files in asked.items():
+            answer = self._disk.look(device, [file.request(self._most) for file in files])
+            answer.add_done_callback(lambda _answer: self._producer.progress.set())
+            self._looking[device] = _Looking(answer, files, self._generation, now)
 
-    def _take(self, file: File, look: Look, now: float, read: int) -> Step | None:
+    def _answers(self, device: int, now: float) -> list[tuple[File, Look | Nothing | OSError]]:
+        """What was asked of a device, if it has answered; its other files are due again."""
+        looking = self._looking[device]
+        if not looking.answer.done():
+            return []
+        del self._looking[device]
+        for file in self._no_answer.pop(device, []):
+            self._turns.put(file, now)
+        if looking.generation != self._generation:
+            # The sources have gone back since: what was read is of no use any more.
+            for file in looking.files:
+                self._turns.put(file, now)
+            return []
+        found = zip(looking.files, looking.answer.result(), strict=True)
+        return [(file, look) for file, look in found if not file.closed]
+
+    def _forget_those_asked(self) -> None:
+        """Whoever is being looked at has its turn when the answer comes."""
+        for looking in self._looking.values():
+            for file in looking.files:
+                self._turns.drop(file)
+
+    def _take_all(
+        self, answers: list[tuple[File, Look | Nothing | OSError]], now: float, read: int, patience: float
+    ) -> tuple[list[tuple[File, Step]], set[Source]]:
+        """The steps that looks bring, and the sources that were cut."""
+        steps: list[tuple[File, Step]] = []
+        cut: set[Source] = set()
+        idle = idle_seconds(len(self._follow.files))
+        for file, look in answers:
+            if isinstance(look, OSError):
+                self._fault(file, look, now)
+                continue
+            if look is LATER:
+                self._turns.put(file, _FIRST)
+                continue
+            if isinstance(look, Look):
+                step = self._take(file, look, now, read, idle)
+                if step is not None:
+                    steps.append((file, step))
+            else:
+                file.looked(file.seen, now, self._shipper.poll_seconds, idle)
+            if file.fault:
+                file.fault = ""
+                self._follow.complaints.pop(file.source.path, None)
+                structlog.get_logger().info("file can be read again", path=file.source.path)
+            if file.wants_cut(now, patience):
+                file.source.make_cut()
+                file.more = True
+                cut.add(file.source)
+            self._turns.put(file, now if file.more else file.next_look)
+        return steps, cut
+
+    def _fault(self, file: File, error: OSError, now: float) -> None:
+        """It could not be read: said once for each reason, tried again with the next rescan."""
+        reason = error.strerror or str(error)
+        file.looked((0, 0), now, self._shipper.rescan_seconds, self._shipper.rescan_seconds)
+        file.seen = None  # what was not read must be, though the file may never change again
+        file.goal = 0
+        self._follow.complaints[file.source.path] = reason
+        if file.fault != reason:
+            file.fault = reason
+            structlog.get_logger().warning("cannot read file", path=file.source.path, reason=reason)
+        self._turns.put(file, file.next_look)
+
+    def _take(self, file: File, look: Look, now: float, read: int, idle: float) -> Step | None:
         """What a look at a file brings; a truncation makes a new source of it."""
         before = file.seen
-        file.looked(look.seen, now, self._shipper.poll_seconds)
+        file.looked(look.seen, now, self._shipper.poll_seconds, idle)
         file.goal = min(file.goal, look.seen[0])
-        if look.window is None:
-            return None
         if not file.head_fits(look.first) or file.source.is_truncated(look.seen[0], look.window):
             file.seen = before
             self._follow.replace(file, look.seen[0])
@@ -173,3 +270,4 @@ class Reader:
         now = time.time()
         source.acknowledged(now - took, now, whole=whole)
         self.changed.add(source)
+        self.unpublished.add(source)

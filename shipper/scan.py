@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterable
 
 from shipper.identity import Place
-from shipper.plan import Found, Refused, Snapshot
+from shipper.plan import Found, Refused, Snapshot, merged
 from tailrace.settings import Input
 
 _KINDS = {
@@ -21,19 +21,21 @@ _KINDS = {
 
 def scan(inputs: Iterable[Input]) -> Snapshot:
     """Look at everything that matches; of several names of one file the first in order counts, once."""
-    found: dict[Place, Found] = {}
-    refused: dict[str, Refused] = {}
-    empty: list[str] = []
-    for number, entry in enumerate(inputs):
-        for pattern in entry.paths:
-            paths = sorted(glob.glob(pattern, recursive=True, include_hidden=True))  # noqa: PTH207 - a hundred times faster
-            if not paths:
-                empty.append(pattern)
-            for path in paths:
-                if any(fnmatch.fnmatchcase(path, excluded) for excluded in entry.exclude):
-                    continue
-                _look(path, number, found, refused)
-    return Snapshot(found, refused, empty)
+    return merged(
+        search(number, pattern, entry.exclude) for number, entry in enumerate(inputs) for pattern in entry.paths
+    )
+
+
+def search(number: int, pattern: str, exclude: Iterable[str]) -> Snapshot:
+    """Look at everything that one pattern of the input of that number matches."""
+    snapshot = Snapshot({}, {}, [])
+    paths = sorted(glob.glob(pattern, recursive=True, include_hidden=True))  # noqa: PTH207 - a hundred times faster
+    if not paths:
+        snapshot.empty.append(pattern)
+    for path in paths:
+        if not any(fnmatch.fnmatchcase(path, excluded) for excluded in exclude):
+            _look(path, number, snapshot.found, snapshot.refused)
+    return snapshot
 
 
 def place_of(path: str) -> Place | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from shipper.disk import Disk
 from shipper.file import behind
 from shipper.follow import Follow
 from shipper.producer import Producer
@@ -19,24 +20,29 @@ _PIECE = 250
 class View:
     """What an agent can say of its files at any moment; asks no disk."""
 
-    def __init__(self, follow: Follow, reader: Reader, producer: Producer) -> None:
+    def __init__(self, follow: Follow, reader: Reader, producer: Producer, disk: Disk) -> None:
         self._follow = follow
         self._reader = reader
         self._producer = producer
+        self._disk = disk
         self._began = time.time()
 
     @property
     def behind_bytes(self) -> int:
         """Bytes written to the open files, as far as was seen, and not yet acknowledged."""
-        return behind(self._follow.files.values())
+        return behind(list(self._follow.files.values()))
 
     def pieces(self) -> Iterator[bytes]:
         """The head, then the lines, some at a time; files that come or go meanwhile may or may not be there."""
         head = Head(
-            pid=os.getpid(), began=self._began, connected=self._producer.lanes > 0, refusal=self._reader.refusal
+            pid=os.getpid(),
+            began=self._began,
+            connected=self._producer.lanes > 0,
+            refusal=self._reader.refusal,
+            waiting={one.partition: one.seconds for one in self._producer.waiting()},
         )
         yield msgspec.json.encode(head)
-        troubles = Troubles(head, self._producer.lane_of, lambda _device: False)
+        troubles = Troubles(head, self._producer.lane_of, self._disk.is_hung)
         files = list(self._follow.files.values())
         ended = list(self._follow.ended)
         for first in range(0, len(files), _PIECE):

@@ -15,7 +15,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from conftest import MakeTopic, create_topic
 from processes import Site, chain, in_loop, read_topic, until
 
-from shipper.producer import Producer, Sending
+from shipper.lanes import Sending
+from shipper.producer import Producer
 from tailrace.settings import Kafka, Settings, Shipper
 from tailrace.stack import Stack
 
@@ -114,7 +115,7 @@ async def test_a_producer_without_its_broker_ends_at_once_and_for_good(
         else:
             await asyncio.to_thread(breakable_stack.pause, "kafka")
         never = hand_in(producer, names, range(10, 20))
-        await producer.publish([("a", b"{}")])
+        producer.publish([("a", b"{}")])
         async with asyncio.timeout(20):
             while _tried(producer) < 2:  # noqa: ASYNC110 - no event of the client tells
                 await asyncio.sleep(0.05)

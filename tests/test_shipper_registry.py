@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from shipper.disk import Disk, Look, Request
+from shipper.disk import STILL, Disk, Look, Request, Wanted
 from shipper.identity import Anchor, Head, Place, anchor_of, begins_with, head_of, same
 from shipper.plan import Found, Snapshot, changes
 from shipper.registry import Registry, new_source
@@ -206,20 +206,19 @@ def test_the_disk_answers_each_file_by_itself(tmp_path: Path) -> None:
 
     async def look() -> None:
         disk = Disk()
-        (opened, missing) = await disk.open([str(path), str(tmp_path / "none")])
+        (opened, missing) = await disk.open([Wanted(str(path), 1, 4, 2), Wanted(str(tmp_path / "none"), 1)])
         assert (opened.size, opened.first, opened.refused) == (10, b"0123456789", "")
         assert opened.place.inode == path.stat().st_ino
         assert missing.refused == "No such file or directory"
         first, bad = await disk.look(
-            [Request(opened.handle, 2, 3, None, head=True), Request(10**6, 0, 1, None, head=False)]
+            1, [Request(opened.handle, 2, 3, None, head=True), Request(10**6, 0, 1, None, head=False)]
         )
         assert isinstance(first, Look)
         assert (first.window, first.first, first.links) == (b"234", b"0123456789", 1)
         assert isinstance(bad, OSError)
-        (again,) = await disk.look([Request(opened.handle, 2, 3, first.seen, head=False)])
-        assert isinstance(again, Look)
-        assert again.window is None
-        assert await disk.bytes_before(opened.handle, 4, 2) == b"23"
-        os.close(opened.handle)
+        (again,) = await disk.look(1, [Request(opened.handle, 2, 3, first.seen, head=False)])
+        assert again is STILL
+        assert opened.before == b"23"
+        disk.close(1, opened.handle)
 
     asyncio.run(look())

@@ -1,0 +1,41 @@
+"""What is known of a file to the source that reads it; what the topic decides is known here."""
+
+from collections.abc import Callable
+
+from shipper.identity import Place
+from shipper.records import Encoder
+from shipper.registry import new_source
+from shipper.registry_row import Row
+from shipper.source import Source, fresh_row
+from tailrace.settings import Settings
+
+
+class Sources:
+    """Makes sources; few files still use all partitions, for names are chosen so that these are used in turn."""
+
+    def __init__(self, settings: Settings, host: dict[str, str]) -> None:
+        self._shipper = settings.shipper
+        self._host = host
+        self.most_record_bytes = settings.shipper.max_record_bytes
+        self._lane_of: Callable[[str], int] = lambda _name: 0
+        self._lanes = 0
+        self._turn = 0
+
+    def spread(self, lanes: int, lane_of: Callable[[str], int]) -> None:
+        """Tell how many partitions there are, and which is a source's."""
+        self._lanes, self._lane_of = lanes, lane_of
+
+    def fresh(self, path: str, place: Place, number: int) -> Source:
+        """A source for a file seen for the first time, of the input of that number."""
+        self._turn += 1
+        name = new_source()
+        while self._lanes and self._lane_of(name) != self._turn % self._lanes:
+            name = new_source()
+        return self.known(fresh_row(name, path, place), number, b"")
+
+    def known(self, row: Row, number: int, before: bytes) -> Source:
+        """The source of that row; ``before`` are the bytes before its position, as they stand in the file."""
+        most_line_bytes = self._shipper.max_line_bytes
+        entry = self._shipper.inputs[number]
+        encoder = Encoder(entry, row.source, row.path, self._host, self.most_record_bytes, most_line_bytes)
+        return Source(row, encoder, before)
