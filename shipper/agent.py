@@ -39,6 +39,7 @@ class Agent:
         self._producer = Producer(settings)
         self._follow = Follow(settings, self._disk, registry.load(), {"name": self._host})
         self._reader = Reader(settings.shipper, self._follow, self._disk, registry, self._producer)
+        self._wake = self._producer.progress.set
         self._books = Books(self._host, self._follow, self._reader, self._producer, self._shipper.ledger_seconds)
         self.view = View(self._follow, self._reader, self._producer, self._disk)
         metrics.BEHIND.set_function(lambda: self.view.behind_bytes)
@@ -56,7 +57,9 @@ class Agent:
         try:
             await asyncio.wait((starting,), timeout=_START_SECONDS)
             self._meet_kafka()
+            self._follow.begin(self._registry.begun())
             await lookout.first()
+            await self._books.begin(self._registry, self._life)
             self._life.ready(f"following {len(self._follow.files)} files")
             while not starting.done():
                 await self._wait(await lookout.turn())
@@ -97,9 +100,6 @@ class Agent:
         """What the topic decides: how many partitions there are, and how large a document may be."""
         self._follow.spread(self._producer.lanes, self._producer.lane_of)
         self._follow.fit(self._producer.most_record_bytes)
-
-    def _wake(self) -> None:
-        self._producer.progress.set()
 
     async def _wake_at_stop(self) -> None:
         await self._life.stop.wait()

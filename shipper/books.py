@@ -8,6 +8,7 @@ from shipper.follow import Follow
 from shipper.ledger import Ledger
 from shipper.producer import Producer
 from shipper.reader import Reader
+from shipper.registry import Registry
 from shipper.times import from_nanoseconds
 from tailrace.daemon import Life
 
@@ -26,6 +27,14 @@ class Books:
         self._ledger_seconds = ledger_seconds
         self._ledger = Ledger(host)
         self._save_at = self._publish_at = 0.0
+
+    async def begin(self, registry: Registry, life: Life) -> None:
+        """After the first look: no input is new any more, and files that are read from their end are known.
+
+        In this order, for what is read twice is no loss.
+        """
+        await registry.begin(self._follow.inputs)
+        await self.remember(life)
 
     async def turn(self, life: Life) -> float:
         """Do what is due; in how many seconds something will be at the latest, endless if nothing moved."""

@@ -16,8 +16,9 @@ from typing import NamedTuple, TypeVar
 
 import structlog
 
-from shipper.identity import HEAD_BYTES, Place
+from shipper.identity import ANCHOR_BYTES, HEAD_BYTES, Place
 from shipper.mounts import name_of
+from shipper.policy import end_of
 from shipper.unpack import Handle, Unpacked, close, packing, read_at
 from tailrace import metrics
 
@@ -25,6 +26,7 @@ _Result = TypeVar("_Result")
 
 _LOOK_BYTES = 4_194_304
 """Most bytes that one call of ``look`` reads; the files behind it wait for the next."""
+_TAIL_BYTES = 1_048_576
 HUNG_SECONDS = 5.0
 """A disk that does not answer for so long is not waited for."""
 
@@ -65,17 +67,22 @@ STILL, LATER = Nothing(later=False), Nothing(later=True)
 
 
 class Wanted(NamedTuple):
-    """A file to open, on which device it is, and how many bytes before which offset to read at once."""
+    """A file to open, on which device it is, and how many bytes before which offset to read at once.
+
+    With ``at_end`` the bytes are those before the end of its last whole line.
+    """
 
     path: str
     device: int
     offset: int = 0
     length: int = 0
+    at_end: bool = False
 
 
 class Opened(NamedTuple):
     """A newly opened file with its first bytes and those before the offset, or the reason why it cannot be read.
 
+    ``end`` is where its last whole line ends, if that was wanted.
     Of a compressed file ``first`` are bytes that were compressed; ``early``: it is too early to tell whether it is one.
     ``late``: its disk does not answer, try again later.
     """
@@ -86,6 +93,7 @@ class Opened(NamedTuple):
     first: bytes
     refused: str
     before: bytes = b""
+    end: int = 0
     early: bool = False
     late: bool = False
 
@@ -216,8 +224,11 @@ def _open(wanted: Wanted) -> Opened:
         place = Place(status.st_dev, status.st_ino)
         kind = packing(wanted.path, first)
         if not kind:
+            end = _end(handle, status.st_size) if wanted.at_end else 0
+            if end:
+                wanted = wanted._replace(offset=end, length=min(end, ANCHOR_BYTES))
             before = _before(handle, wanted)
-            return Opened(handle, place, status.st_size, first, "", before, early=kind is None)
+            return Opened(handle, place, status.st_size, first, "", before, end, early=kind is None)
         unpacked = Unpacked(handle, kind)
         unpacked.pread(HEAD_BYTES, 0)
         return Opened(unpacked, place, status.st_size, unpacked.first, "", _before(unpacked, wanted))
@@ -225,6 +236,11 @@ def _open(wanted: Wanted) -> Opened:
         if handle >= 0:
             os.close(handle)
         return Opened(-1, Place(0, 0), 0, b"", error.strerror or str(error))
+
+
+def _end(handle: int, size: int) -> int:
+    tail = os.pread(handle, _TAIL_BYTES, max(0, size - _TAIL_BYTES))[: min(_TAIL_BYTES, size)]
+    return end_of(tail, size)
 
 
 def _before(handle: Handle, wanted: Wanted) -> bytes:

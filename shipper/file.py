@@ -114,6 +114,12 @@ class File:
             and self.source.at >= self.seen[0]
         )
 
+    @property
+    def may_rest(self) -> bool:
+        """Whether it can be closed until it changes: read, acknowledged, and with a name by which it is found again."""
+        plain = not isinstance(self.handle, Unpacked) and not self.fault
+        return plain and not self.gone and self.is_read() and self.source.settled
+
     def may_go(self, now: float) -> bool:
         """Whether it can be let go: read and acknowledged, and compressed, or without a name and still for a while."""
         if isinstance(self.handle, Unpacked):

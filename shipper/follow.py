@@ -8,13 +8,14 @@ from functools import partial
 import msgspec
 import structlog
 
+from shipper.complaints import Complaints
 from shipper.copies import ORPHAN_SECONDS, Copies, Fresh, Orphan, Take, Wait
 from shipper.disk import Disk, Opened, Wanted
 from shipper.file import File
 from shipper.handles import raise_limit
 from shipper.identity import Place, same
-from shipper.outcome import NO_FILE
 from shipper.plan import Found, Snapshot, changes
+from shipper.policy import input_name, is_inactive, is_too_old, to_close
 from shipper.recognise import Memory
 from shipper.registry_row import Row
 from shipper.rotated import Moved, input_of, is_finished, live_path, moved_rows, newest
@@ -53,16 +54,21 @@ class Follow:
         self._copies = Copies(self._memory, self.files)
         self._looked = 0
         self._pending: dict[Place, str] = {}
-        self._said: set[str] = set()
-        self.complaints: dict[str, str] = {}
-        """What is wrong with a path or a pattern, as it was last said."""
-        self._full = False
+        self._resting: dict[Place, str] = {}
+        self._new_inputs: set[int] = set()
+        self._complaints = Complaints()
+        self.complaints = self._complaints.reasons
         self.limit = raise_limit(settings.shipper.open_files)
 
     @property
     def sources(self) -> list[Source]:
         """All sources that are read, or ended and not yet all acknowledged."""
         return [*(file.source for file in self.files.values()), *self.ended]
+
+    @property
+    def inputs(self) -> list[str]:
+        """What the inputs are known by from one start to the next."""
+        return [input_name(entry) for entry in self._inputs]
 
     @property
     def settled(self) -> bool:
@@ -79,13 +85,18 @@ class Follow:
         for file in self.files.values():
             file.source.encoder.most_bytes = most_record_bytes
 
+    def begin(self, begun: Collection[str]) -> None:
+        """Before the first look: these inputs are no longer new, so files of theirs begin at their beginning."""
+        new = {number for number, entry in enumerate(self._inputs) if input_name(entry) not in begun}
+        self._new_inputs = {number for number in new if self._inputs[number].start == "end"}
+
     async def act(self, snapshot: Snapshot, looked: int, *, first: bool, once: bool = False) -> None:
         """Act on what changed since the last look, this one being of the time ``looked`` (nanoseconds since 1970).
 
         With ``once`` there is no next time: what cannot be found now is said at once.
         """
         self.stale = False
-        self._report(snapshot)
+        self._complaints.report(snapshot)
         found = changes({place: file.path for place, file in self.files.items()}, snapshot)
         since = newest(self._memory) if first else {}
         moved = moved_rows(self._memory, snapshot, since) if first else self._moved(found.renamed, found.gone)
@@ -98,6 +109,8 @@ class Follow:
             self._miss(snapshot)
         refused = await self._open([one for one in found.opened if one.place in self._memory.places], snapshot)
         paths = [*(one.source.path for one in self._copies.orphans.values()), *self._pending.values()]
+        missing = [place for place in self._resting if place not in snapshot.found]
+        moved += [Moved(self._resting.pop(place), self._looked) for place in missing]
         moved += [Moved(path, since.get(live_path(path), self._looked or looked)) for path in paths]
         rotated = await self.survey.beside(moved, snapshot, self._memory)
         self._copies.look({**snapshot.found, **{one.found.place: one for one in rotated}})
@@ -110,6 +123,7 @@ class Follow:
         self._pending = {place: path for place, path in new.items() if self._copies.is_pending(place)}
         self._copies.tidy()
         await self._give_up(everything=once)
+        self._new_inputs.clear()
         self._let_go()
         self._looked = looked
         metrics.SOURCES.set(len(self.files))
@@ -149,7 +163,7 @@ class Follow:
         for name in names:
             row = self._memory.rows.get(name)
             if row is not None:
-                self._said = {said for said in self._said if not said.startswith(f"{row.path}|")}
+                self._complaints.forget(row.path)
             self._memory.pop(name)
 
     def close(self) -> None:
@@ -183,6 +197,8 @@ class Follow:
         Those that no pattern matches are read if they are the copy of a source, or ``new``.
         """
         found = [one for one in found if one.place not in self.files and one.place not in self._memory.places]
+        now = time.time_ns()
+        found = [one for one in found if not is_too_old(self._inputs[one.number], one.modified, now)]
         found = [one for one in found if not self._copies.may_rest(one.place, one.size, one.modified)]
         refused = 0
         if found:
@@ -195,7 +211,7 @@ class Follow:
                 source = await self._judge(one, opened, wanted=one.place in snapshot.found or one.place in new)
             except OSError as error:
                 self._disk.close(one.place.device, opened.handle)
-                self._say(one.path, "cannot read file", reason=error.strerror or str(error))
+                self._complaints.say(one.path, "cannot read file", reason=error.strerror or str(error))
                 continue
             if source is None:
                 self._disk.close(one.place.device, opened.handle)
@@ -207,20 +223,20 @@ class Follow:
 
     async def _opened(self, found: list[Found]) -> AsyncIterator[tuple[Found, Opened]]:
         """Open these files, as many as may be open, and say what cannot be."""
-        room = self.limit - len(self.files)
-        if len(found) > room and not self._full:
-            self._full = True
-            structlog.get_logger().error(
-                "too many files to keep open, the newest wait", limit=self.limit, files=len(found) + len(self.files)
-            )
-        found = found[: max(0, room)]
+        for read in to_close(self.files.values(), len(found) - (self.limit - len(self.files))):
+            self._rest(read)
+        room = max(0, self.limit - len(self.files))
+        if len(found) > room:
+            self.stale = True
+            self._complaints.once("more files than may be open take turns", limit=self.limit)
+        found = found[:room]
         opened = await self._disk.open([self._wanted(one) for one in found])
         for one, file in zip(found, opened, strict=True):
             if file.late:
                 self.complaints[one.path] = "its disk does not answer"  # the next scan finds it again
                 continue
             if file.refused:
-                self._say(one.path, "cannot read file", reason=file.refused)
+                self._complaints.say(one.path, "cannot read file", reason=file.refused)
             elif file.place != one.place:
                 # Renamed between the scan and the opening: what we hold is another file, found by the next scan.
                 self._disk.close(file.place.device, file.handle)
@@ -237,6 +253,7 @@ class Follow:
         file.rename(found.path)
         file.gone = found.place not in snapshot.found
         self.files[found.place] = file
+        self._resting.pop(found.place, None)
         self.opened.append(file)
 
     def _recognise(self, row: Row, found: Found, opened: Opened) -> Source | None:
@@ -254,6 +271,10 @@ class Follow:
         judge = partial(self._copies.judge, found.path, opened.handle, opened.first)
         verdict = await self._disk.run(judge, found.place.device)
         if isinstance(verdict, Fresh):
+            if wanted and opened.end:
+                source = self._sources.at_end(found.path, opened, found.number)
+                self.unsaved.add(source)
+                return source
             if wanted:
                 return self._sources.fresh(found.path, found.place, found.number)
             verdict = Wait("", settled=True)
@@ -293,8 +314,19 @@ class Follow:
 
     def _wanted(self, found: Found) -> Wanted:
         row = self._memory.places.get(found.place)
-        before = (row.position, row.anchor.length) if row is not None else (0, 0)
-        return Wanted(found.path, found.place.device, *before)
+        if row is None:
+            return Wanted(found.path, found.place.device, at_end=found.number in self._new_inputs)
+        return Wanted(found.path, found.place.device, row.position, row.anchor.length)
+
+    def _rest(self, file: File) -> None:
+        """Close a file until it changes."""
+        place = file.source.place
+        del self.files[place]
+        self._close(file)
+        self._resting[place] = file.source.path
+        self._memory.add(file.source.row(int(time.time()), clean=True))
+        if file.seen is not None:
+            self._copies.park(place, *file.seen, Wait(file.source.name, settled=True))
 
     def _close(self, file: File) -> None:
         file.closed = True
@@ -339,6 +371,9 @@ class Follow:
 
     def _let_go(self) -> None:
         now = time.monotonic()
+        for file in list(self.files.values()):
+            if is_inactive(self._inputs[file.number], file.grew, now) and file.may_rest:
+                self._rest(file)
         for place in [place for place, file in self.files.items() if file.may_go(now)]:
             file = self.files.pop(place)
             self._name_damage(file.path, file.handle)
@@ -351,7 +386,7 @@ class Follow:
 
     def _name_damage(self, path: str, handle: Handle) -> None:
         damaged = isinstance(handle, Unpacked) and handle.damage
-        if damaged and self._say(path, "compressed file is damaged", reason=damaged):
+        if damaged and self._complaints.say(path, "compressed file is damaged", reason=damaged):
             metrics.DAMAGED.inc()
 
     def _count_lost(self, orphan: Orphan) -> None:
@@ -361,19 +396,3 @@ class Follow:
         what = "a known file vanished" if orphan.vanished else "a truncation took"
         (metrics.VANISHED if orphan.vanished else metrics.LOST).inc(lost)
         structlog.get_logger().error("unread bytes are lost: " + what, path=source.path, source=source.name, bytes=lost)
-
-    def _report(self, snapshot: Snapshot) -> None:
-        for refused in snapshot.refused.values():
-            self._say(refused.path, "not a log file, left alone", reason=refused.reason)
-        for pattern in snapshot.empty:
-            self._say(pattern, NO_FILE)
-
-    def _say(self, path: str, what: str, **fields: str) -> bool:
-        """Each file and each reason once; whether it was news."""
-        self.complaints[path] = fields.get("reason", what)
-        key = f"{path}|{what}|{fields}"
-        if key in self._said:
-            return False
-        self._said.add(key)
-        structlog.get_logger().warning(what, path=path, **fields)
-        return True

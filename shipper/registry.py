@@ -9,7 +9,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -61,6 +61,18 @@ class Registry:
     def gone(self) -> dict[str, int]:
         """Since when (seconds since 1970) the files of which sources are missed."""
         return self._now(partial(registry_file.gone, self._database))
+
+    def begun(self) -> set[str]:
+        """The inputs with which an agent has started before."""
+        return self._now(partial(registry_file.begun, self._database))
+
+    async def begin(self, inputs: Iterable[str]) -> None:
+        """Remember that an agent has started with these inputs.
+
+        Raises:
+            MendState: as ``save``.
+        """
+        await self._write(partial(registry_file.begin, self._database, list(inputs)))
 
     async def save(self, rows: Sequence[Row]) -> None:
         """Make these rows durable, in one transaction.

@@ -155,6 +155,18 @@ def gone(database: sqlite3.Connection) -> dict[str, int]:
     return dict(database.execute("select source, since from gone").fetchall())
 
 
+def begun(database: sqlite3.Connection) -> set[str]:
+    """The inputs with which an agent has started before."""
+    found = database.execute("select key from meta where key like 'input %'").fetchall()
+    return {str(key).removeprefix("input ") for (key,) in found}
+
+
+def begin(database: sqlite3.Connection, inputs: Sequence[str]) -> None:
+    """Remember that an agent has started with these inputs."""
+    with _transaction(database):
+        database.executemany("insert or replace into meta values (?, 'begun')", [(f"input {one}",) for one in inputs])
+
+
 def miss(database: sqlite3.Connection, missed: Mapping[str, int], back: Sequence[str]) -> None:
     """Remember since when files are missed, and which are back."""
     with _transaction(database):

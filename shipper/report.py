@@ -164,6 +164,8 @@ def _state(file: "File", size: int, troubles: Troubles) -> tuple[State, str]:
     behind = max(size, source.at) > source.watermark.position
     if troubles.is_hung(source.place.device):
         return State.HUNG, ""
+    if file.fault:
+        return State.UNREADABLE, file.fault
     if behind and head.refusal:
         return State.REGISTRY, head.refusal
     lane = troubles.lane_of(source.name)

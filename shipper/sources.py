@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 
-from shipper.identity import Place
+import msgspec
+
+from shipper.disk import Opened
+from shipper.identity import Place, anchor_of, head_of
 from shipper.records import Encoder
 from shipper.registry import new_source
 from shipper.registry_row import Row
@@ -27,11 +30,16 @@ class Sources:
 
     def fresh(self, path: str, place: Place, number: int) -> Source:
         """A source for a file seen for the first time, of the input of that number."""
-        self._turn += 1
-        name = new_source()
-        while self._lanes and self._lane_of(name) != self._turn % self._lanes:
-            name = new_source()
-        return self.known(fresh_row(name, path, place), number, b"")
+        return self.known(fresh_row(self._name(), path, place), number, b"")
+
+    def at_end(self, path: str, opened: Opened, number: int) -> Source:
+        """A source for a file whose bytes so far are passed over, and counted as such."""
+        row = fresh_row("", path, opened.place)
+        at, before = opened.end, opened.before
+        passed = msgspec.structs.replace(
+            row, head=head_of(opened.first), anchor=anchor_of(before), position=at, skipped=at, reach=at, blank=at
+        )
+        return self.known(msgspec.structs.replace(passed, source=self._name()), number, before)
 
     def known(self, row: Row, number: int, before: bytes) -> Source:
         """The source of that row; ``before`` are the bytes before its position, as they stand in the file."""
@@ -39,3 +47,10 @@ class Sources:
         entry = self._shipper.inputs[number]
         encoder = Encoder(entry, row.source, row.path, self._host, self.most_record_bytes, most_line_bytes)
         return Source(row, encoder, before)
+
+    def _name(self) -> str:
+        self._turn += 1
+        name = new_source()
+        while self._lanes and self._lane_of(name) != self._turn % self._lanes:
+            name = new_source()
+        return name

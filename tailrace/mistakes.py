@@ -137,6 +137,7 @@ def _wrong_values(settings: "Settings") -> Iterator[str]:
         yield f"shipper.state_dir: {settings.shipper.state_dir!r} is not absolute; a service has no current folder."
     for number, entry in enumerate(settings.shipper.inputs):
         yield from _wrong_input(entry, f"shipper.inputs[{number}]")
+        yield from _wrong_ages(entry, f"shipper.inputs[{number}]")
 
 
 def _wrong_numbers(settings: "Settings") -> Iterator[str]:
@@ -195,6 +196,13 @@ def _wrong_names(settings: "Settings") -> Iterator[str]:
     for topic, stream in settings.indexer.streams.items():
         if not is_stream(stream):
             yield f"indexer.streams.{topic}: {stream!r} is no data stream like logs-app-default."
+
+
+def _wrong_ages(entry: "Input", here: str) -> Iterator[str]:
+    for key in ("ignore_older_seconds", "close_inactive_seconds"):
+        value = getattr(entry, key)
+        if not math.isfinite(value) or value < 0:
+            yield f"{here}.{key}: must be 0 or more, not {value}."
 
 
 def _wrong_input(entry: "Input", here: str) -> Iterator[str]:

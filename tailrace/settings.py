@@ -89,6 +89,12 @@ class Input(Section, frozen=True, kw_only=True):
     dataset: str
     namespace: str = "default"
     format: Literal["auto", "json", "plain"] = "auto"
+    start: Literal["beginning", "end"] = "beginning"
+    """Where files begin that are there at the first start with this input; later ones begin at their beginning."""
+    ignore_older_seconds: float = 0.0
+    """A file never read and not written for so long is left alone until it is written again; 0 reads all."""
+    close_inactive_seconds: float = 0.0
+    """A file that has been still for so long is closed, and opened again when it changes; 0 keeps it open."""
     service: str = ""
     """``service.name`` of lines that do not say it themselves; empty means the dataset."""
     timezone: str = "local"
