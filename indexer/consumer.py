@@ -16,9 +16,10 @@ from aiokafka.errors import (
     OffsetOutOfRangeError,
     TopicAuthorizationFailedError,
 )
-from aiokafka.structs import ConsumerRecord
 
+from indexer import fetch
 from indexer.commits import PATIENCE_SECONDS, Commits
+from indexer.documents import Polled
 from indexer.group import Group, Past
 from indexer.ownership import Owned
 from indexer.sender import Sender
@@ -51,6 +52,7 @@ class Consumer:
         self._generation = 0
         self._at_once = 500
         self._failures = 0
+        fetch.install()
         self._kafka = AIOKafkaConsumer(
             **kafka.options(settings.kafka),
             group_id=indexer.group,
@@ -211,7 +213,7 @@ class Consumer:
         structlog.get_logger().info("reading partitions", partitions=len(partitions))
         self.commits.nudge()
 
-    def _take(self, partition: TopicPartition, records: list[ConsumerRecord[bytes, bytes]]) -> None:
+    def _take(self, partition: TopicPartition, records: list[Polled]) -> None:
         owned = self._owned.get(partition)
         if owned is None or owned.leaving:
             return  # polled before it is adopted, or after it was given up: it will be read again from its commit

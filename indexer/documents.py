@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 
+from indexer.ownership import Origin
 from tailrace.record import HEADER, is_record_id, is_stream, is_stream_part, parse_header
 
 _SAFE_ID = bytes(byte for byte in range(0x21, 0x7F) if byte not in b'"\\|')
@@ -24,12 +25,8 @@ _MOST_STREAM_BYTES = 220
 
 
 class Polled(Protocol):
-    """What we need of a record of Kafka's; aiokafka's ``ConsumerRecord`` is one. Values are not changed."""
+    """What we need of a record of Kafka's, as aiokafka decodes it from a batch. Values are not changed."""
 
-    @property
-    def topic(self) -> str: ...  # noqa: D102
-    @property
-    def partition(self) -> int: ...  # noqa: D102
     @property
     def offset(self) -> int: ...  # noqa: D102
     @property
@@ -38,8 +35,6 @@ class Polled(Protocol):
     def key(self) -> bytes | None: ...  # noqa: D102
     @property
     def value(self) -> bytes | None: ...  # noqa: D102
-    @property
-    def serialized_value_size(self) -> int: ...  # noqa: D102
     @property
     def headers(self) -> Sequence[tuple[str, bytes]]: ...  # noqa: D102
 
@@ -60,6 +55,7 @@ class Refusal(NamedTuple):
     """A record that can never be stored as it is; ``error_type`` and ``field`` are Elasticsearch's, or empty."""
 
     record: Polled
+    origin: Origin
     reason: Reason
     text: str
     error_type: str = ""
@@ -105,13 +101,13 @@ class Translator:
         self._plain: dict[bytes, bytes] = {}
         """The action lines of the targets without a fault or a doubt, for the hot loop."""
 
-    def translate(self, records: Sequence[Polled], repeat_before: int = 0) -> Documents:
+    def translate(self, records: Sequence[Polled], origin: Origin, repeat_before: int = 0) -> Documents:
         """The lines of one partition's records, in any order; those before offset ``repeat_before`` may repeat."""
         plain, rest = self._plainly(records)
         for record in rest:
             if record.value is None:
                 continue
-            found = self._slowly(record, record.value)
+            found = self._slowly(record, record.value, origin)
             if isinstance(found, Refusal):
                 plain.refusals.append(found)
                 continue
@@ -153,22 +149,22 @@ class Translator:
             return Documents([], [], [], [], [], 0), list(records)
         return Documents(kept, lines, documents, [False] * len(kept), [], 0), rest
 
-    def _slowly(self, record: Polled, value: bytes) -> tuple[bytes, bytes, bool] | Refusal:
+    def _slowly(self, record: Polled, value: bytes, origin: Origin) -> tuple[bytes, bytes, bool] | Refusal:
         """Any record that is not plainly one of ours."""
         ours = [header or b"" for name, header in record.headers if name == HEADER]  # a header may be null
         if not ours:
-            return self._foreign(record, value)
+            return self._foreign(record, value, origin)
         prefix, _, record_id = ours[0].rpartition(b"|")
         header = parse_header(ours[0])
         if len(ours) > 1 or header is None:
-            return Refusal(record, Reason.HEADER, "the header t is not one that this version understands")
+            return Refusal(record, origin, Reason.HEADER, "the header t is not one that this version understands")
         target = self._target(prefix)
         if target.fault is not None:
-            return Refusal(record, *target.fault, stream=header.stream, record_id=header.record_id)
+            return Refusal(record, origin, *target.fault, stream=header.stream, record_id=header.record_id)
         document = value if _is_one_line(value) else one_line(value)
         if document is None:
             text = "the value is not one JSON object"
-            return Refusal(record, Reason.JSON, text, stream=header.stream, record_id=header.record_id)
+            return Refusal(record, origin, Reason.JSON, text, stream=header.stream, record_id=header.record_id)
         return target.line + record_id + _ACTION_END, document, target.may_repeat
 
     def _target(self, prefix: bytes) -> _Target:
@@ -194,23 +190,23 @@ class Translator:
             return Reason.STREAM, f"the stream {stream} is not one of indexer.allowed_streams"
         return None
 
-    def _foreign(self, record: Polled, value: bytes) -> tuple[bytes, bytes, bool] | Refusal:
+    def _foreign(self, record: Polled, value: bytes, origin: Origin) -> tuple[bytes, bytes, bool] | Refusal:
         """A record that another program sent."""
         time = _iso(record.timestamp)
-        record_id = f"{record.topic}-{record.partition}-{record.offset}"
+        record_id = f"{origin.topic}-{origin.partition}-{record.offset}"
         fields = _decode(value)
-        stream = self._foreign_stream(record.topic, fields)
+        stream = self._foreign_stream(origin.topic, fields)
         fault = self._stream_fault(stream)
         if fault is None and not is_record_id(record_id):
             fault = (Reason.HEADER, f"{record_id[:300]!r} cannot be a document's id")
         if fault is not None:
-            return Refusal(record, *fault, stream=stream, record_id=record_id)
+            return Refusal(record, origin, *fault, stream=stream, record_id=record_id)
         document: bytes | None
         if fields is not None and fields.get("@timestamp") is not None:
             document = value.strip().translate(_ONE_LINE)
         elif time is None:
             text = f"neither the record nor Kafka's timestamp {record.timestamp} says when it was"
-            return Refusal(record, Reason.TIME, text, stream=stream, record_id=record_id)
+            return Refusal(record, origin, Reason.TIME, text, stream=stream, record_id=record_id)
         elif fields is None:
             document = orjson.dumps({"@timestamp": time, "message": value.decode("utf-8", "replace")})
         elif "@timestamp" in fields:
@@ -220,7 +216,7 @@ class Translator:
             document = b'{"@timestamp":"' + time.encode() + (b'",' if fields else b'"') + rest
         if document is None:
             text = "the value cannot be written as JSON again"
-            return Refusal(record, Reason.JSON, text, stream=stream, record_id=record_id)
+            return Refusal(record, origin, Reason.JSON, text, stream=stream, record_id=record_id)
         return _action_start(stream) + record_id.encode() + _ACTION_END, document, False
 
     def _foreign_stream(self, topic: str, fields: Mapping[str, Any] | None) -> str:

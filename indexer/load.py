@@ -75,7 +75,7 @@ class Load:
         self._doubts: list[Doubt] = []
         self._owners: list[Owned] = []
         for part in parts:
-            found = translator.translate(part.records, part.owned.inherited)
+            found = translator.translate(part.records, part.owned.origin, part.owned.inherited)
             self._records += found.records
             self._lines += found.lines
             self._documents += found.documents
@@ -97,13 +97,13 @@ class Load:
 
     def drop_leaving(self) -> int:
         """Forget the records of partitions that we leave, their successor sees to them; returns how many."""
-        leaving = {(part.owned.topic, part.owned.partition): part.owned for part in self.parts if part.owned.leaving}
+        leaving = {part.owned.origin: part.owned for part in self.parts if part.owned.leaving}
         if not leaving:
             return 0
         keep = [not owned.leaving for owned in self._owners]
-        refusals = [one for one in self.refusals if (one.record.topic, one.record.partition) not in leaving]
+        refusals = [one for one in self.refusals if one.origin not in leaving]
         dropped = len(keep) - sum(keep) + len(self.refusals) - len(refusals)
-        gone = {(one.record.topic, one.record.partition) for one in self.refusals} & leaving.keys()
+        gone = {one.origin for one in self.refusals} & leaving.keys()
         self.abandoned |= {owned for owned in self._owners if owned.leaving} | {leaving[one] for one in gone}
         self.refusals = refusals
         self._keep(keep)
@@ -198,7 +198,16 @@ class Load:
         stream, record_id = address(self._lines[number])
         record = self._records[number]
         self.refusals.append(
-            Refusal(record, reason, verdict.text, verdict.error_type, verdict.field, stream, record_id)
+            Refusal(
+                record,
+                self._owners[number].origin,
+                reason,
+                verdict.text,
+                verdict.error_type,
+                verdict.field,
+                stream,
+                record_id,
+            )
         )
 
     def _doubtful(self) -> list[int]:

@@ -7,6 +7,13 @@ import msgspec
 from tailrace.watermark import Watermark
 
 
+class Origin(NamedTuple):
+    """The partition that records were polled from."""
+
+    topic: str
+    partition: int
+
+
 class Commit(NamedTuple):
     """What is stored for a partition: the next offset to read, and the offset that nothing is sent at or past."""
 
@@ -28,11 +35,10 @@ class Owned:
     never past what our successor reads there. Records below ``inherited`` may have been sent by the owner before us.
     """
 
-    __slots__ = ("committed", "expected", "inherited", "leaving", "partition", "reach", "topic", "watermark")
+    __slots__ = ("committed", "expected", "inherited", "leaving", "origin", "reach", "watermark")
 
     def __init__(self, topic: str, partition: int, offset: int, inherited: int) -> None:
-        self.topic = topic
-        self.partition = partition
+        self.origin = Origin(topic, partition)
         self.watermark = Watermark(offset)
         self.inherited = inherited
         self.reach = 0

@@ -48,7 +48,7 @@ class Waiting:
         """Add what was polled of one partition next; no records and a higher ``end`` is a gap."""
         runs = self._runs.setdefault(owned, deque())
         for stretch, stretch_end in _stretches(records, end):
-            size = sum([record.serialized_value_size for record in stretch]) + _ACTION_BYTES * len(stretch)
+            size = sum([len(record.value or b"") for record in stretch]) + _ACTION_BYTES * len(stretch)
             runs.append(_Run(stretch, stretch_end, size))
             self.bytes += size + _OBJECT_BYTES * len(stretch)
         self.actions += len(records)
@@ -114,7 +114,7 @@ class Waiting:
             return len(records), run.size
         count = total = 0
         for record in records:
-            more = record.serialized_value_size + _ACTION_BYTES
+            more = len(record.value or b"") + _ACTION_BYTES
             if count >= actions or record.offset >= reach or (total + more > size and not (first and count == 0)):
                 break
             count += 1

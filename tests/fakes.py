@@ -8,19 +8,13 @@ import orjson
 
 
 class FakePolled(NamedTuple):
-    """A polled record, as aiokafka's ConsumerRecord."""
+    """A polled record, as aiokafka decodes it."""
 
     value: bytes | None
     headers: Sequence[tuple[str, Any]] = ()
     key: bytes | None = None
     offset: int = 0
-    partition: int = 0
-    topic: str = "t"
     timestamp: int = 1_795_459_038_138
-
-    @property
-    def serialized_value_size(self) -> int:
-        return -1 if self.value is None else len(self.value)
 
 
 class FakeElasticsearch:

@@ -4,13 +4,15 @@ from fakes import FakePolled
 
 from indexer.dead_letters import cut, letter
 from indexer.documents import Reason, Refusal
+from indexer.ownership import Origin
 
-RECORD = FakePolled(b"value", (("t", b"1||s|i"), ("trace", b"x")), b"key", offset=7, partition=2, topic="logs")
+RECORD = FakePolled(b"value", (("t", b"1||s|i"), ("trace", b"x")), b"key", offset=7)
+ORIGIN = Origin("logs", 2)
 
 
 def test_a_letter_keeps_the_record_and_says_why() -> None:
     """Value, key and headers are unchanged; ours come after them."""
-    refusal = Refusal(RECORD, Reason.MAPPING, "why", "document_parsing_exception", "n", "logs-app-default", "i")
+    refusal = Refusal(RECORD, ORIGIN, Reason.MAPPING, "why", "document_parsing_exception", "n", "logs-app-default", "i")
     found = letter(refusal, 5)
     assert (found.key, found.value) == (b"key", b"value")
     assert found.headers == [
@@ -32,22 +34,22 @@ def test_a_letter_keeps_the_record_and_says_why() -> None:
 
 def test_headers_are_short_and_whole_characters() -> None:
     """However long a reason is, a header of ours has at most a KiB, and is valid UTF-8."""
-    found = dict(letter(Refusal(RECORD, Reason.JSON, "é" * 5000 + "\ud800"), 5).headers)
+    found = dict(letter(Refusal(RECORD, ORIGIN, Reason.JSON, "é" * 5000 + "\ud800"), 5).headers)
     assert len(found["tailrace.error"]) <= 1024
     assert set(found["tailrace.error"].decode()) == {"é"}
 
 
 def test_a_second_refusal_replaces_the_first() -> None:
     """A letter that was sent again and refused again does not collect headers."""
-    first = letter(Refusal(RECORD, Reason.JSON, "one"), 5)
-    again = letter(Refusal(RECORD._replace(headers=first.headers), Reason.TIME, "two"), 6)
+    first = letter(Refusal(RECORD, ORIGIN, Reason.JSON, "one"), 5)
+    again = letter(Refusal(RECORD._replace(headers=first.headers), ORIGIN, Reason.TIME, "two"), 6)
     assert [value for name, value in again.headers if name == "tailrace.error"] == [b"two"]
     assert len(again.headers) == len(first.headers)
 
 
 def test_a_letter_that_is_too_large_says_how_long_it_was() -> None:
     """Cut twice, it still tells the first length."""
-    whole = letter(Refusal(RECORD, Reason.TOO_LARGE, "x"), 5)
+    whole = letter(Refusal(RECORD, ORIGIN, Reason.TOO_LARGE, "x"), 5)
     small = cut(cut(whole, 4), 2)
     assert small.value == b"va"
     assert [value for name, value in small.headers if name == "tailrace.truncated"] == [b"5"]

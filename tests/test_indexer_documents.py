@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from indexer import bulk, documents
 from indexer.documents import Documents, Reason, Translator, address, one_line
+from indexer.ownership import Origin
 from tailrace.record import header_prefix, record_id
 
 STREAM = "logs-app-default"
+ORIGIN = Origin("t", 0)
 VALUE = b'{"@timestamp":"2026-11-23T18:00:00Z","message":"hello"}'
 
 
@@ -26,7 +28,7 @@ def _ours(value: bytes | None = VALUE, **options: object) -> FakePolled:
 
 
 def _translate(*records: FakePolled, streams: dict[str, str] | None = None, repeat_before: int = 0) -> Documents:
-    return Translator(["logs-*-*"], streams or {}).translate(records, repeat_before)
+    return Translator(["logs-*-*"], streams or {}).translate(records, ORIGIN, repeat_before)
 
 
 def test_a_record_of_ours_passes_untouched() -> None:
@@ -34,7 +36,7 @@ def test_a_record_of_ours_passes_untouched() -> None:
     odd = b'{ "big":123456789012345678901234567890 ,"e":1e400}'
     translator = Translator(["logs-*-*"], {})
     for _ in range(2):
-        found = translator.translate([_ours(odd)])
+        found = translator.translate([_ours(odd)], ORIGIN)
         assert found.documents == [odd]
         assert found.lines == [b'{"create":{"_index":"logs-app-default","_id":"s:0000000000000000:00000007"}}\n']
         assert address(found.lines[0]) == (STREAM, record_id("s", 0, 7))
@@ -110,7 +112,7 @@ def test_a_raw_line_break_between_tokens_becomes_a_space() -> None:
 )
 def test_records_of_others_are_made_whole(value: bytes, stream: str, document: dict[str, object] | None) -> None:
     """A JSON object keeps what it says, gets a time if it has none, and chooses its stream; text becomes message."""
-    found = _translate(FakePolled(value, topic="Some-Topic", partition=3, offset=12))
+    found = Translator(["logs-*-*"], {}).translate([FakePolled(value, offset=12)], Origin("Some-Topic", 3))
     assert address(found.lines[0]) == (stream, "Some-Topic-3-12")
     if document is not None:
         if document["@timestamp"] == "T":
@@ -135,7 +137,7 @@ def test_very_many_distinct_streams_do_not_fill_the_memory(monkeypatch: pytest.M
     monkeypatch.setattr(documents, "_MOST_TARGETS", 100)
     translator = Translator(["logs-*-*"], {})
     for number in range(250):
-        translator.translate([FakePolled(VALUE, (("t", _header(f"logs-a{number}-default")),))])
+        translator.translate([FakePolled(VALUE, (("t", _header(f"logs-a{number}-default")),))], ORIGIN)
     assert len(translator._targets) <= 100
     assert len(translator._plain) <= 100
 
@@ -167,12 +169,12 @@ _VALUES = st.one_of(
         {}, optional={"@timestamp": st.none() | st.text(), "data_stream": st.dictionaries(st.text(), st.text())}
     ).map(orjson.dumps),
 )
+_TOPICS = st.text(string.ascii_letters + string.digits + "._-", min_size=1, max_size=249)
 _RECORDS = st.lists(
     st.builds(
         FakePolled,
         _VALUES,
         st.lists(st.tuples(st.sampled_from(["t", "t", "x"]), _HEADERS), max_size=2),
-        topic=st.text(string.ascii_letters + string.digits + "._-", min_size=1, max_size=249),
         timestamp=st.integers(-1, 2**62),
     ),
     max_size=5,
@@ -180,14 +182,14 @@ _RECORDS = st.lists(
 
 
 @settings(max_examples=60)
-@given(_RECORDS)
-@example([FakePolled(_INJECTION, (("t", _header()),)), _ours(), FakePolled(_INJECTION)])
-@example([_ours(), FakePolled(VALUE, (("t", b'1||logs-app-default|x"}}\n{"delete":{}}\n'),))])
-def test_nothing_can_inject_an_action(records: list[FakePolled]) -> None:
+@given(_RECORDS, _TOPICS)
+@example([FakePolled(_INJECTION, (("t", _header()),)), _ours(), FakePolled(_INJECTION)], "t")
+@example([_ours(), FakePolled(VALUE, (("t", b'1||logs-app-default|x"}}\n{"delete":{}}\n'),))], "t")
+def test_nothing_can_inject_an_action(records: list[FakePolled], topic: str) -> None:
     """Whatever headers and values say, the body is our create actions and one line for each document, no more."""
     translator = Translator(["logs-*-*"], {})
-    translator.translate([_ours()])
-    found = translator.translate(records)
+    translator.translate([_ours()], ORIGIN)
+    found = translator.translate(records, Origin(topic, 0))
     assert len(found.lines) + len(found.refusals) + found.tombstones == len(records)
     body = bulk.body(found.lines, found.documents)
     lines = body.split(b"\n")

@@ -80,7 +80,7 @@ class IndexerWorld(RuleBasedStateMachine):
         value = b'{"bad":true}' if name in self.bad else b'{"bad":false}'
         header = (header_prefix(STREAM, may_repeat=may_repeat) + name).encode()
         log = self.log[partition]
-        log.append(FakePolled(value, (("t", header),), offset=len(log), partition=partition))
+        log.append(FakePolled(value, (("t", header),), offset=len(log)))
 
     def _poll(self, partition: int, count: int) -> None:
         owned = self.owned[partition]
