@@ -22,7 +22,10 @@ _NAME = b"remote.log"
 
 
 class HangingFolder:
-    """``folder`` holds ``remote.log``, whose bytes are those of ``behind``, a file elsewhere."""
+    """``folder`` holds ``remote.log``, whose bytes are those of ``behind``, a file elsewhere.
+
+    While there is a file ``<behind>.broken``, every read of it fails and adds a byte to ``<behind>.tries``.
+    """
 
     def __init__(self, folder: Path, behind: Path) -> None:
         self.folder = folder
@@ -67,7 +70,7 @@ def _attributes(inode: int, behind: str) -> bytes:
     )  # fmt: skip
 
 
-def _answer(code: int, inode: int, body: bytes, behind: str) -> bytes | int:  # noqa: PLR0911 - one for each call
+def _answer(code: int, inode: int, body: bytes, behind: str) -> bytes | int:  # noqa: C901, PLR0911 - one for each call
     """What the kernel asked to the reply's body, or an error number; entries and attributes are not cached."""
     if code == _INIT:
         return struct.pack("=IIIIHHIIHHI28x", 7, 31, 0, 0, 8, 6, 4096, 1, 0, 0, 0)
@@ -80,6 +83,10 @@ def _answer(code: int, inode: int, body: bytes, behind: str) -> bytes | int:  # 
     if code in (_OPEN, _OPENDIR):
         return struct.pack("=QII", 0, 1, 0)  # direct I/O: no page of it is cached
     if code == _READ:
+        if Path(f"{behind}.broken").exists():
+            with Path(f"{behind}.tries").open("a") as tries:
+                tries.write("x")
+            return errno.EIO
         _handle, offset, size = struct.unpack_from("=QQI", body)
         with Path(behind).open("rb") as file:
             return os.pread(file.fileno(), size, offset)

@@ -128,6 +128,35 @@ def test_neither_start_nor_stop_waits_for_a_disk_that_hangs(site: Site, hanging:
 
 
 @pytest.mark.edge
+@pytest.mark.parametrize("when", ["at the start", "while it is read"])
+def test_a_read_error_is_said_once_and_again_when_it_is_mended(
+    site: Site, hanging: HangingFolder, tmp_path: Path, when: str
+) -> None:
+    """However often it is tried; what could not be read is read then, whole."""
+    site.inputs = [{"paths": [f"{hanging.folder}/*.log"], "dataset": site.name}]
+    site.serve_metrics()
+    broken = tmp_path / "behind.broken"
+    if when == "at the start":
+        broken.touch()
+    agent = site.agent()
+    if when != "at the start":
+        until(lambda: site.messages() == ["remote 0"])
+        broken.touch()
+    append(tmp_path / "behind", "remote 1\n")
+    until(lambda: any(line["message"] == "cannot read file" for line in site.said()))
+    until(lambda: site.metric("tailrace_shipper_unreadable_files") == 1)
+    until(lambda: (tmp_path / "behind.tries").stat().st_size >= 6)
+    append(tmp_path / "behind", "remote 2\n")
+    broken.unlink()
+    until(lambda: site.messages() == ["remote 0", "remote 1", "remote 2"])
+    assert agent.stop() == 0
+    said = [line["message"] for line in site.said()]
+    assert said.count("cannot read file") == 1
+    assert said.count("file can be read again") == (when != "at the start")
+    assert chain(site.shipped())
+
+
+@pytest.mark.edge
 def test_without_inotify_watches_the_rescan_finds_what_is_new(site: Site, tmp_path: Path) -> None:
     """The kernel's limit is reached: it is said once, counted, and new files and folders are still read."""
     if os.geteuid() or not shutil.which("unshare"):

@@ -133,6 +133,35 @@ async def test_a_producer_without_its_broker_ends_at_once_and_for_good(
 
 
 @in_loop
+async def test_a_partition_that_does_not_acknowledge_is_named(
+    breakable_stack: Stack, names: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as it holds records, with how long; one that holds none is not."""
+    monkeypatch.setattr("shipper.producer._STALL_SECONDS", 0.5)
+    await create_topic(breakable_stack.bootstrap_servers, f"{names}.named", 2)
+    await create_topic(breakable_stack.bootstrap_servers, f"{names}.named.ledger")
+    theirs = Settings(
+        kafka=Kafka(bootstrap_servers=[breakable_stack.bootstrap_servers], ledger_topic=f"{names}.named.ledger"),
+        shipper=Shipper(topic=f"{names}.named"),
+    )
+    async with running(theirs) as (producer, _stop):
+        await asyncio.wait_for(hand_in(producer, names, range(10), lane=1).wait(), 10)
+        assert producer.waiting() == []
+        await asyncio.to_thread(breakable_stack.pause, "kafka")
+        late = hand_in(producer, names, range(10, 20), lane=1)
+        async with asyncio.timeout(10):
+            while not producer.waiting():  # noqa: ASYNC110 - time alone brings it
+                await asyncio.sleep(0.05)
+        (waiting,) = producer.waiting()
+        assert waiting.partition == 1
+        assert waiting.seconds > 0.5
+        assert waiting.in_flight_bytes > 0
+        await asyncio.to_thread(breakable_stack.resume, "kafka")
+        await asyncio.wait_for(late.wait(), 20)
+        assert producer.waiting() == []
+
+
+@in_loop
 async def test_a_start_ends_at_the_stop_though_the_broker_is_silent(breakable_stack: Stack, names: str) -> None:
     """A broker that takes connections and answers nothing holds up no stop."""
     settings = Settings(kafka=Kafka(bootstrap_servers=[breakable_stack.bootstrap_servers]))
