@@ -15,6 +15,7 @@ _COMMANDS = {
     "setup": "Create topics, templates and dashboards, showing what changes.",
     "check": "Say whether the settings are right and everything they name answers.",
     "status": "Say how far each file of this host is shipped.",
+    "registry": "Show and change what is stored of each file.",
     "search": "Find lines in Elasticsearch.",
     "tail": "Follow the lines that pass through Kafka.",
     "stack": "Run a real Kafka and a real Elasticsearch on this machine.",
