@@ -29,7 +29,17 @@ glob_option = click.option("--path", "glob", default="", metavar="GLOB", help="O
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
 
-@click.group()
+@click.group(
+    epilog="""\b
+Examples:
+  tailrace registry list --path '*/nginx/*'
+  tailrace registry export > rows.jsonl
+  tailrace registry reset --path /var/log/app.log
+
+\b
+Exit codes: 0 done, 1 there is no registry, it is in use, or it cannot be read, 2 usage or a mistake in the settings.
+"""
+)
 def registry() -> None:
     """Show and change what is stored of each file.
 
