@@ -17,6 +17,8 @@ from tailrace.daemon import Life
 from tailrace.errors import RunSetup
 from tailrace.settings import Settings
 
+_ASK_SECONDS = 2.0
+
 
 class Past(NamedTuple):
     """The last commit of a partition; ``reach`` is None if another program wrote it, ``offset`` if there is none."""
@@ -31,6 +33,7 @@ class Group:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._admin: AIOKafkaAdminClient | None = None
+        self._asked = self._answered = 0.0
 
     async def start(self, life: Life, *, once: bool) -> bool:
         """Wait until Kafka answers; False if it is time to stop before that.
@@ -59,10 +62,30 @@ class Group:
                     structlog.get_logger().warning("waiting for Kafka", reason=reason)
                 await life.pause(delay(failures, random.random(), most=5.0))  # noqa: S311 - jitter
             else:
+                self._asked = self._answered = asyncio.get_running_loop().time()
                 if failures:
                     structlog.get_logger().info("Kafka answers")
                 return True
         return False
+
+    async def insist(self) -> None:
+        """See now and then whether Kafka still answers; to be called all the time by those who will not wait for ever.
+
+        Raises:
+            ReachKafka: it has not for a request's time.
+        """
+        now = asyncio.get_running_loop().time()
+        if now - self._asked < _ASK_SECONDS:
+            return
+        try:
+            async with asyncio.timeout(_ASK_SECONDS):
+                await self.partitions()
+        except (KafkaError, TimeoutError) as error:
+            if now - self._answered >= self._settings.kafka.request_timeout_seconds:
+                raise await kafka.silence(self._settings.kafka, error) from error
+        else:
+            self._answered = now
+        self._asked = asyncio.get_running_loop().time()
 
     async def close(self) -> None:
         """Close the connection."""

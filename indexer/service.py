@@ -57,7 +57,7 @@ async def _run(settings: Settings, life: Life, group: Group, writer: Writer, *, 
             life.ready("indexing")
             polling = tasks.create_task(_poll(consumer, waiting, settings.indexer.buffer_bytes))
             if once:
-                complete = await _until_reached(consumer, life)
+                complete = await _until_reached(consumer, group, life)
             else:
                 await life.stop.wait()
             polling.cancel()
@@ -78,9 +78,10 @@ async def _poll(consumer: Consumer, waiting: Waiting, buffer_bytes: int) -> None
             await asyncio.sleep(_FULL_SECONDS)
 
 
-async def _until_reached(consumer: Consumer, life: Life) -> bool:
+async def _until_reached(consumer: Consumer, group: Group, life: Life) -> bool:
     ends = await consumer.ends()
     while not await consumer.reached(ends):
         if await life.pause(_LOOK_SECONDS):
             return False
+        await group.insist()
     return True

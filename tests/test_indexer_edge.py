@@ -385,6 +385,20 @@ def test_once_does_not_wait_for_ever(site: Load, unused_port: int) -> None:
     assert site.index_once()["stored"] == 3
 
 
+def test_once_does_not_wait_for_ever_for_a_kafka_that_goes_away(breakable_site: Load) -> None:
+    """Nor after it has begun: while Elasticsearch is waited for, a Kafka that stops answering ends the run."""
+    site = breakable_site
+    site.send(site.records(3))
+    site.kafka = {"request_timeout_seconds": 2.0}
+    site.stack.pause("elasticsearch")
+    process = site.run("index", "--once")
+    until(lambda: any(line["message"] == "reading partitions" for line in site.said("index")))
+    site.stack.pause("kafka")
+    assert process.wait(60) == 1
+    assert site.said("index")[-1]["error.type"] == "ReachKafka"
+    assert "(no answer in time)" in site.said("index")[-1]["message"]
+
+
 @pytest.fixture
 def unused_port() -> int:
     """A port where nobody listens."""
