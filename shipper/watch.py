@@ -1,24 +1,36 @@
 """The file system's events to "look again": a hint, never the truth.
 
 Only creations, moves and deletions are asked for: an event for each write costs more than all the rest of the shipper.
-Straight to inotify(7), for one handle and no thread; a library's observer has two threads for each folder.
+One of watchdog's inotify handles with one thread serves all folders; its observers have two threads for each.
 """
 
 import asyncio
 import contextlib
-import ctypes
 import errno
+import itertools
 import os
+import threading
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import structlog
+from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyFD, Mask, WatchDescriptor
+from watchdog.utils import UnsupportedLibcError
 
 from shipper.mounts import mount_of, mounts
 from tailrace import metrics
 
-_CREATE, _MOVED, _DELETE, _SELF, _ONLY_FOLDERS = 0x100, 0xC0, 0x200, 0xC00, 0x01000000
-_MASK = _CREATE | _MOVED | _DELETE | _SELF | _ONLY_FOLDERS
-_READ_BYTES = 65_536
+if TYPE_CHECKING:
+    from watchdog.observers.inotify_c import InotifyEvent
+
+_MASK = Mask(
+    InotifyConstants.IN_CREATE
+    | InotifyConstants.IN_MOVE
+    | InotifyConstants.IN_DELETE
+    | InotifyConstants.IN_DELETE_SELF
+    | InotifyConstants.IN_MOVE_SELF
+    | InotifyConstants.IN_ONLYDIR
+)
 _FULL = (errno.ENOSPC, errno.ENOMEM)
 
 
@@ -33,15 +45,17 @@ class Watch:
         self.hint = False
         self._wake = wake
         self._loop = asyncio.get_running_loop()
-        self._kernel = ctypes.CDLL(None, use_errno=True)
-        self._folders: dict[str, dict[str, int]] = {}
+        self._numbers = itertools.count()
+        self._asked: dict[str, list[tuple[WatchDescriptor, CallbackId]]] = {}
+        """What each search asked watchdog for last: the kernel's number of a folder, and our own of the asking."""
         self._unwatched: dict[str, int] = {}
         self._said = False
-        self._handle = int(self._kernel.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
-        if self._handle < 0:
-            self._say(os.strerror(ctypes.get_errno()))
-            return
-        self._loop.add_reader(self._handle, self._drain)
+        self._inotify: InotifyFD | None = None
+        try:
+            self._inotify = InotifyFD()
+            self._inotify.start()
+        except (OSError, UnsupportedLibcError) as error:
+            self._say(str(error))
 
     def follow(self, search: str, folders: Iterable[str]) -> None:
         """Watch these folders, and no longer those that this search named before and no search names now.
@@ -49,37 +63,55 @@ class Watch:
         Called again after every search, so a folder made anew is watched again. May block as long as a disk hangs:
         not for the event loop.
         """
-        if self._handle < 0:
+        if self._inotify is None:
             return
         table = mounts()
-        watched: dict[str, int] = {}
+        asked: list[tuple[WatchDescriptor, CallbackId]] = []
         refused, reason = 0, ""
         for folder in folders:
             mount = mount_of(folder, table)
             if mount is not None and mount.is_remote:
                 continue
-            number = int(self._kernel.inotify_add_watch(self._handle, os.fsencode(folder), _MASK))
-            if number >= 0:
-                watched[folder] = number
-            elif ctypes.get_errno() in _FULL:
-                refused += 1
-                reason = os.strerror(ctypes.get_errno())
-        self._loop.call_soon_threadsafe(self._followed, search, watched, refused, reason)
+            name = CallbackId(next(self._numbers))
+            try:
+                asked.append((self._inotify.add_callback(os.fsencode(folder), _MASK, self, name), name))
+            except OSError as error:
+                if error.errno in _FULL:
+                    refused += 1
+                    reason = error.strerror or str(error)
+        self._inotify.remove_callbacks(self._asked.get(search, []))
+        self._asked[search] = asked
+        self._loop.call_soon_threadsafe(self._followed, search, refused, reason)
 
     def stop(self) -> None:
-        """Let go of all of it."""
-        if self._handle >= 0:
-            self._loop.remove_reader(self._handle)
-            os.close(self._handle)
-            self._handle = -1
+        """Let go of all of it, and wait for nothing: a folder on a disk that hangs may be being asked for."""
+        if self._inotify is not None:
+            threading.Thread(target=self._inotify.stop, daemon=True).start()
+            self._inotify = None
 
-    def _followed(self, search: str, watched: dict[str, int], refused: int, reason: str) -> None:
-        before = set(self._folders.get(search, {}).values())
-        self._folders[search], self._unwatched[search] = watched, refused
-        needed = {number for numbers in self._folders.values() for number in numbers.values()}
-        for number in before - needed:
-            if self._handle >= 0:
-                self._kernel.inotify_rm_watch(self._handle, number)
+    def on_event(self, event: "InotifyEvent") -> None:
+        """Something happened; what, the scan will see. Called by watchdog's thread."""
+        del event
+        self._look_again()
+
+    def on_watch_deleted(self, wd: WatchDescriptor) -> None:
+        """A folder is gone; its search will say so. Called by watchdog's thread."""
+        del wd
+
+    def on_queue_overflow(self) -> None:
+        """So much happened that the kernel forgot some of it. Called by watchdog's thread."""
+        self._look_again()
+
+    def _look_again(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._hinted)
+
+    def _hinted(self) -> None:
+        self.hint = True
+        self._wake()
+
+    def _followed(self, search: str, refused: int, reason: str) -> None:
+        self._unwatched[search] = refused
         unwatched = sum(self._unwatched.values())
         metrics.UNWATCHED.set(unwatched)
         if unwatched and not self._said:
@@ -90,11 +122,3 @@ class Watch:
         structlog.get_logger().warning(
             "no file system events for some folders, rescans find new files there; see sysctl fs.inotify", reason=reason
         )
-
-    def _drain(self) -> None:
-        """Something happened; what, the scan will see."""
-        with contextlib.suppress(OSError):
-            while os.read(self._handle, _READ_BYTES):
-                pass
-        self.hint = True
-        self._wake()
