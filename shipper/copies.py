@@ -96,7 +96,7 @@ class Copies:
         """Take note of what is known now; to be called before ``judge``, and after sources came or moved."""
         self._open = {file.source.name: file for file in self._files.values()}
         sources = [*(file.source for file in self._files.values()), *(one.source for one in self.orphans.values())]
-        known = [Known(one.name, one.path, one.head, one.at, anchor_of(one.anchor)) for one in sources]
+        known = [Known(one.name, one.path, one.head, one.at, one.known_anchor) for one in sources]
         self._index = Index([*known, *(one for one in self.memory.known() if one.name not in self.orphans)])
 
     def may_rest(self, place: Place, size: int, modified: int) -> bool:

@@ -53,6 +53,7 @@ class Source:
         self.stream = encoder.stream
         self.cursor = self.at = row.position
         self.anchor = anchor
+        self._stored = row.anchor
         self.cuts = list(row.cuts)
         self.reach = self.asked = self.repeat_until = row.reach
         self.open_bytes = 0
@@ -88,6 +89,11 @@ class Source:
         self.acknowledged_at = now
         if whole:
             self.behind_since = read
+
+    @property
+    def known_anchor(self) -> Anchor:
+        """What stands before ``at``, by which a copy is told; also of a source whose own bytes cannot be read now."""
+        return self._anchor_of(self.anchor, self.at)
 
     def is_truncated(self, size: int, window: bytes) -> bool:
         """Whether a file of ``size`` bytes, with these bytes from ``at - len(anchor)`` on, is no longer this source."""
@@ -186,7 +192,7 @@ class Source:
             path=self.path,
             place=self.place,
             head=self.head,
-            anchor=anchor_of(mark.anchor),
+            anchor=self._anchor_of(mark.anchor, self.watermark.position),
             position=self.watermark.position,
             skipped=mark.skipped,
             reach=max(self.watermark.position, self.repeat_until) if clean and self.settled else self.asked,
@@ -199,6 +205,9 @@ class Source:
             size=self.size,
             modified=self.modified,
         )
+
+    def _anchor_of(self, before: bytes, at: int) -> Anchor:
+        return anchor_of(before) if before or not at else self._stored
 
     def _continue_long(self, body: bytes, now: int, *, ends_at_cut: bool) -> Step | None:
         long = self._long
