@@ -1,6 +1,6 @@
 # The front door. `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint world bench tools clean
+.PHONY: help demo test check lint world torture bench tools clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -39,6 +39,9 @@ lint: $(VENV)/.ready-dev
 world: $(VENV)/.ready-dev ## Search for lost and repeated lines in the models, ten times as long
 	@TAILRACE_WORLD_EXAMPLES=1500 $(BIN)/pytest -q -m world --timeout 3600 $(OPTIONS)
 
+torture: $(VENV)/.ready ## Kill the agent for two minutes while logrotate takes its files away; count every line
+	@$(BIN)/tailrace torture $(OPTIONS)
+
 bench: $(VENV)/.ready ## Speed, processor time, memory and latency on this machine
 	@$(BIN)/tailrace bench $(OPTIONS)
 
@@ -51,6 +54,7 @@ tools:
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || lacks="$$lacks python3-venv"; \
 	{ command -v javac || command -v "$$JAVA_HOME/bin/javac"; } >/dev/null || lacks="$$lacks openjdk-17-jdk-headless"; \
 	command -v mvn >/dev/null || lacks="$$lacks maven"; \
+	PATH="$$PATH:/usr/sbin" command -v logrotate >/dev/null || lacks="$$lacks logrotate"; \
 	[ -n "$$lacks" ] || exit 0; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 		echo "Install these first (names of Debian; apt-get install …):$$lacks" >&2; exit 1; \

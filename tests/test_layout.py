@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 MODULES = sorted(path for top in ("tailrace", "shipper", "indexer") for path in (ROOT / top).rglob("*.py"))
 WIRING = ("shipper/agent.py", "indexer/service.py")
-MAY_IMPORT_BOTH = ("tailrace/cli/", "tailrace/demo/", "tailrace/bench/")
+MAY_IMPORT_BOTH = ("tailrace/cli/", "tailrace/demo/", "tailrace/bench/", "tailrace/torture/")
 """The command line, and what runs the whole product: the demo and the measurements."""
 
 CORE = (

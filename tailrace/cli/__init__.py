@@ -21,6 +21,7 @@ _COMMANDS = {
     "stack": "Run a real Kafka and a real Elasticsearch on this machine.",
     "demo": "Show the whole of tailrace on this machine, with a proof at the end.",
     "bench": "Measure speed, processor time, memory and latency on this machine.",
+    "torture": "Kill the agent while logrotate takes its files away, and count every line.",
     "install": "Write systemd units and a commented settings file.",
 }
 

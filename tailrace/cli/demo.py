@@ -60,9 +60,9 @@ def demo(*, seconds: float, keep: bool, folder: Path, as_json: bool) -> int:
     The stack is left running if it ran before. If even `kill -9` ends the demo, its processes stop by themselves, and
     `tailrace stack down` stops the stack.
     """
-    _forward_sigterm()
+    forward_sigterm()
     show = Show(Console(), silent=as_json)
-    with _stack(Stack(folder), show, keep=keep) as running, _folder(keep=keep) as run_folder:
+    with running_stack(Stack(folder), show, keep=keep) as running, _folder(keep=keep) as run_folder:
         run = Run(run_folder, Stack(folder), running, show)
         began = time.monotonic()
         accounts, times = asyncio.run(_perform(run, seconds))
@@ -104,14 +104,14 @@ def _conclude(show: Show, outcome: report.Outcome, *, runs: bool, folder: Path) 
         show.print(f"  {step}")
 
 
-def _forward_sigterm() -> None:
+def forward_sigterm() -> None:
     """Let SIGTERM end us as Ctrl-C does; that works even where a shell had us ignore Ctrl-C."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda _number, _frame: signal.raise_signal(signal.SIGINT))
 
 
 @contextlib.contextmanager
-def _stack(stack: Stack, show: Show, *, keep: bool) -> Iterator[Running]:
+def running_stack(stack: Stack, show: Show, *, keep: bool) -> Iterator[Running]:
     """Run the stack; at the end stop what did not run before, unless it is to be kept and nobody interrupted us."""
     ran = {one.name for one in stack.status() if one.state not in {State.DIED, State.STOPPED}}
     try:

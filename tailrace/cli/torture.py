@@ -1,0 +1,132 @@
+"""``tailrace torture``: log files rotated under load, an agent killed again and again, every line counted."""
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+
+from tailrace import settings as settings_module
+from tailrace.cli.demo import forward_sigterm, running_stack
+from tailrace.cli.options import json_option
+from tailrace.cli.reach_elastic import elasticsearch_client
+from tailrace.cli.reach_kafka import kafka_errors
+from tailrace.demo.show import Show
+from tailrace.errors import TailraceError
+from tailrace.stack import Running, Stack, default_folder
+from tailrace.torture import report
+from tailrace.torture.evidence import remove
+from tailrace.torture.ground import Ground, Way, program
+from tailrace.torture.run import Run
+
+_TOOLS = {"logrotate": "logrotate", "gzip": "gzip"}
+"""Programs we need, and Debian's names for what has them."""
+
+
+class InstallTool(TailraceError):
+    """A program that is not ours is missing."""
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tailrace torture
+  tailrace torture --seconds 20 --rate 5000
+  tailrace torture --way renamed --way dated --json | jq .totals
+
+\b
+Exit codes: 0 every line is in Kafka, and in Elasticsearch exactly once; 1 one is not, or something failed;
+130 interrupted."""
+)
+@click.option(
+    "--seconds", type=click.FloatRange(1, 86_400), default=120, show_default=True, help="How long lines are written."
+)
+@click.option(
+    "--rate", type=click.FloatRange(1, 1_000_000), default=20_000, show_default=True, help="Lines a second, all files."
+)
+@click.option(
+    "--way",
+    "ways",
+    type=click.Choice([str(way) for way in Way]),
+    multiple=True,
+    help="Rotate a file in this way only; may be given again. Default: all of them.",
+)
+@click.option("--keep", is_flag=True, help="Leave the run's files, topics and data stream where they are.")
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=default_folder,
+    metavar="FOLDER",
+    help="The stack's folder; else $TAILRACE_STACK_DIR, ./.tailrace/stack.",
+)
+@json_option
+def torture(*, seconds: float, rate: float, ways: tuple[str, ...], keep: bool, folder: Path, as_json: bool) -> int:
+    """Kill the agent while logrotate takes its files away, and count every line.
+
+    Writes numbered lines to files that Debian's logrotate rotates every few seconds, each in another way, while the
+    agent is ended by `kill -9` every few seconds, sometimes by SIGTERM. At the end each line is looked for in Kafka
+    and in Elasticsearch.
+    """
+    forward_sigterm()
+    for tool, package in _TOOLS.items():
+        if program(tool) is None:
+            raise InstallTool(f"The program {tool} is missing; install it with apt-get install {package}.")
+    show = Show(Console(), silent=as_json)
+    with running_stack(Stack(folder), show, keep=keep) as running, _ground(keep=keep) as ground:
+        chosen = [Way(way) for way in dict.fromkeys(ways)] or list(Way)
+        run = Run(ground, chosen, running, show)
+        outcome = asyncio.run(_perform(run, ground, running, seconds, rate, keep=keep))
+        if outcome.is_exact and not keep:
+            shutil.rmtree(ground.path)
+            outcome = msgspec.structs.replace(outcome, folder="")
+    if as_json:
+        click.echo(msgspec.json.encode(outcome))
+    else:
+        show.print()
+        show.print(report.table(outcome))
+        show.print()
+        show.print(report.verdict(outcome))
+        if outcome.folder:
+            show.print(f"  The run's files are in {outcome.folder}.")
+    return 0 if outcome.is_exact else 1
+
+
+async def _perform(
+    run: Run, ground: Ground, running: Running, seconds: float, rate: float, *, keep: bool
+) -> report.Outcome:
+    settings = settings_module.load(ground.settings)
+    with kafka_errors(settings):
+        async with elasticsearch_client(settings) as client:
+            try:
+                outcome = report.conclude(await run.perform(client, seconds, rate), str(ground.path))
+            except BaseExceptionGroup as error:
+                raise _first(error) from error
+            finally:
+                if not keep:
+                    await remove(ground, running.bootstrap_servers, client)
+            return outcome
+
+
+def _first(error: BaseException) -> BaseException:
+    """What went wrong first, out of its groups."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+@contextlib.contextmanager
+def _ground(*, keep: bool) -> Iterator[Ground]:
+    """A folder for one run, kept if asked for or if the run failed; an interrupted run leaves nothing."""
+    path = Path(tempfile.mkdtemp(prefix="tailrace-torture-"))
+    try:
+        yield Ground(path)
+    except KeyboardInterrupt:
+        if not keep:
+            shutil.rmtree(path, ignore_errors=True)
+        raise
