@@ -101,16 +101,14 @@ async def _perform(
     run: Run, ground: Ground, running: Running, seconds: float, rate: float, *, keep: bool
 ) -> report.Outcome:
     settings = settings_module.load(ground.settings)
-    with kafka_errors(settings):
-        async with elasticsearch_client(settings) as client:
-            try:
-                outcome = report.conclude(await run.perform(client, seconds, rate), str(ground.path))
-            except BaseExceptionGroup as error:
-                raise _first(error) from error
-            finally:
-                if not keep:
-                    await remove(ground, running.bootstrap_servers, client)
-            return outcome
+    async with kafka_errors(settings), elasticsearch_client(settings) as client:
+        try:
+            return report.conclude(await run.perform(client, seconds, rate), str(ground.path))
+        except BaseExceptionGroup as error:
+            raise _first(error) from error
+        finally:
+            if not keep:
+                await remove(ground, running.bootstrap_servers, client)
 
 
 def _first(error: BaseException) -> BaseException:
