@@ -68,12 +68,12 @@ def table(outcome: Outcome) -> RenderableType:
     """One row a file."""
     shown = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     shown.add_column("")
-    shown.add_column("file")
+    shown.add_column("files", no_wrap=True)
     for title in ("rotated", "written", "in Kafka", "sent again", "stored", "missing", "twice"):
         shown.add_column(title, justify="right")
     for count in outcome.files:
         mark = Text("✔", style="green") if count.is_exact else Text("✘", style="bold red")
-        shown.add_row(mark, f"{count.way}.log", *_cells(count))
+        shown.add_row(mark, count.way, *_cells(count))
     shown.add_section()
     shown.add_row("", Text(f"{len(outcome.files)} files"), *_cells(outcome.totals), style="bold")
     return shown
