@@ -62,7 +62,7 @@ class Index:
         for one in known:
             if one.is_strong:
                 self._strong.setdefault(one.head.digest, []).append(one)
-            elif one.at:
+            elif one.head.length:  # also at position 0: a kill may have come between the sending and the position
                 self._families.setdefault(_family(one.path), []).append(one)
 
     def matches(self, path: str, first: bytes) -> list[Known]:
