@@ -285,6 +285,17 @@ class Consumer:
         for partition in self._kafka.assignment() & self._owned.keys():
             self._kafka.seek(partition, self._owned[partition].expected)
         await asyncio.sleep(delay(self._failures, random.random(), most=5.0))  # noqa: S311 - jitter
+        self._revive()
+
+    def _revive(self) -> None:
+        """Begin the client's part in the group again, if it has ended: after an answer it does not expect it stays so.
+
+        Brokers that come back answer for a while that there are none, and aiokafka 0.14 is not prepared for that.
+        """
+        coordinator = self._kafka._coordinator  # noqa: SLF001
+        task = getattr(coordinator, "_coordination_task", None)
+        if task is not None and task.done() and not task.cancelled():
+            coordinator._coordination_task = asyncio.create_task(coordinator._coordination_routine())  # noqa: SLF001
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 from conftest import create_topic
@@ -585,3 +586,19 @@ def test_an_outage_of_elasticsearch_loses_and_repeats_nothing(breakable_site: Lo
     assert process.stop() == 0
     exactly_once(site, records)
     assert site.letters() == []
+
+
+def test_the_clients_part_in_the_group_is_begun_again(site: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brokers that come back may answer what aiokafka does not expect; it then takes no part in the group any more."""
+    site.send(site.records(30))
+    known = GroupCoordinator.ensure_coordinator_known
+    failures = iter(["Did we not perform bootstrap?"] * 2)
+
+    async def ensure_coordinator_known(coordinator: GroupCoordinator) -> None:
+        for failure in failures:
+            raise AssertionError(failure)
+        await known(coordinator)
+
+    monkeypatch.setattr(GroupCoordinator, "ensure_coordinator_known", ensure_coordinator_known)
+    assert site.index_once()["stored"] == 30
+    assert next(failures, None) is None
