@@ -17,9 +17,9 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from indexer import fetch
 from indexer.commits import PATIENCE_SECONDS, Commits
 from indexer.documents import Polled
+from indexer.fetch import as_decoded
 from indexer.group import Group, Past
 from indexer.ownership import Owned
 from indexer.sender import Sender
@@ -52,7 +52,6 @@ class Consumer:
         self._generation = 0
         self._at_once = 500
         self._failures = 0
-        fetch.install()
         self._kafka = AIOKafkaConsumer(
             **kafka.options(settings.kafka),
             group_id=indexer.group,
@@ -66,6 +65,7 @@ class Consumer:
             # We poll when there is room, and the heartbeats come from the same loop: a limit could only hurt.
             max_poll_interval_ms=86_400_000,
             max_partition_fetch_bytes=_FETCH_BYTES,
+            value_deserializer=as_decoded,
             fetch_max_bytes=8 * _FETCH_BYTES,
         )
         self.commits = Commits(

@@ -13,10 +13,13 @@ class DecodedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka is unt
     """The records of one answer for one partition; they fit ``documents.Polled``."""
 
     def _consumer_record(self, tp: object, record: Any) -> Any:  # noqa: ANN401 - compiled, without a type
-        del tp
-        return record
+        return record if self._value_deserializer is as_decoded else super()._consumer_record(tp, record)
 
 
-def install() -> None:
-    """Let the consumers of this process hand out decoded records; aiokafka has no setting for it."""
-    vars(sys.modules[PartitionRecords.__module__])["PartitionRecords"] = DecodedRecords
+def as_decoded(value: bytes) -> bytes:
+    """The ``value_deserializer`` of a consumer that is to hand out records as they were decoded."""
+    return value
+
+
+# aiokafka has no setting for it; other consumers of the process are left as they are.
+vars(sys.modules[PartitionRecords.__module__])["PartitionRecords"] = DecodedRecords
