@@ -182,7 +182,7 @@ class Site:
         return said
 
     def said(self, log: str = "ship") -> list[dict[str, Any]]:
-        """The log lines of all runs of a command; lines that are no JSON (the last word on an error) under ``text``."""
+        """The log lines of all runs of a command; lines that are no JSON under ``text``."""
         lines = (self.folder / f"{log}.txt").read_text("utf-8").splitlines()
         return [json.loads(line) if line.startswith("{") else {"text": line, "message": ""} for line in lines]
 

@@ -405,7 +405,7 @@ def test_a_stop_with_a_full_disk_is_quick_and_loses_nothing(site: Site, small_di
     began = time.monotonic()
     assert agent.stop() == 1
     assert time.monotonic() - began < 20
-    assert any("free or mend the disk" in line.get("text", "") for line in site.said())
+    assert has_said(site, "free or mend the disk")
     filler.unlink()
     site.finish("ship", "--once")
     records = site.shipped()
@@ -456,7 +456,7 @@ def test_a_stop_with_a_disk_that_does_not_answer_is_bounded(site: Site, hang: tu
     began = time.monotonic()
     assert agent.stop() == 1
     assert time.monotonic() - began < 20
-    assert any("does not answer; mend it" in line.get("text", "") for line in site.said())
+    assert has_said(site, "does not answer; mend it")
     flag.unlink()
     site.finish("ship", "--once")
     records = site.shipped()
