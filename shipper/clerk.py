@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -17,10 +18,11 @@ class Clerk:
     """One daemon thread that carries out calls in their order.
 
     A call that hangs (a dead disk) holds up the later ones for ever, and nothing else: not the event loop, and not the
-    end of the process.
+    end of the process. ``began`` is when the call it is at began (monotonic seconds), None while it is at none.
     """
 
     def __init__(self, name: str) -> None:
+        self.began: float | None = None
         self._calls: queue.SimpleQueue[tuple[concurrent.futures.Future[object], Callable[[], object]] | None] = (
             queue.SimpleQueue()
         )
@@ -41,10 +43,14 @@ class Clerk:
             future, call = one
             if not future.set_running_or_notify_cancel():
                 continue
+            self.began = time.monotonic()
             try:
                 future.set_result(call())
             except BaseException as error:  # noqa: BLE001 - handed to whoever waits for the result
                 future.set_exception(error)
+            self.began = None
+            # A call and its answer may hold buffers; the next may be an hour away.
+            del one, future, call
 
 
 async def answer_of(

@@ -43,7 +43,7 @@ def decode(by: Decoder, lines: list[bytes], together: bytes) -> list[tuple[Any, 
     if together[-1:] == b"\r":
         together = together[:-1].replace(b"}\r\n", b"}\n")
     bounded = together[:1] == b"{" and together[-1:] == b"}" and together.count(b"}\n{") == len(lines) - 1
-    if bounded and _is_utf8(together):
+    if bounded and is_utf8(together):
         try:
             found = by.decode_lines(together)
         except (msgspec.DecodeError, RecursionError):
@@ -54,7 +54,7 @@ def decode(by: Decoder, lines: list[bytes], together: bytes) -> list[tuple[Any, 
 
 
 def _decode(by: Decoder, line: bytes) -> tuple[Any, ...] | None:
-    if line[:1] != b"{" or not _is_utf8(line):
+    if line[:1] != b"{" or not is_utf8(line):
         return None
     try:
         return msgspec.structs.astuple(by.decode(line))
@@ -108,7 +108,8 @@ def interleave(parts: Sequence[bytes | Column]) -> list[bytes]:
     return list(map(b"".join, zip(*columns, strict=False)))
 
 
-def _is_utf8(text: bytes) -> bool:
+def is_utf8(text: bytes) -> bool:
+    """Whether bytes are UTF-8."""
     if text.isascii():
         return True
     try:

@@ -4,11 +4,8 @@ Every call that may block on a disk goes through here, many files to a call.
 """
 
 import asyncio
-import concurrent.futures
 import contextlib
 import os
-import queue
-import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -16,6 +13,7 @@ from typing import NamedTuple, TypeVar
 
 import structlog
 
+from shipper.clerk import Clerk
 from shipper.identity import ANCHOR_BYTES, HEAD_BYTES, Place
 from shipper.mounts import name_of
 from shipper.policy import end_of
@@ -98,34 +96,13 @@ class Opened(NamedTuple):
     late: bool = False
 
 
-class _Thread:
-    """The thread of one device: a daemon, so that a hung disk cannot hold up the end of the process."""
+class _Thread(Clerk):
+    """The thread of one device."""
 
     def __init__(self, device: Device) -> None:
+        super().__init__(f"disk {device}")
         self.device = device
-        self.began: float | None = None
         self.said = False
-        self._jobs: queue.SimpleQueue[tuple[concurrent.futures.Future[object], Callable[[], object]]]
-        self._jobs = queue.SimpleQueue()
-        threading.Thread(target=self._work, name=f"disk {device}", daemon=True).start()
-
-    def submit(self, call: Callable[[], _Result]) -> "concurrent.futures.Future[_Result]":
-        future: concurrent.futures.Future[_Result] = concurrent.futures.Future()
-        self._jobs.put((future, call))  # type: ignore[arg-type]
-        return future
-
-    def _work(self) -> None:
-        while True:
-            future, call = self._jobs.get()
-            if not future.set_running_or_notify_cancel():
-                continue
-            self.began = time.monotonic()
-            try:
-                future.set_result(call())
-            except BaseException as error:  # noqa: BLE001 - handed to whoever waits for the result
-                future.set_exception(error)
-            self.began = None
-            del future, call
 
 
 class Disk:
@@ -143,7 +120,7 @@ class Disk:
         thread = self._threads.get(device)
         if thread is None:
             thread = self._threads[device] = _Thread(device)
-        return asyncio.wrap_future(thread.submit(call))
+        return asyncio.wrap_future(thread.begin(call))
 
     def look(self, device: Device, requests: Sequence[Request]) -> "asyncio.Future[list[Look | Nothing | OSError]]":
         """Look at many files of one device; an error belongs to its own file only."""

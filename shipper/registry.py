@@ -100,14 +100,6 @@ class Registry:
         """
         await self._write(partial(registry_file.forget, self._database, sources))
 
-    async def ended_before(self, before: int) -> list[str]:
-        """The sources that ended and were not changed since then (seconds since 1970).
-
-        Raises:
-            MendState: it cannot be read.
-        """
-        return await self._write(partial(registry_file.ended_before, self._database, before))
-
     def close(self) -> None:
         """Write back and let go of the folder; a disk that does not answer is left alone."""
         closed = self._clerk.begin(self._database.close)

@@ -33,7 +33,6 @@ create table if not exists cuts (
     source text not null, offset integer not null, primary key (source, offset)
 ) without rowid;
 create table if not exists gone (source text primary key, since integer not null) without rowid;
-create index if not exists ended_sources on sources (updated) where ended;
 """
 _SECOND = ("size", "modified")
 """Columns that a registry of format 1 lacks."""
@@ -183,12 +182,6 @@ def forget(database: sqlite3.Connection, names: Sequence[str]) -> None:
             "delete from gone where source = ?",
         ):
             database.executemany(statement, [(name,) for name in names])
-
-
-def ended_before(database: sqlite3.Connection, before: int) -> list[str]:
-    """The sources that have ended and were not changed since then (seconds since 1970)."""
-    found = database.execute("select id from sources where ended and updated < ?", (before,))
-    return [name for (name,) in found]
 
 
 def _log_bytes(folder: Path) -> int:

@@ -8,13 +8,12 @@ import msgspec
 
 from shipper.identity import Place
 from shipper.plan import Found
+from shipper.recognise import is_packed
 from shipper.registry_row import Row
 
 if TYPE_CHECKING:
     from shipper.file import File
     from shipper.source import Source
-
-_PACKED = (".gz", ".zst", ".xz", ".bz2")
 
 
 class State(enum.Enum):
@@ -91,7 +90,7 @@ def line_of_ended(source: "Source") -> Line:
 
 def line_of_row(row: Row, found: Found | None, missed: int, *, running: bool) -> Line:
     """A source that no agent has open: ``found`` is its file now, ``missed`` since when it is not there."""
-    packed = row.path.endswith(_PACKED)
+    packed = is_packed(row.path)
     size = row.size if found is None or packed else found.size
     state = State.CLOSED
     detail = ""

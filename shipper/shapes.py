@@ -178,12 +178,15 @@ class Shapes:
             return group
         every: list[Column] = list(zip(*group.values, strict=True))
         picked = [every[column] for column in columns]
-        fit = _of_kind(shape, picked, flat=flat) or self._sensible(shape, picked)
+        fit = _of_kind(shape, picked, flat=flat)
+        if fit is None:
+            levels = as_bytes(picked[shape.level]) if shape.level is not None else []
+            fit = self._sensible(shape, picked, levels)
         if fit is not None:
             unfit = group.where([not one for one in fit])
             return self._make(chunk, shape, columns, group.where(fit), flat=flat).joined(unfit)
         if shape.level is not None:
-            picked[shape.level] = [self._levels[level] for level in as_bytes(picked[shape.level])]
+            picked[shape.level] = [self._levels[level] for level in levels]
         picked.append([chunk.offsets[row] for row in group.rows])
         picked.append(_sizes([chunk.lines[row] for row in group.rows]))
         try:
@@ -194,7 +197,7 @@ class Shapes:
             chunk.documents[row] = document
         return _Group([], [])
 
-    def _sensible(self, shape: _Shape, picked: list[Column]) -> list[bool] | None:
+    def _sensible(self, shape: _Shape, picked: list[Column], levels: list[bytes]) -> list[bool] | None:
         """In which rows the time is one, and the level; None if in all."""
         if shape.time is not None:
             times = as_bytes(picked[shape.time])
@@ -202,12 +205,8 @@ class Shapes:
             bad = {second for second in new if not self._is_second(second)}
             if bad:
                 return [time[_SECOND] not in bad for time in times]
-        if shape.level is not None:
-            levels = as_bytes(picked[shape.level])
-            bad = {level for level in set(levels) if not self._is_level(level)}
-            if bad:
-                return [level not in bad for level in levels]
-        return None
+        bad = {level for level in set(levels) if not self._is_level(level)}
+        return [level not in bad for level in levels] if bad else None
 
     def _is_second(self, second: bytes) -> bool:
         """Whether there is such a second, and Elasticsearch can hold it; each is looked at once."""

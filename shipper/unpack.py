@@ -8,6 +8,7 @@ import zlib
 import zstandard
 
 from shipper.identity import HEAD_BYTES
+from shipper.recognise import is_packed
 
 PATIENCE_SECONDS = 10.0
 """A compressed file that ends early is still being written as long as it grew within so many seconds."""
@@ -20,7 +21,6 @@ _STEP = 262_144
 _KEPT = 1_048_576
 """Bytes already handed out that are kept, so that a reader may go back a little."""
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ\x00": "xz"}
-_SUFFIXES = (".gz", ".zst", ".xz")
 
 
 class _Gzip:
@@ -103,7 +103,7 @@ def packing(path: str, first: bytes) -> str | None:
     for magic, name in _MAGIC.items():
         if first.startswith(magic):
             return name
-    unclear = path.endswith(_SUFFIXES) and any(magic.startswith(first) for magic in _MAGIC)
+    unclear = is_packed(path) and any(magic.startswith(first) for magic in _MAGIC)
     return None if unclear else ""
 
 

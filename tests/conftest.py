@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from processes import Site
 
 from tailrace.stack import Stack
 
@@ -86,6 +87,17 @@ async def create_topic(bootstrap_servers: str, name: str, partitions: int = 1, *
             await asyncio.sleep(0.02)
     finally:
         await admin.close()
+
+
+@pytest.fixture
+def site(stack: Stack, tmp_path: Path, names: str, make_topic: MakeTopic) -> Iterator[Site]:
+    """A host of one's own, whose topics are there."""
+    one = Site(tmp_path, stack, names)
+    make_topic(one.topic, 3)
+    make_topic(one.ledger)
+    make_topic(one.dead)
+    yield one
+    one.end()
 
 
 def _own(folder: Path) -> Iterator[Stack]:

@@ -9,30 +9,15 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MakeTopic
 from processes import Site, until
 
 from shipper.outcome import NO_FILE, shipped
 from tailrace.cli import once
 from tailrace.daemon import set_up_log
 from tailrace.settings import Input, Log
-from tailrace.stack import Stack
-
-
-@pytest.fixture
-def site(stack: Stack, tmp_path: Path, names: str, make_topic: MakeTopic) -> Iterator[Site]:
-    """A host of one's own, whose topics are there."""
-    one = Site(tmp_path, stack, names)
-    make_topic(one.topic, 3)
-    make_topic(one.ledger)
-    make_topic(one.dead)
-    yield one
-    one.end()
 
 
 def run(site: Site, *arguments: str, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:

@@ -2,14 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
-from conftest import MakeTopic
 from processes import Site, chain
 
 from shipper import registry_file
@@ -18,7 +16,6 @@ from shipper.registry import Registry
 from shipper.registry_row import Row
 from tailrace.cli import cli
 from tailrace.errors import MendState
-from tailrace.stack import Stack
 
 TEXT = b"one\n\n  \ntwo\r\nthree\n"
 
@@ -171,16 +168,6 @@ def test_without_a_registry_there_is_nothing_to_show_or_change(host: Host) -> No
     for arguments in (["list"], ["export"], ["reset", "--path", "*"], ["forget", "--gone"]):
         assert isinstance(host.run(*arguments).exception, MendState)
     assert list(host.state.iterdir()) == []
-
-
-@pytest.fixture
-def site(stack: Stack, tmp_path: Path, names: str, make_topic: MakeTopic) -> Iterator[Site]:
-    """A host of one's own, whose topics are there."""
-    one = Site(tmp_path, stack, names)
-    make_topic(one.topic, 3)
-    make_topic(one.ledger)
-    yield one
-    one.end()
 
 
 @pytest.mark.edge

@@ -7,14 +7,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
-from conftest import MakeTopic
 from processes import Site, until
 
 from shipper import answers
@@ -26,7 +24,6 @@ from shipper.report import State, line_of_row
 from tailrace.cli import cli
 from tailrace.cli.status import age, size
 from tailrace.errors import MendState
-from tailrace.stack import Stack
 
 
 class Host:
@@ -190,16 +187,6 @@ def umask() -> int:
     now = os.umask(0)
     os.umask(now)
     return now
-
-
-@pytest.fixture
-def site(stack: Stack, tmp_path: Path, names: str, make_topic: MakeTopic) -> Iterator[Site]:
-    """A host of one's own, whose topics are there."""
-    one = Site(tmp_path, stack, names)
-    make_topic(one.topic, 3)
-    make_topic(one.ledger)
-    yield one
-    one.end()
 
 
 def asked(site: Site, expect: int = 0) -> Any:

@@ -4,11 +4,11 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import MakeTopic, create_topic
+from conftest import create_topic
 from processes import Site, chain, until
 
 from tailrace.stack import Stack
@@ -19,16 +19,11 @@ LINES = 100_000
 
 
 @pytest.fixture
-def site(stack: Stack, tmp_path: Path, names: str, make_topic: MakeTopic) -> Iterator[Site]:
-    """A host of one's own, whose topics are there."""
-    one = Site(tmp_path, stack, names)
-    make_topic(one.topic, 3)
-    make_topic(one.ledger)
-    make_topic(one.dead)
-    one.indexer |= {"session_seconds": 6.0}
-    one.finish("setup")
-    yield one
-    one.end()
+def site(site: Site) -> Site:
+    """The same, set up for the indexer."""
+    site.indexer |= {"session_seconds": 6.0}
+    site.finish("setup")
+    return site
 
 
 def json_line(number: int) -> str:

@@ -4,26 +4,15 @@ import asyncio
 import contextlib
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import MakeTopic, create_topic
+from conftest import create_topic
 from processes import Site, chain, until
 
 from tailrace.stack import Stack
 
 pytestmark = [pytest.mark.crash, pytest.mark.edge]
-
-
-@pytest.fixture
-def site(stack: Stack, tmp_path: Path, names: str, make_topic: MakeTopic) -> Iterator[Site]:
-    """A host of one's own, whose topics are there."""
-    one = Site(tmp_path, stack, names)
-    make_topic(one.topic, 3)
-    make_topic(one.ledger)
-    yield one
-    one.end()
 
 
 def lines(first: int, last: int) -> list[str]:

@@ -10,22 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import MakeTopic
 from fuse import HangingFolder
 from processes import Site, chain, until
 
 from shipper.mounts import Mount, mount_of, mounts
-from tailrace.stack import Stack
-
-
-@pytest.fixture
-def site(stack: Stack, tmp_path: Path, names: str, make_topic: MakeTopic) -> Iterator[Site]:
-    """A host of one's own, whose topics are there."""
-    one = Site(tmp_path, stack, names)
-    make_topic(one.topic, 3)
-    make_topic(one.ledger)
-    yield one
-    one.end()
 
 
 def forward(door: socket.socket, broker: tuple[str, int]) -> None:

@@ -1,28 +1,14 @@
 """A busy file, a file that cannot be read, a clock that is set: each its own trouble, and nobody else's."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import MakeTopic
 from processes import Site, chain, until
-
-from tailrace.stack import Stack
 
 pytestmark = pytest.mark.edge
 
 BUSY_BYTES = 200_000_000
-
-
-@pytest.fixture
-def site(stack: Stack, tmp_path: Path, names: str, make_topic: MakeTopic) -> Iterator[Site]:
-    """A host of one's own, whose topics are there."""
-    one = Site(tmp_path, stack, names)
-    make_topic(one.topic, 3)
-    make_topic(one.ledger)
-    yield one
-    one.end()
 
 
 def test_a_busy_file_keeps_no_other_waiting(site: Site) -> None:

@@ -2,27 +2,13 @@
 
 import os
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from conftest import MakeTopic
 from processes import Site, chain, until
 
 from shipper.policy import end_of, input_name, is_inactive, is_too_old, to_close
 from tailrace.settings import Input
-from tailrace.stack import Stack
-
-
-@pytest.fixture
-def site(stack: Stack, tmp_path: Path, names: str, make_topic: MakeTopic) -> Iterator[Site]:
-    """A host of one's own, whose topics are there."""
-    one = Site(tmp_path, stack, names)
-    make_topic(one.topic, 3)
-    make_topic(one.ledger)
-    yield one
-    one.end()
 
 
 class Open(NamedTuple):

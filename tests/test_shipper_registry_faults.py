@@ -14,7 +14,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from conftest import MakeTopic
 from processes import Site, chain, until
 from structlog.testing import capture_logs
 
@@ -24,7 +23,6 @@ from shipper.identity import Anchor, Head, Place
 from shipper.registry import Registry, open_registry
 from shipper.registry_row import Row
 from tailrace.errors import MendState
-from tailrace.stack import Stack
 
 ROW = Row(
     source="a" * 20, path="/x", place=Place(1, 2), head=Head(3, b"abc"), anchor=Anchor(4, 5), position=0, skipped=0,
@@ -346,16 +344,6 @@ def test_a_state_folder_that_may_only_be_read_is_said_in_one_sentence(small_disk
     for name in ("used", "new"):
         with pytest.raises(MendState, match=r"Read-only file system; make it writable .* shipper\.state_dir"):
             Registry(small_disk / name)
-
-
-@pytest.fixture
-def site(stack: Stack, tmp_path: Path, names: str, make_topic: MakeTopic) -> Iterator[Site]:
-    """A host of one's own, whose topics are there."""
-    one = Site(tmp_path, stack, names)
-    make_topic(one.topic, 3)
-    make_topic(one.ledger)
-    yield one
-    one.end()
 
 
 def write(site: Site, first: int, last: int) -> list[str]:

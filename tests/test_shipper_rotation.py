@@ -6,15 +6,12 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import zstandard
-from conftest import MakeTopic
 from processes import Process, Shipped, Site, chain, until
-
-from tailrace.stack import Stack
 
 pytestmark = pytest.mark.edge
 
@@ -75,16 +72,6 @@ class Log:
     def sources(self) -> int:
         """How many sources there are in the topic."""
         return len({record.key for record in self.site.shipped()})
-
-
-@pytest.fixture
-def site(stack: Stack, tmp_path: Path, names: str, make_topic: MakeTopic) -> Iterator[Site]:
-    """A host of one's own, whose topics are there; rotated files match no pattern."""
-    one = Site(tmp_path, stack, names)
-    make_topic(one.topic, 3)
-    make_topic(one.ledger)
-    yield one
-    one.end()
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def test_what_is_lost_is_told() -> None:
     console = Console(file=io.StringIO(), width=200)
     console.print(report.table(outcome), report.verdict(outcome))
     said = console.file.getvalue()
-    assert "✘ Not exact, lines: 1 not in Kafka, 1 not in Elasticsearch." in said
+    assert "✗ Not exact, lines: 1 not in Kafka, 1 not in Elasticsearch." in said
     assert "dated: not in the topic are the lines 3" in said
     assert "7 times kill -9" in said
     assert not report.conclude(Result(Deeds(), [], 0, 0, []), "").is_exact

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from shipper import ecs
+from shipper.columns import is_utf8
 
 _SHAPES = 2048
 _SHAPE_KEYS = 256
@@ -79,17 +80,9 @@ def _lenient(line: bytes, document: ecs.Document) -> Any:
             tree = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    if not _is_utf8(line):
+    if not is_utf8(line):
         document.flags.append("encoding")
     return tree
-
-
-def _is_utf8(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _keep_digits(line: bytes, document: ecs.Document, names: set[str]) -> None:

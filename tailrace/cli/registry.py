@@ -12,6 +12,7 @@ import msgspec
 
 from shipper import registry_file
 from shipper.identity import ANCHOR_BYTES, HEAD_BYTES, anchor_of, begins_with
+from shipper.recognise import is_packed
 from shipper.records import is_blank
 from shipper.registry import Registry
 from shipper.registry_file import NAME
@@ -22,8 +23,6 @@ from tailrace.cli.status import age, size
 from tailrace.errors import MendState
 from tailrace.settings import Settings
 from tailrace.show import neutral
-
-_PACKED = (".gz", ".zst", ".xz")
 
 glob_option = click.option("--path", "glob", default="", metavar="GLOB", help="Only rows whose whole path matches.")
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
@@ -275,7 +274,7 @@ def _reset(row: Row, position: int, *, new_source: bool) -> Row:
 
 def _counted(row: Row, position: int) -> tuple[int, int, int, bytes]:
     """Records, blank bytes, trailing blank bytes, and the bytes just before ``position``."""
-    if row.path.endswith(_PACKED):
+    if is_packed(row.path):
         raise MendState(f"{row.path} is compressed: it can be reset to its start only.")
     records = blank = skipped = at = 0
     last = b""

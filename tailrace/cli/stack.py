@@ -13,7 +13,8 @@ from rich.table import Table
 
 from tailrace.cli.groups import Suggesting
 from tailrace.cli.options import json_option
-from tailrace.stack import Running, Server, Stack, State, default_folder
+from tailrace.cli.runs import dir_option
+from tailrace.stack import Running, Server, Stack, State
 
 _COLOURS = {
     State.RUNNING: "green",
@@ -37,16 +38,6 @@ class _Heap(click.ParamType[int]):
         if mib < 256:
             self.fail(f"{value!r} is no heap: write 512m or 1g, and at least 256m", param, ctx)
         return mib
-
-
-_dir_option = click.option(
-    "--dir",
-    "folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=default_folder,
-    metavar="FOLDER",
-    help="Where the stack keeps its data, logs and settings; else $TAILRACE_STACK_DIR, ./.tailrace/stack.",
-)
 
 
 _CODES = """
@@ -79,7 +70,7 @@ Examples:
   tailrace stack up --json | jq -r .settings_file
 {_CODES}""",
 )
-@_dir_option
+@dir_option
 @click.option("--kafka-port", type=click.IntRange(1, 65535), default=None, help="Else a free one, kept from then on.")
 @click.option("--elasticsearch-port", type=click.IntRange(1, 65535), default=None, help="Else a free one, likewise.")
 @click.option(
@@ -121,7 +112,7 @@ Examples:
   tailrace stack down --wipe        forget every topic and index too
 {_CODES}""",
 )
-@_dir_option
+@dir_option
 @click.option("--wipe", is_flag=True, help="Also remove the stack's data, logs and settings (not your own files).")
 def down(folder: Path, wipe: bool) -> None:
     """Stop both. Their data stay for the next `up` unless --wipe is given."""
@@ -142,7 +133,7 @@ Examples:
   tailrace stack status --json | jq -r '.[] | .name, .state'
 {_CODES}""",
 )
-@_dir_option
+@dir_option
 @json_option
 def status(folder: Path, as_json: bool) -> None:
     """Show both servers: state, process, port, memory."""

@@ -1,10 +1,7 @@
 """``tailrace torture``: log files rotated under load, an agent killed again and again, every line counted."""
 
 import asyncio
-import contextlib
 import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -12,13 +9,13 @@ import msgspec
 from rich.console import Console
 
 from tailrace import settings as settings_module
-from tailrace.cli.demo import forward_sigterm, running_stack
 from tailrace.cli.options import json_option
 from tailrace.cli.reach_elastic import elasticsearch_client
 from tailrace.cli.reach_kafka import kafka_errors
+from tailrace.cli.runs import dir_option, forward_sigterm, run_folder, running_stack
 from tailrace.demo.show import Show
 from tailrace.errors import TailraceError
-from tailrace.stack import Running, Stack, default_folder
+from tailrace.stack import Running, Stack
 from tailrace.torture import report
 from tailrace.torture.evidence import remove
 from tailrace.torture.ground import Ground, Way, program
@@ -57,14 +54,7 @@ Exit codes: 0 every line is in Kafka, and in Elasticsearch exactly once; 1 one i
     help="Rotate a file in this way only; may be given again. Default: all of them.",
 )
 @click.option("--keep", is_flag=True, help="Leave the run's files, topics and data stream where they are.")
-@click.option(
-    "--dir",
-    "folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=default_folder,
-    metavar="FOLDER",
-    help="The stack's folder; else $TAILRACE_STACK_DIR, ./.tailrace/stack.",
-)
+@dir_option
 @json_option
 def torture(*, seconds: float, rate: float, ways: tuple[str, ...], keep: bool, folder: Path, as_json: bool) -> int:
     """Kill the agent while logrotate takes its files away, and count every line.
@@ -78,12 +68,13 @@ def torture(*, seconds: float, rate: float, ways: tuple[str, ...], keep: bool, f
         if program(tool) is None:
             raise InstallTool(f"The program {tool} is missing; install it with apt-get install {package}.")
     show = Show(Console(), silent=as_json)
-    with running_stack(Stack(folder), show, keep=keep) as running, _ground(keep=keep) as ground:
+    with running_stack(Stack(folder), show, keep=keep) as running, run_folder("torture", keep=keep) as path:
+        ground = Ground(path)
         chosen = [Way(way) for way in dict.fromkeys(ways)] or list(Way)
         run = Run(ground, chosen, running, show)
         outcome = asyncio.run(_perform(run, ground, running, seconds, rate, keep=keep))
         if outcome.is_exact and not keep:
-            shutil.rmtree(ground.path)
+            shutil.rmtree(path)
             outcome = msgspec.structs.replace(outcome, folder="")
     if as_json:
         click.echo(msgspec.json.encode(outcome))
@@ -116,15 +107,3 @@ def _first(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-@contextlib.contextmanager
-def _ground(*, keep: bool) -> Iterator[Ground]:
-    """A folder for one run, kept if asked for or if the run failed; an interrupted run leaves nothing."""
-    path = Path(tempfile.mkdtemp(prefix="tailrace-torture-"))
-    try:
-        yield Ground(path)
-    except KeyboardInterrupt:
-        if not keep:
-            shutil.rmtree(path, ignore_errors=True)
-        raise

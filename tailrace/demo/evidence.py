@@ -1,6 +1,7 @@
 """Files, Elasticsearch and dead letters to the account of every file."""
 
 from collections.abc import Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,8 @@ from tailrace import record
 from tailrace.demo.cast import Member
 from tailrace.demo.positions import Place, Position, place
 from tailrace.demo.proof import Account, Kept, examine
-from tailrace.errors import ReachElasticsearch
+from tailrace.pages import pages
 
-_PAGE = 10_000
-_KEEP_ALIVE = "2m"
 _FIELDS = ("log.offset", "tailrace.bytes", "tailrace.skipped")
 
 
@@ -71,32 +70,14 @@ async def accounts(
 async def stored(client: AsyncElasticsearch, stream: str, source: str) -> list[Kept]:
     """Every document of a source in all backing indices of its stream, in the order of its offsets.
 
-    Ids, offsets and sizes are what the index holds, fetched page by page from one point in time.
+    Ids, offsets and sizes are what the index holds.
     """
-    point = (await client.open_point_in_time(index=stream, keep_alive=_KEEP_ALIVE, ignore_unavailable=True))["id"]
     kept: list[Kept] = []
-    after: list[Any] | None = None
-    try:
-        while True:
-            answer = await client.search(
-                size=_PAGE,
-                track_total_hits=False,
-                pit={"id": point, "keep_alive": _KEEP_ALIVE},
-                query={"term": {"tailrace.source": source}},
-                sort=[{"log.offset": "asc"}],
-                source=False,
-                docvalue_fields=[{"field": name} for name in _FIELDS],
-                search_after=after,
-            )
-            if answer["timed_out"] or answer["_shards"]["failed"]:
-                raise ReachElasticsearch(f"Elasticsearch gave only a part of {stream}; see its log, and prove again.")
-            hits = answer["hits"]["hits"]
-            kept += [_kept(hit) for hit in hits]
-            if len(hits) < _PAGE:
-                return kept
-            point, after = answer["pit_id"], hits[-1]["sort"]
-    finally:
-        await client.close_point_in_time(id=point)
+    query = {"term": {"tailrace.source": source}}
+    async with aclosing(pages(client, stream, _FIELDS, sort="log.offset", query=query)) as found:
+        async for hits in found:
+            kept += map(_kept, hits)
+    return kept
 
 
 def _kept(hit: dict[str, Any]) -> Kept:

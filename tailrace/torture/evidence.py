@@ -1,7 +1,7 @@
 """A topic and a data stream to the numbered lines that are in them."""
 
 from collections.abc import Callable
-from typing import Any
+from contextlib import aclosing
 
 import msgspec
 from aiokafka import AIOKafkaConsumer
@@ -9,12 +9,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from elasticsearch import AsyncElasticsearch
 
 from tailrace import record
-from tailrace.errors import ReachElasticsearch
+from tailrace.pages import pages
 from tailrace.torture.count import Shipped, Stored
 from tailrace.torture.ground import Ground
 
-_PAGE = 10_000
-_KEEP_ALIVE = "2m"
 _FIELDS = ("labels.way", "numeric_labels.n")
 
 
@@ -60,34 +58,15 @@ async def count_stream(
 ) -> None:
     """Read every document of a data stream, in all its backing indices, from one point in time."""
     await client.indices.refresh(index=stream)
-    point = (await client.open_point_in_time(index=stream, keep_alive=_KEEP_ALIVE))["id"]
-    after: list[Any] | None = None
     done = 0
-    try:
-        while True:
-            answer = await client.search(
-                size=_PAGE,
-                track_total_hits=False,
-                pit={"id": point, "keep_alive": _KEEP_ALIVE},
-                sort=["_shard_doc"],
-                source=False,
-                docvalue_fields=[{"field": name} for name in _FIELDS],
-                search_after=after,
-            )
-            if answer["timed_out"] or answer["_shards"]["failed"]:
-                raise ReachElasticsearch(f"Elasticsearch gave only a part of {stream}; see its log.")
-            hits = answer["hits"]["hits"]
+    async with aclosing(pages(client, stream, _FIELDS)) as found:
+        async for hits in found:
             for hit in hits:
                 fields = hit.get("fields", {})
                 (way,), (number,) = (fields.get(name, [None]) for name in _FIELDS)
                 stored.take(str(way), -1 if number is None else int(number))
             done += len(hits)
             progress(done)
-            if len(hits) < _PAGE:
-                return
-            point, after = answer["pit_id"], hits[-1]["sort"]
-    finally:
-        await client.close_point_in_time(id=point)
 
 
 async def remove(ground: Ground, bootstrap_servers: str, client: AsyncElasticsearch) -> None:

@@ -72,7 +72,7 @@ def table(outcome: Outcome) -> RenderableType:
     for title in ("rotated", "written", "in Kafka", "sent again", "stored", "missing", "twice"):
         shown.add_column(title, justify="right")
     for count in outcome.files:
-        mark = Text("✔", style="green") if count.is_exact else Text("✘", style="bold red")
+        mark = Text("✓", style="green") if count.is_exact else Text("✗", style="bold red")
         shown.add_row(mark, count.way, *_cells(count))
     shown.add_section()
     shown.add_row("", Text(f"{len(outcome.files)} files"), *_cells(outcome.totals), style="bold")
@@ -90,7 +90,7 @@ def verdict(outcome: Outcome) -> RenderableType:
     if outcome.is_exact:
         lines = [
             Text(
-                f"✔ All {totals.written:,} lines are in Kafka, and in Elasticsearch exactly once.", style="bold green"
+                f"✓ All {totals.written:,} lines are in Kafka, and in Elasticsearch exactly once.", style="bold green"
             ),
             Text(f"  {totals.repeated:,} were sent again, and each of them says so."),
         ]
@@ -104,7 +104,7 @@ def verdict(outcome: Outcome) -> RenderableType:
             "that nobody wrote": outcome.strange,
         }
         found = [f"{count:,} {what}" for what, count in faults.items() if count]
-        lines = [Text(f"✘ Not exact, lines: {', '.join(found) or 'none was written'}.", style="bold red")]
+        lines = [Text(f"✗ Not exact, lines: {', '.join(found) or 'none was written'}.", style="bold red")]
         lines += [Text(f"  {remark}", style="red") for remark in outcome.remarks]
     return Group(*lines, Text(deeds, style="dim"))
 
