@@ -76,9 +76,13 @@ async def create_topic(bootstrap_servers: str, name: str, partitions: int = 1, *
     await admin.start()
     try:
         settings = {key.replace("_", "."): value for key, value in config.items()}
+        until = time.monotonic() + 20
+        while not (await admin.describe_cluster())["controller_id"] >= 0:  # a broker that was just started
+            assert time.monotonic() < until
+            await asyncio.sleep(0.02)
+        await admin._client.force_metadata_update()  # the client fails where it has heard of no controller
         answer = await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=settings)])
         assert all(error[1] == 0 for error in answer.topic_errors), answer.topic_errors
-        until = time.monotonic() + 20
         while True:
             (topic,) = await admin.describe_topics([name])
             if len(topic["partitions"]) == partitions and all(one["leader"] >= 0 for one in topic["partitions"]):
