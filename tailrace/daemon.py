@@ -14,7 +14,7 @@ from typing import TextIO, cast
 
 import structlog
 
-from tailrace.errors import TailraceError
+from tailrace.errors import TailraceError, first_of
 from tailrace.settings import Log
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -138,9 +138,9 @@ async def _live(service: Callable[[Life], Awaitable[object]]) -> int:
     try:
         await service(life)
     except* TailraceError as group:
-        raise _first(group) from None
+        raise first_of(group) from None
     except* Exception as group:  # noqa: BLE001 - the one place where the unexpected ends: logged, told, exit code 1
-        unexpected = _first(group)
+        unexpected = first_of(group)
     finally:
         watchdog.cancel()
     if unexpected is None:
@@ -149,11 +149,6 @@ async def _live(service: Callable[[Life], Awaitable[object]]) -> int:
         "failed in a way that was not expected; this is a bug", error=str(unexpected), exc_info=unexpected
     )
     return 1
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    inner = group.exceptions[0]
-    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
 async def _watchdog(life: Life) -> None:

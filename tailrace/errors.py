@@ -54,3 +54,10 @@ class StackFailed(TailraceError):
 
 class BenchFailed(TailraceError):
     """A measurement could not be made: the text holds the last words of the process that failed."""
+
+
+def first_of(error: BaseException) -> BaseException:
+    """What went wrong first, out of its groups."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -14,7 +14,7 @@ from rich.console import Console
 from tailrace.cli.options import json_option
 from tailrace.cli.reach_elastic import elasticsearch_client
 from tailrace.cli.reach_kafka import kafka_errors
-from tailrace.cli.runs import dir_option, forward_sigterm, run_folder, running_stack
+from tailrace.cli.runs import dir_option, forward_sigterm, run_folder, running_stack, show_outcome
 from tailrace.demo import report
 from tailrace.demo.cast import Folder
 from tailrace.demo.latency import Percentiles
@@ -82,12 +82,7 @@ async def _perform(run: Run, seconds: float) -> tuple[list[Account], Percentiles
 
 
 def _conclude(show: Show, outcome: report.Outcome, *, runs: bool, folder: Path) -> None:
-    show.print()
-    show.print(report.table(outcome))
-    show.print()
-    show.print(report.verdict(outcome))
-    if outcome.folder:
-        show.print(f"  The run's files are in {outcome.folder}.")
+    show_outcome(show, report.table(outcome), report.verdict(outcome), outcome.folder)
     options = "" if folder == default_folder() else f" --dir {shlex.quote(str(folder))}"
     show.print("\nTry next:")
     program = "tailrace" if shutil.which("tailrace") else shlex.quote(sys.argv[0])

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+from rich.console import RenderableType
 
 from tailrace.demo.show import Show
 from tailrace.stack import Name, Running, Stack, State, default_folder
@@ -39,7 +40,7 @@ def running_stack(stack: Stack, show: Show, *, keep: bool) -> Iterator[Running]:
         yield running
     except KeyboardInterrupt:
         keep = False
-        click.echo("Interrupted; stopping what the demo started.", err=True)
+        click.echo("Interrupted; stopping what this run started.", err=True)
         raise
     finally:
         if not keep and not ran:  # both at the same time
@@ -62,3 +63,13 @@ def run_folder(name: str, *, keep: bool) -> Iterator[Path]:
         if not keep:
             shutil.rmtree(path, ignore_errors=True)
         raise
+
+
+def show_outcome(show: Show, table: RenderableType, verdict: RenderableType, folder: str) -> None:
+    """Print what a run came to; ``folder`` is where its files are, empty if they were removed."""
+    show.print()
+    show.print(table)
+    show.print()
+    show.print(verdict)
+    if folder:
+        show.print(f"  The run's files are in {folder}.")

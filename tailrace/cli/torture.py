@@ -12,9 +12,9 @@ from tailrace import settings as settings_module
 from tailrace.cli.options import json_option
 from tailrace.cli.reach_elastic import elasticsearch_client
 from tailrace.cli.reach_kafka import kafka_errors
-from tailrace.cli.runs import dir_option, forward_sigterm, run_folder, running_stack
+from tailrace.cli.runs import dir_option, forward_sigterm, run_folder, running_stack, show_outcome
 from tailrace.demo.show import Show
-from tailrace.errors import TailraceError
+from tailrace.errors import TailraceError, first_of
 from tailrace.stack import Running, Stack
 from tailrace.torture import report
 from tailrace.torture.evidence import remove
@@ -79,12 +79,7 @@ def torture(*, seconds: float, rate: float, ways: tuple[str, ...], keep: bool, f
     if as_json:
         click.echo(msgspec.json.encode(outcome))
     else:
-        show.print()
-        show.print(report.table(outcome))
-        show.print()
-        show.print(report.verdict(outcome))
-        if outcome.folder:
-            show.print(f"  The run's files are in {outcome.folder}.")
+        show_outcome(show, report.table(outcome), report.verdict(outcome), outcome.folder)
     return 0 if outcome.is_exact else 1
 
 
@@ -96,14 +91,7 @@ async def _perform(
         try:
             return report.conclude(await run.perform(client, seconds, rate), str(ground.path))
         except BaseExceptionGroup as error:
-            raise _first(error) from error
+            raise first_of(error) from error
         finally:
             if not keep:
                 await remove(ground, running.bootstrap_servers, client)
-
-
-def _first(error: BaseException) -> BaseException:
-    """What went wrong first, out of its groups."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 
-class Count(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the lines of one file, all generations of it together."""
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of lines."""
 
-    way: str
     rotations: int
     written: int
     shipped: int
@@ -24,6 +23,12 @@ class Count(msgspec.Struct, frozen=True, kw_only=True):
     """Lines that are in Elasticsearch, each counted once."""
     doubled: int
     """Documents more than there are lines."""
+
+
+class Count(Totals, frozen=True, kw_only=True):
+    """What became of the lines of one file, all generations of it together."""
+
+    way: str
 
     @property
     def is_exact(self) -> bool:

@@ -5,21 +5,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tailrace.torture.count import Count
+from tailrace.torture.count import Count, Totals
 from tailrace.torture.run import Result
-
-
-class Totals(msgspec.Struct, frozen=True, kw_only=True):
-    """All files together."""
-
-    rotations: int
-    written: int
-    shipped: int
-    repeated: int
-    silent: int
-    renamed: int
-    stored: int
-    doubled: int
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
