@@ -1,12 +1,14 @@
 """A file system of one's own that can be made to hang: one folder with one file, over the kernel's FUSE protocol.
 
-Needs /dev/fuse and the right to mount. The server is a child process, so that SIGSTOP makes every call on the mount
-hang in the kernel as on a dead network disk: no reply, no time-out.
+Needs /dev/fuse and the right to mount. The server is a child process; while it is stopped, every call on the mount
+hangs in the kernel as on a dead network disk: no reply, no time-out. It stops itself, between two calls: whoever waits
+for a call that the server has taken and not answered cannot even be killed.
 """
 
 import ctypes
 import errno
 import os
+import select
 import signal
 import stat
 import struct
@@ -37,17 +39,20 @@ class HangingFolder:
         if libc.mount(b"hanging", os.fsencode(folder), b"fuse.hanging", 0, options):
             os.close(handle)
             raise OSError(ctypes.get_errno(), "cannot mount")
+        orders, self._orders = os.pipe()
         self._server = os.posix_spawn(
-            sys.executable, [sys.executable, __file__, str(handle), str(behind)], os.environ,
-            file_actions=[(os.POSIX_SPAWN_DUP2, handle, handle)],
+            sys.executable, [sys.executable, __file__, str(handle), str(orders), str(behind)], os.environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, handle, handle), (os.POSIX_SPAWN_DUP2, orders, orders)],
         )  # fmt: skip
         os.close(handle)
+        os.close(orders)
         # One close, answered: the kernel learns that nothing is to be flushed, or every exit would wait for that.
         (folder / _NAME.decode()).read_bytes()
 
     def hang(self) -> None:
         """From now on no call returns."""
-        os.kill(self._server, signal.SIGSTOP)
+        os.write(self._orders, b"x")
+        os.waitpid(self._server, os.WUNTRACED)
 
     def resume(self) -> None:
         """All of them are answered."""
@@ -58,6 +63,7 @@ class HangingFolder:
         self._umount(os.fsencode(self.folder), 2)
         os.kill(self._server, signal.SIGKILL)
         os.waitpid(self._server, 0)
+        os.close(self._orders)
 
 
 def _attributes(inode: int, behind: str) -> bytes:
@@ -100,9 +106,14 @@ def _answer(code: int, inode: int, body: bytes, behind: str) -> bytes | int:  # 
     return errno.ENOSYS
 
 
-def serve(handle: int, behind: str) -> None:
-    """Answer the kernel until the mount is gone."""
+def serve(handle: int, orders: int, behind: str) -> None:
+    """Answer the kernel until the mount is gone; every byte of ``orders`` is the order to stop until SIGCONT."""
     while True:
+        if orders in select.select((handle, orders), (), ())[0]:
+            if not os.read(orders, 1):
+                return
+            os.kill(os.getpid(), signal.SIGSTOP)
+            continue
         try:
             request = os.read(handle, 1_100_000)
         except OSError as error:
@@ -119,4 +130,4 @@ def serve(handle: int, behind: str) -> None:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), sys.argv[2])
+    serve(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
