@@ -15,7 +15,7 @@ import orjson
 
 from shipper import ecs
 from shipper.columns import interleave
-from shipper.formats import FORMATS, plain
+from shipper.formats import MAKERS, plain
 from shipper.lines import HOLE, Cut
 from shipper.shapes import Shapes
 from shipper.times import Times, from_nanoseconds
@@ -51,7 +51,7 @@ class Encoder:
     ) -> None:
         self.dataset = entry.dataset
         self.most_line_bytes = most_line_bytes
-        self._format = FORMATS[entry.format]
+        self._format = MAKERS[entry.format](entry)
         self._times = Times(entry.timezone)
         self._source = source
         self.most_bytes = most_bytes
@@ -85,6 +85,7 @@ class Encoder:
         """
         read = from_nanoseconds(now // 10**6 * 10**6)
         self._flagged = {}
+        self._times.now = now
         ends = list(itertools.accumulate([len(line) + 1 for line in lines], initial=start))
         offsets = [b"%d" % end for end in ends]
         values = self._quick_values(lines, offsets, read)
@@ -111,6 +112,7 @@ class Encoder:
         self._flagged = {}
         if is_blank(line.kept) and len(line.kept) == line.length:
             return Chunk([], skipped + line.covered, line.covered, self._flagged)
+        self._times.now = now
         read = from_nanoseconds(now // 10**6 * 10**6)
         flags = [] if len(line.kept) == line.length else ["truncated"]
         if line.covered > line.length + 1:

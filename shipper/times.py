@@ -13,15 +13,24 @@ _YEARS = range(1970, 2262)
 _LAST = 9_214_646_400 * 10**9
 """The end of 2261 in nanoseconds since 1970."""
 _CACHED = 4096
+_MONTHS = {
+    name: number
+    for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)  # noqa: SIM905 - one line
+}
+_CLF = re.compile(r"(\d\d)/([A-Z][a-z][a-z])/(\d{4}):(\d\d:\d\d:\d\d) ([+-]\d{4})", re.ASCII)
+_BSD = re.compile(r"([A-Z][a-z][a-z]) ([ \d]\d) (\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?", re.ASCII)
+_DAY = 86_400 * 10**9
 
 
 class Times:
     """Turns times into UTC; ``zone`` is for those that do not say theirs (``local``, ``UTC``, or an IANA name).
 
-    Seconds are converted once and remembered, since the lines of a chunk share them.
+    Seconds are converted once and remembered, since the lines of a chunk share them. ``now`` is the time of reading in
+    nanoseconds since 1970, for times that do not say their year.
     """
 
     def __init__(self, zone: str = "local") -> None:
+        self.now = 0
         self._zone = None if zone == "local" else zoneinfo.ZoneInfo(zone)
         self._seconds: dict[str, str | None] = {}
 
@@ -46,6 +55,41 @@ class Times:
             return _number(value)
         return None
 
+    def clf(self, text: str) -> str | None:
+        """As ``utc``, of a time as access logs have it: ``24/Nov/2026:03:57:40 +0000``."""
+        second = self._seconds.get(text)
+        if second is None:
+            found = _CLF.fullmatch(text)
+            if found is None or found[2] not in _MONTHS:
+                return None
+            second = self._known(text, f"{found[3]}-{_MONTHS[found[2]]:02d}-{found[1]}T{found[4]}", found[5])
+        return None if second is None else second + "Z"
+
+    def bsd(self, text: str) -> str | None:
+        """As ``utc``, of a time without a year, as RFC 3164 has it: ``Nov  4 03:57:40``, with a fraction or without.
+
+        The year is the latest with which the time is not more than a day after ``now``.
+        """
+        found = _BSD.fullmatch(text)
+        if found is None or found[1] not in _MONTHS:
+            return None
+        latest = datetime.datetime.fromtimestamp((self.now + _DAY) / 10**9, datetime.UTC)
+        # Four years more find the last 29th of February.
+        for year in range(latest.year + 1, latest.year - 8, -1):
+            naive = f"{year}-{_MONTHS[found[1]]:02d}-{found[2].replace(' ', '0')}T{found[3]}"
+            second = self._known(naive + "naive", naive, "naive")
+            if second is not None and second <= f"{latest:%Y-%m-%dT%H:%M:%S}":
+                return f"{second}.{found[4]}Z" if found[4] else second + "Z"
+        return None
+
+    def _known(self, key: str, second: str, offset: str) -> str | None:
+        """``_second``, remembered under a key."""
+        if key not in self._seconds:
+            if len(self._seconds) >= _CACHED:
+                self._seconds.clear()
+            self._seconds[key] = self._second(second, offset)
+        return self._seconds[key]
+
     def _text(self, text: str) -> str | None:
         found = _ISO.fullmatch(text.strip()) if len(text) < 64 else None
         if found is None:
@@ -56,11 +100,7 @@ class Times:
         elif offset is None:
             offset = "naive"
         key = f"{day}T{clock}{offset}"
-        second = self._seconds.get(key)
-        if second is None and key not in self._seconds:
-            if len(self._seconds) >= _CACHED:
-                self._seconds.clear()
-            second = self._seconds[key] = self._second(f"{day}T{clock}", offset)
+        second = self._known(key, f"{day}T{clock}", offset)
         if second is None:
             return None
         return f"{second}.{fraction}Z" if fraction else second + "Z"

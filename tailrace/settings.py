@@ -88,7 +88,11 @@ class Input(Section, frozen=True, kw_only=True):
     exclude: list[str] = []
     dataset: str
     namespace: str = "default"
-    format: Literal["auto", "json", "plain"] = "auto"
+    format: Literal[
+        "auto",
+        "json",
+        "plain",
+    ] = "auto"
     start: Literal["beginning", "end"] = "beginning"
     """Where files begin that are there at the first start with this input; later ones begin at their beginning."""
     ignore_older_seconds: float = 0.0

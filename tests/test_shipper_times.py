@@ -73,3 +73,45 @@ def test_nanoseconds_lose_nothing(nanoseconds: int) -> None:
     second, _, fraction = from_nanoseconds(nanoseconds)[:-1].partition(".")
     whole = int(datetime.datetime.fromisoformat(second + "+00:00").timestamp())
     assert whole * 10**9 + int(fraction.ljust(9, "0")) == nanoseconds
+
+
+@pytest.mark.parametrize(
+    ("written", "utc"),
+    [
+        ("24/Nov/2026:03:57:40 +0000", "2026-11-24T03:57:40Z"),
+        ("24/Nov/2026:03:57:40 +0530", "2026-11-23T22:27:40Z"),
+        ("24/Nov/2026:03:57:40", None),
+        ("31/Feb/2026:03:57:40 +0000", None),
+        ("24/nov/2026:03:57:40 +0000", None),
+        ("24/Xyz/2026:03:57:40 +0000", None),
+        ("", None),
+    ],
+)
+def test_the_time_of_an_access_log_has_its_own_form(written: str, utc: str | None) -> None:
+    """Its zone stands in it."""
+    times = Times("Europe/Paris")
+    assert times.clf(written) == utc
+    assert times.clf(written) == utc, "the second time from what is remembered"
+
+
+@pytest.mark.parametrize(
+    ("read", "written", "utc"),
+    [
+        ("2026-01-01T00:00:00", "Dec 31 23:59:59", "2025-12-31T23:59:59Z"),
+        ("2025-12-31T23:59:59", "Jan  1 00:00:05", "2026-01-01T00:00:05Z"),
+        ("2025-12-31T12:00:00", "Jan  2 00:00:05", "2025-01-02T00:00:05Z"),
+        ("2026-11-24T12:00:00", "Nov 24 03:57:40.125", "2026-11-24T03:57:40.125Z"),
+        ("2026-11-24T12:00:00", "Feb 29 03:57:40", "2024-02-29T03:57:40Z"),
+        ("2026-11-24T12:00:00", "Feb 30 03:57:40", None),
+        ("2026-11-24T12:00:00", "2026-11-24 03:57:40", None),
+        ("2026-11-24T12:00:00", "", None),
+    ],
+)
+def test_a_time_without_a_year_gets_the_latest_that_is_not_in_the_future(
+    read: str, written: str, utc: str | None
+) -> None:
+    """A day of grace, for clocks and zones that differ."""
+    times = Times("UTC")
+    times.now = int(datetime.datetime.fromisoformat(read + "+00:00").timestamp()) * 10**9
+    assert times.bsd(written) == utc
+    assert times.bsd(written) == utc, "the second time from what is remembered"
