@@ -13,10 +13,7 @@ _YEARS = range(1970, 2262)
 _LAST = 9_214_646_400 * 10**9
 """The end of 2261 in nanoseconds since 1970."""
 _CACHED = 4096
-_MONTHS = {
-    name: number
-    for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)  # noqa: SIM905 - one line
-}
+_MONTHS = {name: number for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
 _CLF = re.compile(r"(\d\d)/([A-Z][a-z][a-z])/(\d{4}):(\d\d:\d\d:\d\d) ([+-]\d{4})", re.ASCII)
 _BSD = re.compile(r"([A-Z][a-z][a-z]) ([ \d]\d) (\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?", re.ASCII)
 _DAY = 86_400 * 10**9
