@@ -91,8 +91,14 @@ class File:
         return True
 
     def wants_cut(self, now: float, patience: float) -> bool:
-        """Whether its unterminated last line has waited long enough."""
-        return self.source.open_bytes > 0 and not self.more and self.is_whole and now - self.grew >= patience
+        """Whether its unterminated last line, or its record that may go on, has waited long enough.
+
+        ``patience`` is for the line; a record has its own, unless there is none at all.
+        """
+        source = self.source
+        if patience and not source.waits_for_delimiter:
+            patience = source.encoder.flush_seconds
+        return source.open_bytes > 0 and not self.more and self.is_whole and now - self.grew >= patience
 
     @property
     def is_whole(self) -> bool:

@@ -17,6 +17,7 @@ from shipper import ecs
 from shipper.columns import interleave
 from shipper.formats import MAKERS, plain
 from shipper.lines import HOLE, Cut
+from shipper.multiline import Joiner
 from shipper.shapes import Shapes
 from shipper.times import Times, from_nanoseconds
 from tailrace import __version__
@@ -47,9 +48,18 @@ class Encoder:
     """Makes the records of one source; lives as long as the source is read."""
 
     def __init__(
-        self, entry: Input, source: str, path: str, host: dict[str, str], most_bytes: int, most_line_bytes: int
+        self,
+        entry: Input,
+        source: str,
+        path: str,
+        host: dict[str, str],
+        most_bytes: int,
+        most_line_bytes: int,
+        joiner: Joiner | None = None,
     ) -> None:
         self.dataset = entry.dataset
+        self.joiner = joiner
+        self.flush_seconds = entry.multiline.flush_seconds
         self.most_line_bytes = most_line_bytes
         self._format = MAKERS[entry.format](entry)
         self._times = Times(entry.timezone)
@@ -77,11 +87,20 @@ class Encoder:
         if self._shapes is not None:
             self._shapes.clear()
 
-    def chunk(self, lines: list[bytes], start: int, skipped: int, repeat_until: int, now: int) -> Chunk:
-        """The records of whole lines that start at byte ``start`` of the file.
+    def chunk(
+        self,
+        lines: list[bytes],
+        start: int,
+        skipped: int,
+        repeat_until: int,
+        now: int,
+        pieces: frozenset[int] = frozenset(),
+    ) -> Chunk:
+        """The records of whole lines, or of lines that were joined, that start at byte ``start`` of the file.
 
         ``skipped`` bytes before ``start`` gave no record; lines that start before ``repeat_until`` may have been sent
-        before; ``now`` is the time of reading in nanoseconds since 1970.
+        before; ``now`` is the time of reading in nanoseconds since 1970. ``pieces`` are the numbers of those that get
+        the flag ``multiline``.
         """
         read = from_nanoseconds(now // 10**6 * 10**6)
         self._flagged = {}
@@ -89,12 +108,14 @@ class Encoder:
         ends = list(itertools.accumulate([len(line) + 1 for line in lines], initial=start))
         offsets = [b"%d" % end for end in ends]
         values = self._quick_values(lines, offsets, read)
+        if pieces:
+            values = [None if number in pieces else value for number, value in enumerate(values)]
         headers = self._headers(lines, ends, offsets, repeat_until)
         if not skipped and None not in values:
             return Chunk(list(zip(headers, filter(None, values), strict=True)), 0, 0, self._flagged)
         records: list[Record] = []
         blank = 0
-        for line, offset, header, quick in zip(lines, ends, headers, values, strict=False):
+        for number, (line, offset, header, quick) in enumerate(zip(lines, ends, headers, values, strict=False)):
             value = quick
             if value is None or skipped:
                 size = len(line) + 1
@@ -102,7 +123,8 @@ class Encoder:
                     skipped += size
                     blank += size
                     continue
-                value = self._value(line, offset, size, skipped, read)
+                flags = ("multiline",) if number in pieces else ()
+                value = self._value(line, offset, size, skipped, read, flags)
                 skipped = 0
             records.append((header, value))
         return Chunk(records, skipped, blank, self._flagged)

@@ -57,6 +57,8 @@ class Source:
         self.cuts = list(row.cuts)
         self.reach = self.asked = self.repeat_until = row.reach
         self.open_bytes = 0
+        self.waits_for_delimiter = False
+        """Whether the last of the open bytes are a line without its end; else they are a record that may go on."""
         self.repeated = 0
         """Records sent from here with the flag ``r``."""
         self.size, self.modified = row.size, row.modified
@@ -117,15 +119,26 @@ class Source:
             return self._continue_long(body, now, ends_at_cut=ends_at_cut)
         # A delimiter that comes after a cut is a blank line here: skipped, and counted with the next record.
         lines, rest, covered = split(body)
-        chunk = self.encoder.chunk(lines, start, skipped, self.repeat_until, now)
-        if rest and ends_at_cut:
-            chunk = _join(chunk, self.encoder.single(cut(rest), start + covered, chunk.skipped, self.repeat_until, now))
-            covered += len(rest)
-        elif rest and full and not covered:
+        if rest and full and not covered and not ends_at_cut:
             self._long = LongLine(self.encoder.most_line_bytes)
             return self._continue_long(body, now, ends_at_cut=False)
+        last = b""
+        pieces: frozenset[int] = frozenset()
+        if rest and ends_at_cut:
+            lines.append(rest)
+        if self.encoder.joiner is not None:
+            lines, self.open_bytes, pieces = self.encoder.joiner.join(lines, rest, final=ends_at_cut)
+            covered -= self.open_bytes
+        if rest and ends_at_cut:
+            last = lines.pop()
+            covered = len(body) - len(last)
+        chunk = self.encoder.chunk(lines, start, skipped, self.repeat_until, now, pieces)
+        if last:
+            chunk = _join(chunk, self.encoder.single(cut(last), start + covered, chunk.skipped, self.repeat_until, now))
+            covered += len(last)
         else:
-            self.open_bytes = len(rest)
+            self.waits_for_delimiter = bool(rest)
+            self.open_bytes += len(rest)
         return self._advance(chunk, covered, window) if covered else None
 
     def make_cut(self) -> int:
@@ -220,6 +233,7 @@ class Source:
             self.at = self.cursor + long.length
             self.anchor = (self.anchor + body)[-ANCHOR_BYTES:]
             self.open_bytes = long.length
+            self.waits_for_delimiter = True
             return None
         self._long = None
         read_before = self.at - self.cursor

@@ -6,6 +6,7 @@ import msgspec
 
 from shipper.disk import Opened
 from shipper.identity import Place, anchor_of, head_of
+from shipper.multiline import joiner_of
 from shipper.records import Encoder
 from shipper.registry import new_source
 from shipper.registry_row import Row
@@ -45,7 +46,8 @@ class Sources:
         """The source of that row; ``before`` are the bytes before its position, as they stand in the file."""
         most_line_bytes = self._shipper.max_line_bytes
         entry = self._shipper.inputs[number]
-        encoder = Encoder(entry, row.source, row.path, self._host, self.most_record_bytes, most_line_bytes)
+        joiner = joiner_of(entry, self._shipper.chunk_bytes)
+        encoder = Encoder(entry, row.source, row.path, self._host, self.most_record_bytes, most_line_bytes, joiner)
         return Source(row, encoder, before)
 
     def _name(self) -> str:

@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from tailrace.patterns import BadPattern, pattern_of
 from tailrace.record import is_stream, is_stream_part
 
 if TYPE_CHECKING:
-    from tailrace.settings import Input, Settings
+    from tailrace.settings import Input, Multiline, Settings
 
 _LOCATED = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$")
 _EXPECTED = re.compile(r"Expected `(?P<expected>.*)`, got `(?P<got>.*)`")
@@ -198,6 +199,24 @@ def _wrong_names(settings: "Settings") -> Iterator[str]:
             yield f"indexer.streams.{topic}: {stream!r} is no data stream like logs-app-default."
 
 
+def _wrong_multiline(multiline: "Multiline", here: str) -> Iterator[str]:
+    ways = [key for key in ("start", "continues", "count") if getattr(multiline, key)]
+    ways += ["rule"] if multiline.rule != "auto" else []
+    if len(ways) > 1:
+        yield f"{here}: {' and '.join(ways)} exclude each other; keep one."
+    for key in ("max_lines", "max_bytes"):
+        if getattr(multiline, key) < 1:
+            yield f"{here}.{key}: must be more than 0, not {getattr(multiline, key)}."
+    for key in ("count", "flush_seconds"):
+        if not getattr(multiline, key) >= 0:
+            yield f"{here}.{key}: must be 0 or more, not {getattr(multiline, key)}."
+    for key in ("start", "continues"):
+        try:
+            pattern_of(getattr(multiline, key))
+        except BadPattern as error:
+            yield f"{here}.{key}: {error}.\n{error.pointed()}"
+
+
 def _wrong_ages(entry: "Input", here: str) -> Iterator[str]:
     for key in ("ignore_older_seconds", "close_inactive_seconds"):
         value = getattr(entry, key)
@@ -215,6 +234,7 @@ def _wrong_input(entry: "Input", here: str) -> Iterator[str]:
     for key in ("dataset", "namespace"):
         if not is_stream_part(getattr(entry, key)):
             yield f"{here}.{key}: {getattr(entry, key)!r} cannot be part of a data stream's name; {_NAME_RULE}."
+    yield from _wrong_multiline(entry.multiline, f"{here}.multiline")
     if entry.timezone != "local":
         try:
             zoneinfo.ZoneInfo(entry.timezone)

@@ -81,6 +81,37 @@ class Kibana(Section, frozen=True, kw_only=True):
     space: str = ""
 
 
+class Multiline(Section, frozen=True, kw_only=True):
+    """``[shipper.inputs.multiline]``: which lines of a file make one record."""
+
+    rule: Literal[
+        "auto",
+        "off",
+        "traces",
+        "indent",
+        "java",
+        "python",
+        "go",
+        "node",
+        "dotnet",
+        "ruby",
+        "php",
+        "rust",
+    ] = "auto"
+    """``auto`` follows the format; a language joins its stack traces to the line before, ``traces`` those of all."""
+    start: str = ""
+    """A pattern (RE2) that the first line of every record matches, from its beginning."""
+    continues: str = ""
+    """A pattern (RE2) that every other line of a record matches, from its beginning."""
+    count: int = 0
+    """So many lines make a record."""
+    max_lines: int = 500
+    max_bytes: int = 131_072
+    """A longer record goes on in another, which has the flag ``multiline``; at most half of ``chunk_bytes``."""
+    flush_seconds: float = 1.0
+    """How long a record that could go on waits, unchanged, before it is shipped as it is."""
+
+
 class Input(Section, frozen=True, kw_only=True):
     """``[[shipper.inputs]]``: files that are read the same way and go to the same data stream."""
 
@@ -107,6 +138,7 @@ class Input(Section, frozen=True, kw_only=True):
     """Keep the line as it was in ``event.original``."""
     fields: dict[str, str | int | float | bool] = {}
     """Constant fields, as dotted ECS names or labels."""
+    multiline: Multiline = Multiline()
 
     @property
     def stream(self) -> str:
