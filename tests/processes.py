@@ -246,6 +246,12 @@ class Site:
                 process.kill()
 
 
+def append(path: Path, text: str) -> None:
+    """Append as a service does, in one write."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
 def until(condition: Callable[[], object], seconds: float = 30, every: float = 0.05) -> None:
     """Wait for a condition; fails when it does not come true."""
     deadline = time.monotonic() + seconds
@@ -334,4 +340,10 @@ def _pairs(table: dict[str, Any]) -> Iterator[str]:
     for key, value in table.items():
         if key == "inputs":
             continue
-        yield f"{key} = {json.dumps(value)}"
+        yield f"{key} = {_value(value)}"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_value(inner)}" for key, inner in value.items()) + "}"
+    return "[" + ", ".join(map(_value, value)) + "]" if isinstance(value, list) else json.dumps(value)

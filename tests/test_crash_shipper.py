@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import create_topic
-from processes import Site, chain, until
+from processes import Site, append, chain, until
 
 from tailrace.stack import Stack
 
@@ -23,12 +23,6 @@ def lines(first: int, last: int) -> list[str]:
 def as_text(messages: list[str]) -> str:
     """Lines as they stand in a file."""
     return "".join(f"{one}\n" for one in messages)
-
-
-def append(path: Path, text: str) -> None:
-    """Append as a service does, in one write."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(text)
 
 
 def sources(site: Site) -> list[tuple[tuple[int, int], bool]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from fuse import HangingFolder
-from processes import Site, chain, until
+from processes import Site, append, chain, until
 
 from shipper.mounts import Mount, mount_of, mounts
 
@@ -30,12 +30,6 @@ def forward(door: socket.socket, broker: tuple[str, int]) -> None:
             inside = socket.create_connection(broker)
             for pair in ((guest, inside), (inside, guest)):
                 threading.Thread(target=carry, args=pair, daemon=True).start()
-
-
-def append(path: Path, text: str) -> None:
-    """Append as a service does, in one write."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(text)
 
 
 def test_the_mount_table_is_read_without_touching_the_mounts(tmp_path: Path) -> None:

@@ -5,11 +5,10 @@ import json
 import os
 import time
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from conftest import MakeTopic
-from processes import Site, chain, read_records, until
+from processes import Site, append, chain, read_records, until
 
 from tailrace.stack import Stack
 
@@ -19,12 +18,6 @@ pytestmark = pytest.mark.edge
 def lines(first: int, last: int) -> list[str]:
     """The messages of these numbers."""
     return [f"line {number:06d}" for number in range(first, last)]
-
-
-def append(path: Path, text: str) -> None:
-    """Append as a service does, in one write."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(text)
 
 
 def as_text(messages: list[str]) -> str:
