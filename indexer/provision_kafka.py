@@ -43,7 +43,7 @@ class Topics:
     async def plan(self) -> list[Change]:
         """Look at the cluster, change nothing."""
         async with _translated(self._settings):
-            brokers = (await self._admin.describe_cluster())["brokers"]
+            brokers = (await kafka.cluster_of(self._admin))["brokers"]
             wanted = plan_topics.topics(self._settings, len(brokers))
             self._wanted = {topic.name: topic for topic in wanted}
             # All topics, because asking for a topic by name lets the broker make it.

@@ -3,12 +3,15 @@
 import asyncio
 from typing import Any
 
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.conn import create_conn
 from aiokafka.errors import (
     AuthenticationFailedError,
     AuthenticationMethodNotSupported,
     IllegalSaslStateError,
     KafkaError,
+    KafkaTimeoutError,
+    NodeNotReadyError,
     SaslAuthenticationFailed,
     UnsupportedSaslMechanismError,
 )
@@ -19,6 +22,8 @@ from tailrace.errors import LOOK_CLOSER, FixSettings, ReachKafka
 from tailrace.settings import Kafka, secret
 
 _ASK_SECONDS = 5.0
+_CONTROLLER_SECONDS = 20.0
+_LOOK_AGAIN_SECONDS = 0.05
 _LOGIN = (
     AuthenticationFailedError,
     AuthenticationMethodNotSupported,
@@ -52,6 +57,31 @@ def options(kafka: Kafka) -> dict[str, Any]:
         arguments["sasl_plain_username"] = kafka.username
         arguments["sasl_plain_password"] = secret(kafka, "password")
     return arguments
+
+
+async def cluster_of(admin: AIOKafkaAdminClient) -> dict[str, Any]:
+    """``describe_cluster``, once a controller is named: within the first moments of a broker's start none is.
+
+    The client asks the controller to make and alter topics, and breaks where it has not heard of one.
+
+    Raises:
+        KafkaError: nobody answers, or none is named for 20 s.
+    """
+    until = asyncio.get_running_loop().time() + _CONTROLLER_SECONDS
+    while True:
+        late = asyncio.get_running_loop().time() > until
+        try:
+            described: dict[str, Any] = await admin.describe_cluster()
+            if described["controller_id"] >= 0:
+                await admin._client.force_metadata_update()  # noqa: SLF001 - it hears of it in no other way
+                if admin._client.cluster.controller is not None:  # noqa: SLF001
+                    return described
+        except NodeNotReadyError:
+            if late:
+                raise
+        if late:
+            raise KafkaTimeoutError("the brokers name no controller")
+        await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
 
 async def silence(kafka: Kafka, error: BaseException) -> ReachKafka:

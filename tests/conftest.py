@@ -72,15 +72,14 @@ async def create_topic(bootstrap_servers: str, name: str, partitions: int = 1, *
     """Create a topic (``max_message_bytes="1000"`` sets ``max.message.bytes``), and wait until it can be written to."""
     from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+    from tailrace import kafka
+
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await admin.start()
     try:
         settings = {key.replace("_", "."): value for key, value in config.items()}
         until = time.monotonic() + 20
-        while not (await admin.describe_cluster())["controller_id"] >= 0:  # a broker that was just started
-            assert time.monotonic() < until
-            await asyncio.sleep(0.02)
-        await admin._client.force_metadata_update()  # the client fails where it has heard of no controller
+        await kafka.cluster_of(admin)
         answer = await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=settings)])
         assert all(error[1] == 0 for error in answer.topic_errors), answer.topic_errors
         while True:
