@@ -105,6 +105,18 @@ def test_any_one_fault_is_found(content: bytes, data: st.DataObject) -> None:
     assert (doubled.missing, doubled.repeated, doubled.strange) == (0, 1, 0)
 
 
+def test_a_record_of_several_lines_accounts_for_each() -> None:
+    """All that it covers is stored; a line that another document has too is repeated; a wrong length is no record."""
+    whole = Kept(record_id("s", 0, zlib.crc32(_TEXT[:-1])), 0, len(_TEXT), 0)
+    account = _examine(_TEXT, [whole])
+    assert (account.is_exact, account.lines, account.stored) == (True, 3, 3)
+    account = _examine(_TEXT, [whole, _kept(_TEXT)[2]])
+    assert (account.stored, account.repeated) == (3, 1)
+    short = Kept(whole.record_id, 0, 13, 0)
+    account = _examine(_TEXT, [short])
+    assert (account.stored, account.strange, account.missing) == (0, 1, 3)
+
+
 def test_totals_add_up() -> None:
     """The last line of the proof is the sum of the others."""
     accounts = [_examine(_TEXT, _kept(_TEXT)), _examine(_TEXT, _kept(_TEXT)[1:])]

@@ -5,6 +5,7 @@ what it proves is none.
 """
 
 import zlib
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -71,29 +72,44 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     broken: int
 
 
-def lines(content: bytes) -> Iterator[tuple[int, int]]:
-    """Offset and CRC-32 of each line that is not blank; a last line without its end counts as it is."""
+def lines(content: bytes) -> list[int]:
+    """The offset of each line that is not blank; a last line without its end counts as it is."""
+    found: list[int] = []
     offset = 0
     for line in content.split(b"\n"):
         if not _is_blank(line):
-            yield offset, zlib.crc32(line)
+            found.append(offset)
         offset += len(line) + 1
+    return found
+
+
+def _covered(content: bytes, places: list[int], source: str, one: Kept) -> list[int]:
+    """The lines that a record says it holds, by their offsets; none if its id is not that of these bytes."""
+    end = one.offset + one.bytes
+    checksum = zlib.crc32(content[one.offset : end].removesuffix(b"\n"))
+    covered = places[bisect_left(places, one.offset) : bisect_left(places, end)]
+    is_theirs = one.record_id == record_id(source, one.offset, checksum)
+    return covered if is_theirs and one.offset in covered[:1] else []
 
 
 def examine(
     content: bytes, kept: Sequence[Kept], dead: Sequence[Kept], *, service: str, path: str, source: str
 ) -> Account:
     """Compare a file's bytes with the documents of its source, in the order of their offsets, and its dead letters."""
-    wanted = {record_id(source, offset, checksum): offset for offset, checksum in lines(content)}
-    found = Counter(one.record_id for one in kept)
-    buried = {one.record_id for one in dead} - found.keys()
-    missing = [offset for name, offset in wanted.items() if name not in found and name not in buried]
-    twice = [name for name, count in found.items() if count > 1]
-    strange = [name for name in found if name not in wanted]
+    places = lines(content)
+    genuine = {one: _covered(content, places, source, one) for one in {*kept, *dead}}
+    counts = Counter(one.record_id for one in kept)
+    found = Counter(place for one in set(kept) for place in genuine[one])
+    buried = {place for one in dead for place in genuine[one]} - found.keys()
+    missing = [place for place in places if place not in found and place not in buried]
+    twice = [name for name, count in counts.items() if count > 1]
+    overlaid = [place for place, count in found.items() if count > 1]
+    strange = sorted({one.record_id for one in kept if not genuine[one]})
     first = {one.record_id: one for one in reversed((*kept, *dead))}
     breaks = list(_breaks(sorted(first.values(), key=lambda one: one.offset)))
     faults = [f"missing: the line at byte {offset}" for offset in missing[:_EXAMPLES]]
-    faults += [f"stored {found[name]} times: {name}" for name in twice[:_EXAMPLES]]
+    faults += [f"stored {counts[name]} times: {name}" for name in twice[:_EXAMPLES]]
+    faults += [f"in {found[place]} documents: the line at byte {place}" for place in overlaid[:_EXAMPLES]]
     faults += [f"not a line of the file: {name}" for name in strange[:_EXAMPLES]]
     faults += [f"chain broken: nothing covers bytes {start} to {end}" for start, end in breaks[:_EXAMPLES]]
     return Account(
@@ -101,11 +117,11 @@ def examine(
         path=path,
         source=source,
         bytes=len(content),
-        lines=len(wanted),
-        stored=sum(name in found for name in wanted),
-        repeated=sum(count - 1 for count in found.values()),
+        lines=len(places),
+        stored=len(found),
+        repeated=sum(count - 1 for count in (*counts.values(), *found.values())),
         missing=len(missing),
-        dead=sum(name in buried for name in wanted),
+        dead=len(buried),
         strange=len(strange),
         broken=len(breaks),
         remarks=tuple(faults),
