@@ -25,10 +25,12 @@ _DEPTH = 16
 _KEYWORDS = """
 client.address client.domain client.user.name cloud.account.id cloud.availability_zone cloud.instance.id cloud.provider
 cloud.region container.id container.image.name container.name destination.address destination.domain error.code
-error.id error.type event.action event.category event.code event.id event.kind event.module event.outcome
-event.provider event.reason event.type file.name file.path http.request.body.content http.request.id
+error.grouping_key error.id error.type event.action event.category event.code event.id event.kind event.module
+event.outcome event.provider event.reason event.type file.name file.path http.request.body.content http.request.id
 http.request.method http.request.mime_type http.request.referrer http.response.mime_type http.version
-log.origin.file.name log.origin.function network.protocol network.transport network.type orchestrator.cluster.name
+log.origin.file.name log.origin.function log.syslog.appname
+log.syslog.facility.name log.syslog.hostname log.syslog.msgid log.syslog.procid log.syslog.severity.name
+log.syslog.version network.protocol network.transport network.type orchestrator.cluster.name
 orchestrator.namespace orchestrator.resource.name process.command_line process.executable process.name
 process.thread.name server.address server.domain service.environment service.id service.name service.node.name
 service.type service.version source.address source.domain span.id tags trace.id transaction.id url.domain url.fragment
@@ -38,6 +40,7 @@ user_agent.version
 _LONGS = """
 client.bytes client.port destination.bytes destination.port event.duration event.sequence http.request.body.bytes
 http.request.bytes http.response.body.bytes http.response.bytes http.response.status_code log.origin.file.line
+log.syslog.facility.code log.syslog.priority log.syslog.severity.code
 process.pid process.thread.id server.port source.bytes source.port url.port
 """.split()
 FIELDS: dict[str, str] = {

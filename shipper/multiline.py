@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from shipper.formats import wrapped
 from shipper.trace_lines import LANGUAGES, Marks, Traces
 from tailrace.patterns import pattern_of
 from tailrace.settings import Input
 
 _RULE_OF_FORMAT = {"auto": "traces", "plain": "traces", "java": "java", "python": "python", "postgresql": "indent"}
+_RULE_OF_FORMAT |= {"cri": "cri", "docker": "docker"}
 """What ``rule = "auto"`` means for a format; the others have one line for each record."""
 
 
@@ -118,6 +120,8 @@ def _rule_of(entry: Input) -> Rule | None:
         return None
     if name == "indent":
         return _indented
+    if name in _PARTS:
+        return _Parts(_PARTS[name])
     return Traces(LANGUAGES, attach=False) if name == "traces" else Traces((name,), attach=True)
 
 
@@ -133,6 +137,21 @@ class _Pattern:
         match, starts = self._match, self._starts
         continues = [(match(line) is None) is starts for line in lines]
         return Marks(continues, [0] if continues[0] else [], may_go_on=True)
+
+
+class _Parts:
+    """A line says itself whether the next one belongs to it."""
+
+    def __init__(self, goes_on: Callable[[bytes], bool]) -> None:
+        self._goes_on = goes_on
+
+    def __call__(self, lines: Sequence[bytes], _most_lines: int, _most_bytes: int) -> Marks:
+        """Mark lines."""
+        going = [self._goes_on(line) for line in lines]
+        return Marks([False, *going[:-1]], [], going[-1])
+
+
+_PARTS = {"cri": wrapped.cri_goes_on, "docker": wrapped.docker_goes_on}
 
 
 def _all(lines: Sequence[bytes], _most_lines: int, _most_bytes: int) -> Marks:

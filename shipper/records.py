@@ -13,9 +13,9 @@ from zlib import crc32
 
 import orjson
 
-from shipper import ecs
+from shipper import ecs, traces
 from shipper.columns import interleave
-from shipper.formats import MAKERS, plain
+from shipper.formats import format_of, plain
 from shipper.lines import HOLE, Cut
 from shipper.multiline import Joiner
 from shipper.shapes import Shapes
@@ -61,7 +61,8 @@ class Encoder:
         self.joiner = joiner
         self.flush_seconds = entry.multiline.flush_seconds
         self.most_line_bytes = most_line_bytes
-        self._format = MAKERS[entry.format](entry)
+        self._format = format_of(entry)
+        self._learn = getattr(self._format, "learn", None)
         self._times = Times(entry.timezone)
         self._source = source
         self.most_bytes = most_bytes
@@ -78,7 +79,7 @@ class Encoder:
         self._tail = b"," + orjson.dumps(constant)[1:]
         self._file = {"path": path}
         self._flagged: dict[str, int] = {}
-        learns = entry.format != "plain" and not entry.keep_original
+        learns = entry.format in ("auto", "json") and not entry.keep_original
         self._shapes = Shapes(self._times, self._value) if learns else None
 
     def rename(self, path: str) -> None:
@@ -105,6 +106,8 @@ class Encoder:
         read = from_nanoseconds(now // 10**6 * 10**6)
         self._flagged = {}
         self._times.now = now
+        if lines and self._learn is not None:
+            self._learn(lines)
         ends = list(itertools.accumulate([len(line) + 1 for line in lines], initial=start))
         offsets = [b"%d" % end for end in ends]
         values = self._quick_values(lines, offsets, read)
@@ -207,6 +210,8 @@ class Encoder:
         if not self._format(line, document):
             plain.fields(line, document)
             document.flags.append("format")
+        if b"\n" in line:
+            _find_trace(document)
         return document
 
     def _fit(self, fields: dict[str, Any], length: int) -> bytes:
@@ -238,6 +243,17 @@ class Encoder:
 
     def _flag(self, flag: str) -> None:
         self._flagged[flag] = self._flagged.get(flag, 0) + 1
+
+
+def _find_trace(document: ecs.Document) -> None:
+    """Of a record of several lines: what is a stack trace in its message, apart; the message keeps what is before."""
+    message = document.fields.get("message")
+    if not isinstance(message, str) or "\n" not in message or "stack_trace" in document.fields.get("error", {}):
+        return
+    start = traces.begins(message)
+    if start >= 0:
+        traces.fill(document, message[start:])
+        document.fields["message"] = message[:start].rstrip() or message.partition("\n")[0]
 
 
 def is_blank(line: bytes) -> bool:

@@ -13,10 +13,14 @@ _YEARS = range(1970, 2262)
 _LAST = 9_214_646_400 * 10**9
 """The end of 2261 in nanoseconds since 1970."""
 _CACHED = 4096
-_MONTHS = {name: number for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
+MONTHS = {name: number for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
 _CLF = re.compile(r"(\d\d)/([A-Z][a-z][a-z])/(\d{4}):(\d\d:\d\d:\d\d) ([+-]\d{4})", re.ASCII)
 _BSD = re.compile(r"([A-Z][a-z][a-z]) ([ \d]\d) (\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?", re.ASCII)
 _DAY = 86_400 * 10**9
+_GRACE = datetime.timedelta(hours=1)
+"""A clock that is ahead by less is not a day behind."""
+_DIGITS = re.compile(r"\d{9,19}(?:\.\d{1,9})?", re.ASCII)
+_NAMES = tuple(MONTHS)
 
 
 class Times:
@@ -57,9 +61,9 @@ class Times:
         second = self._seconds.get(text)
         if second is None:
             found = _CLF.fullmatch(text)
-            if found is None or found[2] not in _MONTHS:
+            if found is None or found[2] not in MONTHS:
                 return None
-            second = self._known(text, f"{found[3]}-{_MONTHS[found[2]]:02d}-{found[1]}T{found[4]}", found[5])
+            second = self._known(text, f"{found[3]}-{MONTHS[found[2]]:02d}-{found[1]}T{found[4]}", found[5])
         return None if second is None else second + "Z"
 
     def bsd(self, text: str) -> str | None:
@@ -68,16 +72,46 @@ class Times:
         The year is the latest with which the time is not more than a day after ``now``.
         """
         found = _BSD.fullmatch(text)
-        if found is None or found[1] not in _MONTHS:
+        if found is None or found[1] not in MONTHS:
             return None
         latest = datetime.datetime.fromtimestamp((self.now + _DAY) / 10**9, datetime.UTC)
         # Four years more find the last 29th of February.
         for year in range(latest.year + 1, latest.year - 8, -1):
-            naive = f"{year}-{_MONTHS[found[1]]:02d}-{found[2].replace(' ', '0')}T{found[3]}"
+            naive = f"{year}-{MONTHS[found[1]]:02d}-{found[2].replace(' ', '0')}T{found[3]}"
             second = self._known(naive + "naive", naive, "naive")
             if second is not None and second <= f"{latest:%Y-%m-%dT%H:%M:%S}":
                 return f"{second}.{found[4]}Z" if found[4] else second + "Z"
         return None
+
+    def clock(self, text: str) -> str | None:
+        """As ``utc``, of a time of day alone: that of the latest day with which it is not in the future."""
+        try:
+            time = datetime.time.fromisoformat(text.replace(",", ".")[:15])
+        except ValueError:
+            return None
+        now = datetime.datetime.fromtimestamp(self.now / 10**9, datetime.UTC)
+        local = now.astimezone(self._zone)
+        for day in (0, 1):
+            date = local.date() - datetime.timedelta(days=day)
+            if datetime.datetime.combine(date, time, local.tzinfo) <= now + _GRACE:
+                return self.utc(f"{date}T{text}")
+        return None
+
+    def of_text(self, text: str) -> str | None:
+        """As ``utc``, where a number may stand as text, and the forms of access logs and syslog are known too."""
+        if _DIGITS.fullmatch(text):
+            return _number(float(text) if "." in text else int(text))
+        return self.utc(text) or self.clf(text) or self.bsd(text)
+
+    def by_format(self, text: str, form: str) -> str | None:
+        """As ``utc``, of a time in a form of ``strptime``, with English names; without a year it is the latest."""
+        try:
+            time = datetime.datetime.strptime(text, form)  # noqa: DTZ007 - it gets the input's zone
+        except ValueError:
+            return None
+        if "%Y" not in form and "%y" not in form:
+            return self.bsd(f"{_NAMES[time.month - 1]} {time.day:02d} {time:%H:%M:%S.%f}")
+        return self.utc(time.isoformat())
 
     def _known(self, key: str, second: str, offset: str) -> str | None:
         """``_second``, remembered under a key."""

@@ -81,6 +81,12 @@ _STEPS = (
     _Step("panicked", ("rust",), r"", "rust"),
     _Step("rust", ("rust",), r"stack backtrace:| +\d+: | +at |note: ", "rust"),
 )
+_ATTACHED = (
+    # What else a line of a log may go on with, where traces are attached to it.
+    _Step("log", ("java",), r"[ \t]+\S", "frames"),
+    _Step("log", _PY, r"[ \t]+\S", "indented"),
+    _Step("indented", _PY, r"[ \t]+\S", "indented"),
+)
 _FIRST = (
     # What a line that begins a record leads to.
     _Step("", _PY, _TRACEBACK, "python"),
@@ -118,7 +124,11 @@ class Traces:
     def __init__(self, languages: Iterable[str], *, attach: bool) -> None:
         languages = tuple(languages)
         self._attach = attach
-        steps = [step for step in (*_STEPS, *_FIRST) if not set(languages).isdisjoint(step.languages)]
+        steps = [
+            step
+            for step in (*_STEPS, *(_ATTACHED if attach else ()), *_FIRST)
+            if not set(languages).isdisjoint(step.languages)
+        ]
         self._states = {state: _state(steps, state) for state in {"", "log", "closed", *(step.to for step in steps)}}
         self._words = tuple(dict.fromkeys(word for language in languages for word in _WORDS[language]))
         words = "|".join(re.escape(word.decode()) for word in self._words)
@@ -133,7 +143,8 @@ class Traces:
         continues = [False] * len(lines)
         pieces: list[int] = []
         together = b"\n" + b"\n".join(lines)
-        found = self._seek(together)
+        # Objects of JSON have their traces inside.
+        found = None if together.count(b"\n{") == len(lines) else self._seek(together)
         if found is None:
             return Marks(continues, pieces, self._attach)
         ends = list(accumulate([len(line) + 1 for line in lines]))
@@ -172,7 +183,7 @@ class Traces:
 
     def _first(self, line: bytes) -> str:
         if line[:1] == b"{":
-            return "closed"  # JSON: its traces are inside
+            return "closed"
         if (found := self._next("", line)) is not None:
             return found
         return "log" if self._attach or any(word in line for word in self._words) else "closed"

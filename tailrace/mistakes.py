@@ -211,10 +211,14 @@ def _wrong_multiline(multiline: "Multiline", here: str) -> Iterator[str]:
         if not getattr(multiline, key) >= 0:
             yield f"{here}.{key}: must be 0 or more, not {getattr(multiline, key)}."
     for key in ("start", "continues"):
-        try:
-            pattern_of(getattr(multiline, key))
-        except BadPattern as error:
-            yield f"{here}.{key}: {error}.\n{error.pointed()}"
+        yield from _wrong_pattern(getattr(multiline, key), f"{here}.{key}")
+
+
+def _wrong_pattern(pattern: str, here: str) -> Iterator[str]:
+    try:
+        pattern_of(pattern)
+    except BadPattern as error:
+        yield f"{here}: {error}.\n{error.pointed()}"
 
 
 def _wrong_ages(entry: "Input", here: str) -> Iterator[str]:
@@ -234,6 +238,9 @@ def _wrong_input(entry: "Input", here: str) -> Iterator[str]:
     for key in ("dataset", "namespace"):
         if not is_stream_part(getattr(entry, key)):
             yield f"{here}.{key}: {getattr(entry, key)!r} cannot be part of a data stream's name; {_NAME_RULE}."
+    yield from _wrong_pattern(entry.pattern, f"{here}.pattern")
+    if (entry.format == "regex") != bool(entry.pattern):
+        yield f'{here}.pattern: it is for format = "regex", which needs one.'
     yield from _wrong_multiline(entry.multiline, f"{here}.multiline")
     if entry.timezone != "local":
         try:

@@ -89,6 +89,8 @@ class Multiline(Section, frozen=True, kw_only=True):
         "off",
         "traces",
         "indent",
+        "cri",
+        "docker",
         "java",
         "python",
         "go",
@@ -123,7 +125,38 @@ class Input(Section, frozen=True, kw_only=True):
         "auto",
         "json",
         "plain",
+        "apache",
+        "cri",
+        "docker",
+        "java",
+        "klog",
+        "logfmt",
+        "nginx",
+        "postgresql",
+        "python",
+        "redis",
+        "regex",
+        "syslog",
     ] = "auto"
+    inner: Literal[
+        "auto",
+        "json",
+        "plain",
+        "apache",
+        "java",
+        "klog",
+        "logfmt",
+        "nginx",
+        "postgresql",
+        "python",
+        "redis",
+        "syslog",
+    ] = "auto"
+    """What is in the lines of ``cri`` and ``docker``."""
+    pattern: str = ""
+    """For ``regex``: what a whole line matches (RE2), its groups named as fields with ``__`` for a dot."""
+    time_format: str = ""
+    """For ``regex``: how the group ``time`` is written, as of ``strptime``; empty takes all common forms."""
     start: Literal["beginning", "end"] = "beginning"
     """Where files begin that are there at the first start with this input; later ones begin at their beginning."""
     ignore_older_seconds: float = 0.0

@@ -189,4 +189,6 @@ def test_the_example_as_it_is_changes_nothing() -> None:
     """All its keys are comments, so that a new version's defaults reach those who never edited it."""
     assert settings.parse(EXAMPLE.read_text()) == Settings()
     for line in EXAMPLE.read_text().splitlines():
-        assert re.fullmatch(r"|\[[a-z]+\]|#( .*)?|#\[\[shipper\.inputs\]\]|#\[shipper\.inputs\.[a-z]+\]|#[a-z_]+ = .+", line), line
+        assert re.fullmatch(
+            r"|\[[a-z]+\]|#( .*)?|#\[\[shipper\.inputs\]\]|#\[shipper\.inputs\.[a-z]+\]|#[a-z_]+ = .+", line
+        ), line

@@ -98,7 +98,10 @@ def test_a_value_of_the_wrong_type_is_told_in_plain_words(text: str, sentence: s
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (INPUT + 'format = "jsn"\n', "shipper.inputs[0].format: 'jsn' is not known; known are auto, json, plain"),
+        (
+            INPUT + 'format = "jsn"\n',
+            "shipper.inputs[0].format: 'jsn' is not known; known are auto, json, plain,",
+        ),
         (INPUT + 'format = "jsn"\n', "did you mean json?"),
         (
             '[log]\nlevel = "warn"\n',

@@ -26,7 +26,7 @@ info: stopped"""
 
 def entry(**keys: object) -> Input:
     """An input with these keys under ``multiline``."""
-    return Input(paths=["/x"], dataset="d", multiline=Multiline(**keys))  # type: ignore[arg-type]
+    return Input(paths=["/x"], dataset="d", format="plain", multiline=Multiline(**keys))  # type: ignore[arg-type]
 
 
 def joined(rule: Traces, text: str, *, final: bool = True) -> list[str]:

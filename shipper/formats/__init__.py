@@ -4,17 +4,59 @@ A format takes a line's bytes (without its delimiter; a CR may still be there) a
 and returns True; or it returns False, leaving the document as it was, when the line is not of the format.
 """
 
-from collections.abc import Callable
-
-from shipper.ecs import Document
-from shipper.formats import auto, json, plain
+from shipper.formats import (
+    apache,
+    auto,
+    java,
+    json,
+    klog,
+    logfmt,
+    nginx,
+    plain,
+    postgresql,
+    python,
+    redis,
+    regex,
+    syslog,
+    wrapped,
+)
+from shipper.formats.auto import Format
 from tailrace.settings import Input
 
-Format = Callable[[bytes, Document], bool]
-
-MAKERS: dict[str, Callable[[Input], Format]] = {
-    "auto": lambda _entry: auto.fields,
-    "json": lambda _entry: json.fields,
-    "plain": lambda _entry: plain.fields,
+_UNWRAPS = {"cri": wrapped.cri, "docker": wrapped.docker}
+_FIXED: dict[str, Format] = {
+    "klog": klog.fields,
+    "redis": redis.fields,
+    "nginx": nginx.fields,
+    "apache": apache.fields,
+    "postgresql": postgresql.fields,
+    "syslog": syslog.fields,
+    "java": java.fields,
+    "python": python.fields,
+    "logfmt": logfmt.fields,
+    "json": json.fields,
+    "plain": plain.fields,
 }
-"""By the name that settings give it: what makes a format from the input's options."""
+
+
+def format_of(entry: Input) -> Format:
+    """The format of an input's lines, made for one source: some of them learn from its lines.
+
+    Raises:
+        BadPattern: its pattern is wrong.
+    """
+    if entry.format in _UNWRAPS:
+        return wrapped.Wrapped(_named(entry.inner), _UNWRAPS[entry.format])
+    if entry.format == "regex":
+        return regex.make(entry.pattern, entry.time_format)
+    return _named(entry.format)
+
+
+def guessed() -> dict[str, Format]:
+    """The formats that a file may be recognised as, the most telling first."""
+    wrappers = {name: wrapped.Wrapped(auto.fields, unwrap) for name, unwrap in _UNWRAPS.items()}
+    return {**wrappers, **{name: one for name, one in _FIXED.items() if name not in ("json", "plain")}}
+
+
+def _named(name: str) -> Format:
+    return auto.Auto(guessed()) if name == "auto" else _FIXED[name]

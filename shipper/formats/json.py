@@ -29,6 +29,14 @@ def fields(line: bytes, document: ecs.Document) -> bool:
         tree = _lenient(line, document)
     if type(tree) is not dict or (line.count(b"{") + line.count(b"[") > _DEEP and _is_deep(tree)):
         return False
+    huge = take(tree, document)
+    if huge:
+        _keep_digits(line, document, huge)
+    return True
+
+
+def take(tree: dict[str, Any], document: ecs.Document) -> set[str]:
+    """Fill the document from an object; returns the names of the labels that are too large to be exact."""
     shape = tuple(tree)
     steps = _shapes.get(shape) or _learn(shape)
     labels = document.labels
@@ -40,9 +48,7 @@ def fields(line: bytes, document: ecs.Document) -> bool:
             document.label(name, value)
             if type(value) is float and not -_EXACT < value < _EXACT:
                 huge.add(name)
-    if huge:
-        _keep_digits(line, document, huge)
-    return True
+    return huge
 
 
 def _is_deep(tree: Any) -> bool:
