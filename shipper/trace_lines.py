@@ -165,9 +165,12 @@ class Traces:
                     pieces.append(number)
             else:
                 begin = number
-                if state:
+                if head := self._next("", line):
+                    state = head
+                elif state:
                     pieces.append(number)
-                state = state or self._first(line)
+                else:
+                    state = self._other(line)
             done = number + 1
             match, to = self._states[state]
             last = min(len(lines), begin + most_lines, bisect_right(ends, starts[begin] + most_bytes))
@@ -181,12 +184,10 @@ class Traces:
             found = self._seek(together, starts[done]) if done < len(lines) else None
         return Marks(continues, pieces, self._attach or (done == len(lines) and state != "closed"))
 
-    def _first(self, line: bytes) -> str:
-        if line[:1] == b"{":
-            return "closed"
-        if (found := self._next("", line)) is not None:
-            return found
-        return "log" if self._attach or any(word in line for word in self._words) else "closed"
+    def _other(self, line: bytes) -> str:
+        """What a line leads to that begins a record and no trace; objects of JSON have their traces inside."""
+        likely = self._attach or any(word in line for word in self._words)
+        return "log" if likely and line[:1] != b"{" else "closed"
 
     def _next(self, state: str, line: bytes) -> str | None:
         match, to = self._states[state]

@@ -310,9 +310,18 @@ def parse(text: str, name: str = "settings") -> Settings:
         settings = msgspec.convert(tables, Settings)
     except msgspec.ValidationError as error:
         raise FixSettings(f"{name}: {mistakes.wrong_type(str(error), Settings)}") from error
+    check(settings, name)
+    return settings
+
+
+def check(settings: Settings, name: str) -> None:
+    """Look for values that cannot be meant; ``name`` is what errors call the settings.
+
+    Raises:
+        FixSettings: there is one; the text names its key.
+    """
     if wrong := mistakes.wrong_value(settings):
         raise FixSettings(f"{name}: {wrong}")
-    return settings
 
 
 def secret(section: Kafka | Elasticsearch | Kibana, key: str) -> str:

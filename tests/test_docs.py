@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from tailrace import metrics, settings
-from tailrace.cli import cli
+from tailrace.cli import cli, python_name
 from tailrace.settings import Section, Settings
 
 ROOT = Path(__file__).parent.parent
@@ -199,4 +199,5 @@ def test_the_minimal_settings_of_the_readme_work() -> None:
 def test_commands_are_where_their_names_say() -> None:
     """``tailrace search`` is tailrace/cli/search.py, so that a reader finds it."""
     for name in COMMANDS:
-        assert isinstance(getattr(importlib.import_module(f"tailrace.cli.{name}"), name), click.Command)
+        module = importlib.import_module(f"tailrace.cli.{python_name(name)}")
+        assert isinstance(getattr(module, python_name(name)), click.Command)

@@ -4,6 +4,8 @@ A format takes a line's bytes (without its delimiter; a CR may still be there) a
 and returns True; or it returns False, leaving the document as it was, when the line is not of the format.
 """
 
+import typing
+
 from shipper.formats import (
     apache,
     auto,
@@ -23,6 +25,8 @@ from shipper.formats import (
 from shipper.formats.auto import Format
 from tailrace.settings import Input
 
+FORMATS: tuple[str, ...] = typing.get_args(typing.get_type_hints(Input)["format"])
+"""All names, as settings give them."""
 _UNWRAPS = {"cri": wrapped.cri, "docker": wrapped.docker}
 _FIXED: dict[str, Format] = {
     "klog": klog.fields,

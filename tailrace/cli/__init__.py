@@ -1,6 +1,7 @@
 """The command line: one file per command group; the only place that may import both halves."""
 
 import importlib
+import keyword
 import sys
 
 import click
@@ -14,6 +15,7 @@ _COMMANDS = {
     "index": "Load the records of Kafka into Elasticsearch.",
     "setup": "Create topics, templates and dashboards, showing what changes.",
     "check": "Say whether the settings are right and everything they name answers.",
+    "try": "Say how well a file would be understood, and show three documents.",
     "status": "Say how far each file of this host is shipped.",
     "registry": "Show and change what is stored of each file.",
     "search": "Find lines in Elasticsearch.",
@@ -26,6 +28,11 @@ _COMMANDS = {
 }
 
 
+def python_name(name: str) -> str:
+    """``try`` is a word of the language."""
+    return name + "_" if keyword.iskeyword(name) else name
+
+
 class _Lazy(Suggesting):
     """Loads a command's module only when it is used, so that ``tailrace --help`` is quick."""
 
@@ -35,7 +42,7 @@ class _Lazy(Suggesting):
     def get_command(self, _context: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:
             return None
-        command = getattr(importlib.import_module(f"tailrace.cli.{name}"), name)
+        command = getattr(importlib.import_module(f"tailrace.cli.{python_name(name)}"), python_name(name))
         if not isinstance(command, click.Command):
             message = f"tailrace.cli.{name} has no command {name}"
             raise TypeError(message)

@@ -1,0 +1,120 @@
+"""Records that were made only to be looked at, to a report on how well a file is understood. No I/O."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+import orjson
+
+from shipper.formats import guessed
+from shipper.formats.auto import guess
+from shipper.formats.json import fields as json_fields
+from shipper.multiline import joiner_of
+from shipper.records import Record
+from tailrace.settings import Input
+
+_SAMPLES = 3
+_DOUBTS = frozenset({"format", "time", "auto"})
+"""Flags of records that were not understood."""
+_SURE = 0.8
+
+
+class Fit(msgspec.Struct, frozen=True):
+    """A format and the share of records that are of it."""
+
+    format: str
+    share: float
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """How a file would be shipped."""
+
+    path: str
+    format: str
+    bytes: int
+    records: int
+    parsed: float
+    """Share of records without a doubt about format or time; 1 if there is none."""
+    flags: dict[str, int]
+    levels: dict[str, int]
+    first: str
+    last: str
+    """The earliest and the latest time, RFC 3339; empty without records."""
+    doubtful: list[str]
+    """Some messages of records that were not understood."""
+    documents: list[dict[str, Any]]
+    fits: list[Fit]
+    """The formats that fit the first records, best first."""
+    suggested: str
+    """The format to name in the settings."""
+
+
+class Tally:
+    """Counts records as they are made."""
+
+    def __init__(self) -> None:
+        self.records = 0
+        self._doubtful = 0
+        self._flags: Counter[str] = Counter()
+        self._levels: Counter[str] = Counter()
+        self._first, self._last = "", ""
+        self._odd: list[str] = []
+        self._documents: list[dict[str, Any]] = []
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Count some records."""
+        for _, value in records:
+            document = orjson.loads(value)
+            log = document["log"]
+            flags = log.get("flags", ())
+            self.records += 1
+            self._flags.update(flags)
+            self._levels[log.get("level", "")] += 1
+            time = document["@timestamp"]
+            self._first = min(self._first or time, time)
+            self._last = max(self._last, time)
+            if not _DOUBTS.isdisjoint(flags):
+                self._doubtful += 1
+                if len(self._odd) < _SAMPLES:
+                    self._odd.append(str(document.get("message", "")))
+            elif len(self._documents) < _SAMPLES:
+                self._documents.append(document)
+
+    def report(self, path: str, entry: Input, size: int, fits: list[Fit]) -> Report:
+        """What was counted, and what the file's first lines say of its format."""
+        best = fits[0] if fits and fits[0].share >= _SURE else None
+        levels = {level or "none": count for level, count in self._levels.most_common()}
+        return Report(
+            path=path,
+            format=entry.format,
+            bytes=size,
+            records=self.records,
+            parsed=1 - self._doubtful / self.records if self.records else 1.0,
+            flags=dict(self._flags.most_common()),
+            levels=levels,
+            first=self._first,
+            last=self._last,
+            doubtful=self._odd,
+            documents=self._documents,
+            fits=fits,
+            suggested=best.format if best else "plain",
+        )
+
+
+def fits_of(lines: Sequence[bytes]) -> list[Fit]:
+    """How well each format fits the first lines of a file, each with its own way of joining lines; best first."""
+    found: list[Fit] = []
+    for name, fields in {"json": json_fields, **guessed()}.items():
+        joiner = joiner_of(Input(paths=[], dataset="x", format=name), 2**30)  # type: ignore[arg-type]
+        records = joiner.join([*lines], b"", final=True).records if joiner is not None else lines
+        share = guess(records, {name: fields}).share
+        if share:
+            found.append(Fit(name, share))
+    return sorted(found, key=lambda one: -one.share)
+
+
+def advice(report: Report, dataset: str) -> str:
+    """The input to paste into the settings file."""
+    paths = orjson.dumps([report.path]).decode()
+    return f'[[shipper.inputs]]\npaths = {paths}\ndataset = "{dataset}"\nformat = "{report.suggested}"\n'
