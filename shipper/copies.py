@@ -26,9 +26,10 @@ class Wait(NamedTuple):
 
 
 class Take(NamedTuple):
-    """It is the source of that name, which is read here from now on."""
+    """It is the source of that name, which is read here from ``at`` on."""
 
     name: str
+    at: int
 
 
 Verdict = Fresh | Wait | Take
@@ -93,10 +94,13 @@ class Copies:
         return parked is not None and (parked.state is not None or not parked.name)
 
     def gather(self) -> None:
-        """Take note of what is known now; to be called before ``judge``, and after sources came or moved."""
+        """Take note of what is known now; to be called before ``judge``, and after sources came or moved.
+
+        What stands in an open file is known as far as it was seen, for a copy can be compared with it there.
+        """
         self._open = {file.source.name: file for file in self._files.values()}
-        sources = [*(file.source for file in self._files.values()), *(one.source for one in self.orphans.values())]
-        known = [Known(one.name, one.path, one.head, one.at, one.known_anchor) for one in sources]
+        known = [*map(_in_file, self._files.values())]
+        known += [_read(orphan.source) for orphan in self.orphans.values()]
         self._index = Index([*known, *(one for one in self.memory.known() if one.name not in self.orphans)])
 
     def may_rest(self, place: Place, size: int, modified: int) -> bool:
@@ -126,35 +130,35 @@ class Copies:
 
     def _compare(self, path: str, handle: Handle, known: Known) -> Verdict | None:
         """Hold a file against a source that begins as it does; None if it is another after all."""
-        length = known.anchor.length
-        before = read_at(handle, length, known.at - length)
-        if len(before) < length:
-            return self._shorter(path, handle, known)
-        if anchor_of(before) != known.anchor:
-            return None
         file = self._open.get(known.name)
         if file is not None:
             return _beside(handle, file)
+        before = read_at(handle, known.anchor.length, known.at - known.anchor.length)
+        if len(before) < known.anchor.length:
+            return self._shorter(path, handle, known)
+        if anchor_of(before) != known.anchor:
+            return None
         row = self.memory.rows.get(known.name)
         stands = row is not None and known.name not in self.orphans and not row.ended and row.place in self._held
-        return Wait(known.name, settled=False) if stands else Take(known.name)
+        return Wait(known.name, settled=False) if stands else Take(known.name, known.at)
 
     def _shorter(self, path: str, handle: Handle, known: Known) -> Verdict | None:
-        """The file ends before the source's position: an earlier copy, or one still being made."""
-        packed = isinstance(handle, Unpacked)
-        if isinstance(handle, Unpacked) and not handle.ended:
-            return Wait(known.name, settled=False)
-        if isinstance(handle, Unpacked) and handle.damage:
-            return Wait(known.name, settled=True)
-        file = self._open.get(known.name)
-        if file is not None:
-            end = handle.made if isinstance(handle, Unpacked) else os.fstat(handle).st_size
-            length = min(ANCHOR_BYTES, end)
-            last = read_at(handle, length, end - length)
-            same = len(last) == length and last == read_at(file.handle, length, end - length)
-            return Wait(known.name, settled=True) if same else None
-        hopeful = known.name in self.orphans and path != known.path and not packed
+        """The file ends before the source's position: one still being made, or damaged, or an earlier copy."""
+        if isinstance(handle, Unpacked):
+            if not handle.ended:
+                return Wait(known.name, settled=False)
+            return Wait(known.name, settled=True) if handle.damage else None
+        hopeful = known.name in self.orphans and path != known.path
         return Wait(known.name, settled=False) if hopeful else None
+
+    def at(self, name: str) -> int | None:
+        """How far a source has been read; None if it is not there any more, or has more to be read where it is."""
+        file = next((file for file in self._files.values() if file.source.name == name), None)
+        if file is not None:
+            return file.source.at if file.gone and not file.more else None
+        if name in self.orphans:
+            return self.orphans[name].source.at
+        return self.memory.rows[name].position if name in self.memory.rows else None
 
     def _state(self, name: str) -> object:
         file = self._open.get(name)
@@ -164,20 +168,36 @@ class Copies:
         return name in self.orphans, row and (row.position, row.ended, row.place in self._held)
 
 
+def _in_file(file: File) -> Known:
+    source = file.source
+    return Known(source.name, source.path, source.head, max(source.at, source.size), source.known_anchor)
+
+
+def _read(source: Source) -> Known:
+    return Known(source.name, source.path, source.head, source.at, source.known_anchor)
+
+
 def _beside(handle: Handle, file: File) -> Verdict | None:
-    """The file agrees with a source up to where that was read in its own open file."""
-    own = file.handle
+    """A file that begins as one that is open: they are compared where the shorter of them ends."""
+    own, source = file.handle, file.source
     if isinstance(own, Unpacked):
-        return Wait(file.source.name, settled=False)
+        length = len(source.anchor)
+        same = read_at(handle, length, source.at - length) == source.anchor
+        return Wait(source.name, settled=False) if same or file.more else None
     size = os.fstat(own).st_size
     longer = bool(read_at(handle, 1, size))
+    if not longer and isinstance(handle, Unpacked) and not handle.ended:
+        return Wait(source.name, settled=False)  # still being written
+    end = size if longer else handle.made if isinstance(handle, Unpacked) else os.fstat(handle).st_size
+    length = min(ANCHOR_BYTES, end)
+    if read_at(handle, length, end - length) != read_at(own, length, end - length):
+        return None
     if not longer:
-        return Wait(file.source.name, settled=False)
+        return Wait(source.name, settled=source.watermark.position >= end)
     if file.gone:
         read = not file.more and file.seen is not None and file.seen[0] == size
-        return Take(file.source.name) if read else Wait(file.source.name, settled=False)
-    source = file.source
+        return Take(source.name, source.at) if read else Wait(source.name, settled=False)
     before = os.pread(own, len(source.anchor), source.at - len(source.anchor))
-    if os.fstat(own).st_size != size or before != source.anchor:
-        return Wait(source.name, settled=False)  # it grows, or was just truncated: the next look at it will tell
-    return None
+    stands = os.fstat(own).st_size == size >= source.at and before == source.anchor
+    # If not, it grows, or was just truncated: the next look at it will tell.
+    return None if stands else Wait(source.name, settled=False)

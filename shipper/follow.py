@@ -13,7 +13,7 @@ from shipper.copies import ORPHAN_SECONDS, Copies, Fresh, Orphan, Take, Wait
 from shipper.disk import Disk, Opened, Wanted
 from shipper.file import File
 from shipper.handles import raise_limit
-from shipper.identity import Place, same
+from shipper.identity import ANCHOR_BYTES, Place, head_of, same
 from shipper.plan import Found, Snapshot, changes
 from shipper.policy import input_name, is_inactive, is_too_old, to_close
 from shipper.recognise import Memory
@@ -217,7 +217,7 @@ class Follow:
                 self._disk.close(one.place.device, opened.handle)
             else:
                 self._follow(one, opened, source, snapshot)
-                if source in self.unsaved:
+                if source.at:
                     self._copies.gather()
         return refused
 
@@ -255,6 +255,8 @@ class Follow:
         self.files[found.place] = file
         self._resting.pop(found.place, None)
         self.opened.append(file)
+        if not source.asked:
+            self.unsaved.add(source)  # known before anything of it is sent: should it be rotated away, it is looked for
 
     def _recognise(self, row: Row, found: Found, opened: Opened) -> Source | None:
         """The source we know in this place, if the file still begins as it did and is the same before our position."""
@@ -276,22 +278,27 @@ class Follow:
                 self.unsaved.add(source)
                 return source
             if wanted:
-                return self._sources.fresh(found.path, found.place, found.number)
+                first, size = opened.first, 0 if isinstance(opened.handle, Unpacked) else opened.size
+                return self._sources.fresh(found.path, found.place, found.number, head_of(first), size)
             verdict = Wait("", settled=True)
         if isinstance(verdict, Wait):
             self._name_damage(found.path, opened.handle)
             self._copies.park(found.place, found.size, found.modified, verdict)
             return None
-        return await self._carry_on(verdict, found, opened.handle)
+        read = partial(read_at, opened.handle, ANCHOR_BYTES, verdict.at - ANCHOR_BYTES)
+        before = await self._disk.run(read, found.place.device)
+        if self._copies.at(verdict.name) != verdict.at:
+            self.stale = True  # it was read on, or back, since
+            return None
+        return self._carry_on(verdict, found, before)
 
-    async def _carry_on(self, verdict: Take, found: Found, handle: Handle) -> Source:
+    def _carry_on(self, verdict: Take, found: Found, before: bytes) -> Source:
         """Read a source from another file from now on."""
         source = self._release(verdict.name)
         if source is None:
-            row = msgspec.structs.replace(self._memory.rows[verdict.name], place=found.place, ended=False)
-            read = partial(read_at, handle, row.anchor.length, row.position - row.anchor.length)
-            before = await self._disk.run(read, found.place.device)
-            source = self._sources.known(row, found.number, before)
+            row = self._memory.rows[verdict.name]
+            known = msgspec.structs.replace(row, place=found.place, ended=False)
+            source = self._sources.known(known, found.number, before[len(before) - row.anchor.length :])
             self._memory.pop(verdict.name)
         source.place = found.place
         self.unsaved.add(source)

@@ -123,7 +123,8 @@ class Reader:
                 structlog.get_logger().info("positions are saved again")
             for source, reach in zip(sources, asked, strict=True):
                 source.reach = max(source.reach, reach)
-            self._follow.unsaved.difference_update(sources)
+            moved = zip(sources, rows, strict=True)
+            self._follow.unsaved.difference_update(source for source, row in moved if source.place == row.place)
             return
 
     def rewind(self) -> None:

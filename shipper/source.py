@@ -98,8 +98,11 @@ class Source:
         return self._anchor_of(self.anchor, self.at)
 
     def is_truncated(self, size: int, window: bytes) -> bool:
-        """Whether a file of ``size`` bytes, with these bytes from ``at - len(anchor)`` on, is no longer this source."""
-        return size < self.at or window[: len(self.anchor)] != self.anchor
+        """Whether a file of ``size`` bytes, with these bytes from ``at - len(anchor)`` on, is no longer this source.
+
+        Before anything was read of it, it is enough that it was larger.
+        """
+        return size < (self.at or self.size) or window[: len(self.anchor)] != self.anchor
 
     def read(self, window: bytes, now: int, *, full: bool) -> Step | None:
         """Take what stands in the file from ``at - len(anchor)`` on; None if no line ended and nothing moved.
@@ -255,8 +258,8 @@ class Source:
         return Step(chunk.records, self.cursor, self._mark, chunk.flagged)
 
 
-def fresh_row(name: str, path: str, place: Place, head: Head = NO_HEAD) -> Row:
-    """The row of a file seen for the first time."""
+def fresh_row(name: str, path: str, place: Place, head: Head = NO_HEAD, size: int = 0) -> Row:
+    """The row of a file seen for the first time, with what was seen of it."""
     return Row(
         source=name,
         path=path,
@@ -272,6 +275,7 @@ def fresh_row(name: str, path: str, place: Place, head: Head = NO_HEAD) -> Row:
         ended=False,
         updated=0,
         cuts=(),
+        size=size,
     )
 
 

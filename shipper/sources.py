@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from shipper.disk import Opened
-from shipper.identity import Place, anchor_of, head_of
+from shipper.identity import NO_HEAD, Head, Place, anchor_of, head_of
 from shipper.multiline import joiner_of
 from shipper.records import Encoder
 from shipper.registry import new_source
@@ -29,9 +29,9 @@ class Sources:
         """Tell how many partitions there are, and which is a source's."""
         self._lanes, self._lane_of = lanes, lane_of
 
-    def fresh(self, path: str, place: Place, number: int) -> Source:
-        """A source for a file seen for the first time, of the input of that number."""
-        return self.known(fresh_row(self._name(), path, place), number, b"")
+    def fresh(self, path: str, place: Place, number: int, head: Head = NO_HEAD, size: int = 0) -> Source:
+        """A source for a file seen for the first time, of the input of that number, with what was seen of it."""
+        return self.known(fresh_row(self._name(), path, place, head, size), number, b"")
 
     def at_end(self, path: str, opened: Opened, number: int) -> Source:
         """A source for a file whose bytes so far are passed over, and counted as such."""

@@ -1,0 +1,168 @@
+"""The shipper without its process: the real Follow and Reader over real files, with brokers that obey."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import structlog
+
+from shipper import copies, disk, file, follow, identity, reader, recognise, rotated, source, unpack
+from shipper.disk import Disk
+from shipper.follow import Follow
+from shipper.reader import Reader
+from shipper.records import Record
+from shipper.registry_row import Row
+from shipper.source import Source
+from tailrace.settings import Input, Settings, Shipper
+
+HEAD, ANCHOR = 24, 16
+"""Heads and anchors of this world: so short that small files have whole ones."""
+DISK = Disk()
+
+
+class Clock:
+    """Monotonic time that passes when the world says so; the time of day is the real one, as files are stamped with."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return time.time()
+
+    def time_ns(self) -> int:
+        return time.time_ns()
+
+
+@contextmanager
+def small_world(clock: Clock) -> Iterator[None]:
+    """Short heads and anchors everywhere, the clock of the world, and nothing said."""
+    with contextmanager_of(
+        *(mock.patch.object(module, "HEAD_BYTES", HEAD) for module in (disk, file, identity, recognise, unpack)),
+        *(mock.patch.object(module, "ANCHOR_BYTES", ANCHOR) for module in (copies, identity, source)),
+        *(mock.patch.object(module, "time", clock) for module in (follow, reader, unpack)),
+        mock.patch.object(rotated, "_SLACK", 20_000_000),
+        mock.patch.object(structlog, "get_logger", mock.Mock),
+    ):
+        yield
+
+
+@contextmanager
+def contextmanager_of(*parts: Any) -> Iterator[None]:
+    """All of these, begun in order and ended in the reverse."""
+    if not parts:
+        yield
+        return
+    with parts[0], contextmanager_of(*parts[1:]):
+        yield
+
+
+class Brokers:
+    """A producer whose batches arrive, or not, when the world says so."""
+
+    def __init__(self, topic: list[Record]) -> None:
+        self.topic = topic
+        self.flying: list[tuple[Sequence[Record], Any]] = []
+        self.slow = False
+        self.progress = asyncio.Event()
+
+    def room(self, _lane: int) -> bool:
+        return not self.slow
+
+    def lane_of(self, _source: str) -> int:
+        return 0
+
+    def hand_in(self, _lane: int, _key: bytes, records: Sequence[Record], sending: Any) -> None:
+        sending.joins()
+        sending.complete()
+        self.flying.append((records, sending))
+
+    def acknowledge(self, which: int) -> None:
+        """One of the batches in flight has arrived, and is known to have."""
+        records, sending = self.flying.pop(which % len(self.flying))
+        self.topic += records
+        sending.acknowledged()
+
+    def lose(self, arrived: int) -> None:
+        """Nothing more is known of what is in flight; so many batches did arrive."""
+        self.topic += [record for records, _sending in self.flying[:arrived] for record in records]
+        self.flying.clear()
+
+
+class Memory:
+    """A registry that outlives its agent."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+
+    async def save(self, rows: Sequence[Row]) -> None:
+        self.rows |= {row.source: row for row in rows}
+        standing = [row.place for row in self.rows.values() if not row.ended]
+        assert len(standing) == len(set(standing)), "a place has two sources that have not ended"
+
+
+class WorldAgent:
+    """One life of the agent; its files are closed when it ends, however it ends."""
+
+    def __init__(self, folder: Path, paths: list[str], registry: Memory, topic: list[Record]) -> None:
+        self.settings = Settings(
+            shipper=Shipper(
+                state_dir=str(folder),
+                chunk_bytes=64,
+                inputs=[Input(paths=paths, dataset="app", format="plain", timezone="UTC")],
+            )
+        )
+        self.registry = registry
+        self.brokers = Brokers(topic)
+        self.follow = Follow(self.settings, DISK, list(registry.rows.values()), {"name": "h"})
+        self.reader = Reader(self.settings.shipper, self.follow, DISK, registry, self.brokers)  # type: ignore[arg-type]
+        self.life: Any = SimpleNamespace(stop=SimpleNamespace(is_set=lambda: False))
+
+    async def start(self) -> None:
+        looked = time.time_ns()
+        await self.follow.act(await self.follow.survey.snapshot(), looked, first=True)
+        await self.remember()
+
+    async def scan(self) -> None:
+        looked = time.time_ns()
+        await self.follow.act(await self.follow.survey.snapshot(), looked, first=False)
+        await self.remember()
+
+    async def look(self) -> bool:
+        """One round over all files that are due; True if there is more to read."""
+        return await self.reader.round(self.life, once=False)
+
+    async def remember(self) -> None:
+        """As the agent does each second."""
+        done = [one for one in self.follow.ended if one.settled]
+        changed = {*self.reader.changed, *self.follow.ended, *self.follow.unsaved}
+        self.reader.changed.clear()
+        await self.reader.save(changed, self.life)
+        self.follow.ended = [one for one in self.follow.ended if one not in done]
+
+    async def stop(self) -> None:
+        """As at SIGTERM: all that is in flight arrives."""
+        while self.brokers.flying:
+            self.brokers.acknowledge(0)
+        self.reader.abandon()
+        await self.remember()
+        sources: list[Source] = self.follow.sources
+        await self.reader.save(sources, self.life, clean=True)
+        self.follow.close()
+
+    def fail(self, arrived: int) -> None:
+        """A batch failed: the producer ended, what was in flight is read again."""
+        self.brokers.lose(arrived)
+        self.reader.rewind()
+
+    def kill(self, arrived: int) -> None:
+        """As by power loss."""
+        self.brokers.lose(arrived)
+        self.follow.close()
