@@ -4,11 +4,14 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+import structlog
+
 from shipper.file import File
 from shipper.identity import ANCHOR_BYTES, Place, anchor_of
 from shipper.recognise import Index, Known, Memory
 from shipper.source import Source
 from shipper.unpack import Handle, Unpacked, read_at
+from tailrace import metrics
 
 ORPHAN_SECONDS = 30.0
 """How long the copy of a source is looked for whose file was truncated or has vanished."""
@@ -60,6 +63,15 @@ class Orphan:
     def lost(self) -> int:
         """The bytes that were seen in it and not read."""
         return max(0, self.source.size - self.source.cursor)
+
+    def report(self) -> None:
+        """Say and count what is lost, now that no copy was found."""
+        lost, source = self.lost, self.source
+        if not lost:
+            return
+        what = "a known file vanished" if self.vanished else "a truncation took"
+        (metrics.VANISHED if self.vanished else metrics.LOST).inc(lost)
+        structlog.get_logger().error("unread bytes are lost: " + what, path=source.path, source=source.name, bytes=lost)
 
 
 class Copies:

@@ -18,7 +18,7 @@ from shipper.plan import Found, Snapshot, changes
 from shipper.policy import input_name, is_inactive, is_too_old, to_close
 from shipper.recognise import Memory
 from shipper.registry_row import Row
-from shipper.rotated import Moved, input_of, is_finished, live_path, moved_rows, newest
+from shipper.rotated import Absent, Moved, input_of, is_finished, live_path, moved_rows, newest
 from shipper.source import Source
 from shipper.sources import Sources
 from shipper.survey import Survey
@@ -56,6 +56,7 @@ class Follow:
         self._pending: dict[Place, str] = {}
         self._resting: dict[Place, str] = {}
         self._new_inputs: set[int] = set()
+        self._absent = Absent()
         self._complaints = Complaints()
         self.complaints = self._complaints.reasons
         self.limit = raise_limit(settings.shipper.open_files)
@@ -100,6 +101,7 @@ class Follow:
         found = changes({place: file.path for place, file in self.files.items()}, snapshot)
         since = newest(self._memory) if first else {}
         moved = moved_rows(self._memory, snapshot, since) if first else self._moved(found.renamed, found.gone)
+        moved += self._absent.names(moved, snapshot, self._looked, time.monotonic())
         for renamed in found.renamed:
             self.files[renamed.place].rename(renamed.path)
         for place in self.files:
@@ -371,7 +373,7 @@ class Follow:
             self.stale = True  # files may have waited for it
             if source not in self.ended:
                 self.ended.append(source)
-            self._count_lost(orphan)
+            orphan.report()
             source.size = source.cursor
             if source.settled:
                 self._memory.add(source.row(int(time.time()), ended=True))
@@ -395,11 +397,3 @@ class Follow:
         damaged = isinstance(handle, Unpacked) and handle.damage
         if damaged and self._complaints.say(path, "compressed file is damaged", reason=damaged):
             metrics.DAMAGED.inc()
-
-    def _count_lost(self, orphan: Orphan) -> None:
-        source, lost = orphan.source, orphan.lost
-        if not lost:
-            return
-        what = "a known file vanished" if orphan.vanished else "a truncation took"
-        (metrics.VANISHED if orphan.vanished else metrics.LOST).inc(lost)
-        structlog.get_logger().error("unread bytes are lost: " + what, path=source.path, source=source.name, bytes=lost)

@@ -17,6 +17,10 @@ _SLACK = 2 * 10**9
 """Nanoseconds by which the clock that stamps files may be behind ours."""
 
 
+_ABSENT_SECONDS = 600.0
+"""How long files are looked for beside a name at which none stands any more."""
+
+
 class Moved(NamedTuple):
     """The name of a file that was rotated, and since when (nanoseconds since 1970) nobody has looked."""
 
@@ -29,6 +33,22 @@ class Rotated(NamedTuple):
 
     found: Found
     is_new: bool
+
+
+class Absent:
+    """Names at which no file stands any more: one may come there and be rotated away between two looks."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+
+    def names(self, moved: Iterable[Moved], snapshot: Snapshot, looked: int, now: float) -> list[Moved]:
+        """Those noted before, last looked at at ``looked``; the ones that moved since are noted, for a while."""
+        before = list(self._until)
+        until = {one.path: now + _ABSENT_SECONDS for one in moved} | self._until
+        if until:
+            there = {found.path for found in snapshot.found.values()}
+            self._until = {path: end for path, end in until.items() if path not in there and now < end}
+        return [Moved(path, looked) for path in before]
 
 
 def newest(memory: Memory) -> dict[str, int]:
