@@ -287,7 +287,8 @@ class Follow:
             self._name_damage(found.path, opened.handle)
             self._copies.park(found.place, found.size, found.modified, verdict)
             return None
-        read = partial(read_at, opened.handle, ANCHOR_BYTES, verdict.at - ANCHOR_BYTES)
+        length = min(ANCHOR_BYTES, verdict.at)
+        read = partial(read_at, opened.handle, length, verdict.at - length)
         before = await self._disk.run(read, found.place.device)
         if self._copies.at(verdict.name) != verdict.at:
             self.stale = True  # it was read on, or back, since
