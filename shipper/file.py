@@ -31,6 +31,7 @@ class File:
         "gone",
         "grew",
         "handle",
+        "looked_at",
         "more",
         "next_look",
         "number",
@@ -50,7 +51,7 @@ class File:
         self.gone = False
         self.closed = False
         self.fault = ""
-        self.grew = now
+        self.grew = self.looked_at = now
         self.active_until = now + ACTIVE_SECONDS
         self.next_look = now
 
@@ -66,7 +67,7 @@ class File:
         """What to read of it now."""
         source = self.source
         back = len(source.anchor)
-        needs_head = source.head.length < HEAD_BYTES
+        needs_head = source.head.length < HEAD_BYTES or not source.at  # at the first byte there is no anchor
         return Request(self.handle, source.at - back, most + back, None if self.more else self.seen, needs_head)
 
     def looked(
@@ -77,6 +78,7 @@ class File:
             self.grew = now
             self.active_until = now + ACTIVE_SECONDS
         self.seen = seen
+        self.looked_at = now
         self.more = False
         self.next_look = now + (poll_seconds if now < self.active_until else idle_seconds)
 
@@ -126,11 +128,17 @@ class File:
         plain = not isinstance(self.handle, Unpacked) and not self.fault
         return plain and not self.gone and self.is_read() and self.source.settled
 
-    def may_go(self, now: float) -> bool:
+    @property
+    def still_seconds(self) -> float:
+        """How long it was seen to be still; what was not looked at, because Kafka took no more, may have grown."""
+        return self.looked_at - self.grew
+
+    @property
+    def may_go(self) -> bool:
         """Whether it can be let go: read and acknowledged, and compressed, or without a name and still for a while."""
         if isinstance(self.handle, Unpacked):
             return self.is_read() and self.source.settled
-        return self.gone and self.is_read() and self.source.settled and now - self.grew > GONE_SECONDS
+        return self.gone and self.is_read() and self.source.settled and self.still_seconds > GONE_SECONDS
 
 
 def behind(files: Iterable[File]) -> int:

@@ -18,7 +18,7 @@ from shipper.plan import Found, Snapshot, changes
 from shipper.policy import input_name, is_inactive, is_too_old, to_close
 from shipper.recognise import Memory
 from shipper.registry_row import Row
-from shipper.rotated import Absent, Moved, input_of, is_finished, live_path, moved_rows, newest
+from shipper.rotated import Moved, Unseen, input_of, is_finished, live_path, moved_rows, newest
 from shipper.source import Source
 from shipper.sources import Sources
 from shipper.survey import Survey
@@ -56,7 +56,7 @@ class Follow:
         self._pending: dict[Place, str] = {}
         self._resting: dict[Place, str] = {}
         self._new_inputs: set[int] = set()
-        self._absent = Absent()
+        self._unseen = Unseen()
         self._complaints = Complaints()
         self.complaints = self._complaints.reasons
         self.limit = raise_limit(settings.shipper.open_files)
@@ -101,7 +101,7 @@ class Follow:
         found = changes({place: file.path for place, file in self.files.items()}, snapshot)
         since = newest(self._memory) if first else {}
         moved = moved_rows(self._memory, snapshot, since) if first else self._moved(found.renamed, found.gone)
-        moved += self._absent.names(moved, snapshot, self._looked, time.monotonic())
+        moved += self._unseen.names(moved, snapshot, self._looked, time.monotonic())
         for renamed in found.renamed:
             self.files[renamed.place].rename(renamed.path)
         for place in self.files:
@@ -122,11 +122,13 @@ class Follow:
         refused += await self._open_strangers(strangers, snapshot, new)
         faults = sum(bool(file.fault) for file in self.files.values())
         metrics.UNREADABLE.set(len(snapshot.refused) + refused + faults)
-        self._pending = {place: path for place, path in new.items() if self._copies.is_pending(place)}
+        seen = new | {one.place: one.path for one in found.opened}
+        self._pending = {place: path for place, path in seen.items() if self._copies.is_pending(place)}
         self._copies.tidy()
         await self._give_up(everything=once)
         self._new_inputs.clear()
         self._let_go()
+        self._unseen.note((place for place, file in self.files.items() if not file.source.at), snapshot)
         self._looked = looked
         metrics.SOURCES.set(len(self.files))
 
@@ -380,11 +382,10 @@ class Follow:
                 self._memory.add(source.row(int(time.time()), ended=True))
 
     def _let_go(self) -> None:
-        now = time.monotonic()
         for file in list(self.files.values()):
-            if is_inactive(self._inputs[file.number], file.grew, now) and file.may_rest:
+            if is_inactive(self._inputs[file.number], file.still_seconds) and file.may_rest:
                 self._rest(file)
-        for place in [place for place, file in self.files.items() if file.may_go(now)]:
+        for place in [place for place, file in self.files.items() if file.may_go]:
             file = self.files.pop(place)
             self._name_damage(file.path, file.handle)
             if isinstance(file.handle, Unpacked):

@@ -26,9 +26,9 @@ def is_too_old(entry: Input, modified: int, now: int) -> bool:
     return 0 < entry.ignore_older_seconds < (now - modified) / 1e9
 
 
-def is_inactive(entry: Input, grew: float, now: float) -> bool:
-    """Whether an open file has been still for so long that it is closed; both times in monotonic seconds."""
-    return 0 < entry.close_inactive_seconds <= now - grew
+def is_inactive(entry: Input, still_seconds: float) -> bool:
+    """Whether an open file has been still for so long that it is closed."""
+    return 0 < entry.close_inactive_seconds <= still_seconds
 
 
 def end_of(tail: bytes, size: int) -> int:

@@ -15,8 +15,6 @@ from tailrace.settings import Input
 
 _SLACK = 2 * 10**9
 """Nanoseconds by which the clock that stamps files may be behind ours."""
-
-
 _ABSENT_SECONDS = 600.0
 """How long files are looked for beside a name at which none stands any more."""
 
@@ -35,20 +33,31 @@ class Rotated(NamedTuple):
     is_new: bool
 
 
-class Absent:
-    """Names at which no file stands any more: one may come there and be rotated away between two looks."""
+class Unseen:
+    """Names beside which rotation may have put a file that no look has seen.
+
+    Those at which no file stands any more: one may come there and be rotated away between two looks. And those of files
+    of which nothing has been read: nothing tells that they were copied and truncated, but that they were changed.
+    """
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}
+        self._unread: dict[Place, int] = {}
 
     def names(self, moved: Iterable[Moved], snapshot: Snapshot, looked: int, now: float) -> list[Moved]:
         """Those noted before, last looked at at ``looked``; the ones that moved since are noted, for a while."""
-        before = list(self._until)
+        found = [(snapshot.found.get(place), modified) for place, modified in self._unread.items()]
+        names = [one.path for one, modified in found if one is not None and one.modified != modified]
+        names += self._until
         until = {one.path: now + _ABSENT_SECONDS for one in moved} | self._until
         if until:
             there = {found.path for found in snapshot.found.values()}
             self._until = {path: end for path, end in until.items() if path not in there and now < end}
-        return [Moved(path, looked) for path in before]
+        return [Moved(path, looked) for path in names]
+
+    def note(self, unread: Iterable[Place], snapshot: Snapshot) -> None:
+        """These are the files of which nothing has been read."""
+        self._unread = {place: snapshot.found[place].modified for place in unread if place in snapshot.found}
 
 
 def newest(memory: Memory) -> dict[str, int]:
@@ -67,11 +76,11 @@ def live_path(path: str) -> str:
 
 
 def moved_rows(memory: Memory, snapshot: Snapshot, since: Mapping[str, int]) -> list[Moved]:
-    """The names at which another file stands, or none, than when the agent was stopped."""
+    """The names at which another file stands, or none, than when the agent was stopped, or one that was never read."""
     moved = []
     for row in memory.rows.values():
         found = snapshot.found.get(row.place)
-        if not row.ended and (found is None or found.path != row.path):
+        if not row.ended and (found is None or found.path != row.path or not row.position):
             moved.append(Moved(row.path, since[live_path(row.path)]))
     return moved
 

@@ -34,9 +34,9 @@ def test_old_files_are_left_alone_only_if_that_was_asked_for() -> None:
 
 def test_still_files_are_closed_only_if_that_was_asked_for() -> None:
     """0 keeps them open."""
-    assert not is_inactive(entry(), 0, 1e9)
-    assert is_inactive(entry(close_inactive_seconds=5), 0, 5)
-    assert not is_inactive(entry(close_inactive_seconds=5), 0, 4)
+    assert not is_inactive(entry(), 1e9)
+    assert is_inactive(entry(close_inactive_seconds=5), 5)
+    assert not is_inactive(entry(close_inactive_seconds=5), 4)
 
 
 def test_the_least_recently_written_files_are_closed_first() -> None:

@@ -1,7 +1,6 @@
 """The shipper without its process: the real Follow and Reader over real files, with brokers that obey."""
 
 import asyncio
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import Any
 from unittest import mock
 
 import structlog
+from world_files import Clock
 
-from shipper import copies, disk, file, follow, identity, reader, recognise, rotated, source, unpack
+from shipper import copies, disk, file, follow, identity, reader, recognise, source, unpack
 from shipper.disk import Disk
 from shipper.follow import Follow
 from shipper.reader import Reader
@@ -25,22 +25,6 @@ HEAD, ANCHOR = 24, 16
 DISK = Disk()
 
 
-class Clock:
-    """Monotonic time that passes when the world says so; the time of day is the real one, as files are stamped with."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def time(self) -> float:
-        return time.time()
-
-    def time_ns(self) -> int:
-        return time.time_ns()
-
-
 @contextmanager
 def small_world(clock: Clock) -> Iterator[None]:
     """Short heads and anchors everywhere, the clock of the world, and nothing said."""
@@ -48,7 +32,6 @@ def small_world(clock: Clock) -> Iterator[None]:
         *(mock.patch.object(module, "HEAD_BYTES", HEAD) for module in (disk, file, identity, recognise, unpack)),
         *(mock.patch.object(module, "ANCHOR_BYTES", ANCHOR) for module in (copies, identity, source)),
         *(mock.patch.object(module, "time", clock) for module in (follow, reader, unpack)),
-        mock.patch.object(rotated, "_SLACK", 20_000_000),
         mock.patch.object(structlog, "get_logger", mock.Mock),
     ):
         yield
@@ -126,12 +109,12 @@ class WorldAgent:
         self.life: Any = SimpleNamespace(stop=SimpleNamespace(is_set=lambda: False))
 
     async def start(self) -> None:
-        looked = time.time_ns()
+        looked = follow.time.time_ns()
         await self.follow.act(await self.follow.survey.snapshot(), looked, first=True)
         await self.remember()
 
     async def scan(self) -> None:
-        looked = time.time_ns()
+        looked = follow.time.time_ns()
         await self.follow.act(await self.follow.survey.snapshot(), looked, first=False)
         await self.remember()
 
@@ -155,14 +138,20 @@ class WorldAgent:
         await self.remember()
         sources: list[Source] = self.follow.sources
         await self.reader.save(sources, self.life, clean=True)
-        self.follow.close()
+        await self._close()
 
     def fail(self, arrived: int) -> None:
         """A batch failed: the producer ended, what was in flight is read again."""
         self.brokers.lose(arrived)
         self.reader.rewind()
 
-    def kill(self, arrived: int) -> None:
+    async def kill(self, arrived: int) -> None:
         """As by power loss."""
         self.brokers.lose(arrived)
+        await self._close()
+
+    async def _close(self) -> None:
+        """Close all files; the loop may end when that was done."""
         self.follow.close()
+        for device in DISK.devices:
+            await DISK.run(lambda: None, device)
