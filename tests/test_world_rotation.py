@@ -118,7 +118,7 @@ class World(RuleBasedStateMachine):
     def scan(self) -> None:
         """The agent evaluates its patterns; if it is down it starts."""
         if self.agent is None:
-            self.agent = WorldAgent(self.logs.folder, self.paths, self.registry, self.topic)
+            self.agent = WorldAgent(self.logs.folder, self.paths, self.clock, self.registry, self.topic)
             self.run(self.agent.start())
         else:
             self.run(self.agent.scan())

@@ -1,8 +1,9 @@
 """The shipper without its process: the real Follow and Reader over real files, with brokers that obey."""
 
 import asyncio
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,7 @@ from unittest import mock
 import structlog
 from world_files import Clock
 
-from shipper import copies, disk, file, follow, identity, reader, recognise, source, unpack
+from shipper import follow, reader, unpack
 from shipper.disk import Disk
 from shipper.follow import Follow
 from shipper.reader import Reader
@@ -28,22 +29,15 @@ DISK = Disk()
 @contextmanager
 def small_world(clock: Clock) -> Iterator[None]:
     """Short heads and anchors everywhere, the clock of the world, and nothing said."""
-    with contextmanager_of(
-        *(mock.patch.object(module, "HEAD_BYTES", HEAD) for module in (disk, file, identity, recognise, unpack)),
-        *(mock.patch.object(module, "ANCHOR_BYTES", ANCHOR) for module in (copies, identity, source)),
-        *(mock.patch.object(module, "time", clock) for module in (follow, reader, unpack)),
-        mock.patch.object(structlog, "get_logger", mock.Mock),
-    ):
-        yield
-
-
-@contextmanager
-def contextmanager_of(*parts: Any) -> Iterator[None]:
-    """All of these, begun in order and ended in the reverse."""
-    if not parts:
-        yield
-        return
-    with parts[0], contextmanager_of(*parts[1:]):
+    modules = [module for name, module in sys.modules.items() if name.startswith("shipper.")]
+    with ExitStack() as patches:
+        for name, value in (("HEAD_BYTES", HEAD), ("ANCHOR_BYTES", ANCHOR)):
+            for module in modules:
+                if hasattr(module, name):
+                    patches.enter_context(mock.patch.object(module, name, value))
+        for timed in (follow, reader, unpack):
+            patches.enter_context(mock.patch.object(timed, "time", clock))
+        patches.enter_context(mock.patch.object(structlog, "get_logger", mock.Mock))
         yield
 
 
@@ -94,7 +88,8 @@ class Memory:
 class WorldAgent:
     """One life of the agent; its files are closed when it ends, however it ends."""
 
-    def __init__(self, folder: Path, paths: list[str], registry: Memory, topic: list[Record]) -> None:
+    def __init__(self, folder: Path, paths: list[str], clock: Clock, registry: Memory, topic: list[Record]) -> None:
+        self.clock = clock
         self.settings = Settings(
             shipper=Shipper(
                 state_dir=str(folder),
@@ -109,12 +104,12 @@ class WorldAgent:
         self.life: Any = SimpleNamespace(stop=SimpleNamespace(is_set=lambda: False))
 
     async def start(self) -> None:
-        looked = follow.time.time_ns()
+        looked = self.clock.time_ns()
         await self.follow.act(await self.follow.survey.snapshot(), looked, first=True)
         await self.remember()
 
     async def scan(self) -> None:
-        looked = follow.time.time_ns()
+        looked = self.clock.time_ns()
         await self.follow.act(await self.follow.survey.snapshot(), looked, first=False)
         await self.remember()
 
@@ -153,5 +148,5 @@ class WorldAgent:
     async def _close(self) -> None:
         """Close all files; the loop may end when that was done."""
         self.follow.close()
-        for device in DISK.devices:
+        for device in list(DISK._threads):
             await DISK.run(lambda: None, device)
