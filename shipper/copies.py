@@ -203,13 +203,17 @@ def _beside(handle: Handle, file: File) -> Verdict | None:
     end = size if longer else handle.made if isinstance(handle, Unpacked) else os.fstat(handle).st_size
     length = min(ANCHOR_BYTES, end)
     if read_at(handle, length, end - length) != read_at(own, length, end - length):
-        return None
+        return None if _stands(own, source) else Wait(source.name, settled=False)
     if not longer:
         return Wait(source.name, settled=source.watermark.position >= end)
     if file.gone:
         read = not file.more and file.seen is not None and file.seen[0] == size
         return Take(source.name, source.at) if read else Wait(source.name, settled=False)
-    before = os.pread(own, len(source.anchor), source.at - len(source.anchor))
-    stands = os.fstat(own).st_size == size >= source.at and before == source.anchor
-    # If not, it grows, or was just truncated: the next look at it will tell.
-    return None if stands else Wait(source.name, settled=False)
+    # If it does not stand, it grows, or was just truncated: the next look at it will tell.
+    return None if _stands(own, source) and os.fstat(own).st_size == size else Wait(source.name, settled=False)
+
+
+def _stands(handle: int, source: Source) -> bool:
+    """Whether an open file still holds what was read and seen of it, as far as can be told."""
+    before = os.pread(handle, len(source.anchor), source.at - len(source.anchor))
+    return not source.is_truncated(os.fstat(handle).st_size, before)

@@ -13,7 +13,7 @@ from shipper.copies import ORPHAN_SECONDS, Copies, Fresh, Orphan, Take, Wait
 from shipper.disk import Disk, Opened, Wanted
 from shipper.file import File
 from shipper.handles import raise_limit
-from shipper.identity import ANCHOR_BYTES, Place, head_of, same
+from shipper.identity import ANCHOR_BYTES, Place, same
 from shipper.plan import Found, Snapshot, changes
 from shipper.policy import input_name, is_inactive, is_too_old, to_close
 from shipper.recognise import Memory
@@ -122,7 +122,7 @@ class Follow:
         refused += await self._open_strangers(strangers, snapshot, new)
         faults = sum(bool(file.fault) for file in self.files.values())
         metrics.UNREADABLE.set(len(snapshot.refused) + refused + faults)
-        seen = new | {one.place: one.path for one in found.opened}
+        seen = new | {one.place: one.path for one in found.opened if one.size}
         self._pending = {place: path for place, path in seen.items() if self._copies.is_pending(place)}
         self._copies.tidy()
         await self._give_up(everything=once)
@@ -277,13 +277,11 @@ class Follow:
         judge = partial(self._copies.judge, found.path, opened.handle, opened.first)
         verdict = await self._disk.run(judge, found.place.device)
         if isinstance(verdict, Fresh):
-            if wanted and opened.end:
-                source = self._sources.at_end(found.path, opened, found.number)
+            # Empty, and named like a rotated one: the copy of a log is about to be written into it.
+            if wanted and (opened.size or live_path(found.path) == found.path):
+                source = self._sources.new(found.path, opened, found.number)
                 self.unsaved.add(source)
                 return source
-            if wanted:
-                first, size = opened.first, 0 if isinstance(opened.handle, Unpacked) else opened.size
-                return self._sources.fresh(found.path, found.place, found.number, head_of(first), size)
             verdict = Wait("", settled=True)
         if isinstance(verdict, Wait):
             self._name_damage(found.path, opened.handle)

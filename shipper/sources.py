@@ -11,6 +11,7 @@ from shipper.records import Encoder
 from shipper.registry import new_source
 from shipper.registry_row import Row
 from shipper.source import Source, fresh_row
+from shipper.unpack import Unpacked
 from tailrace.settings import Settings
 
 
@@ -32,6 +33,13 @@ class Sources:
     def fresh(self, path: str, place: Place, number: int, head: Head = NO_HEAD, size: int = 0) -> Source:
         """A source for a file seen for the first time, of the input of that number, with what was seen of it."""
         return self.known(fresh_row(self._name(), path, place, head, size), number, b"")
+
+    def new(self, path: str, opened: Opened, number: int) -> Source:
+        """A source for a file just opened for the first time: for all of it, or for what comes behind its end."""
+        if opened.end:
+            return self.at_end(path, opened, number)
+        size = 0 if isinstance(opened.handle, Unpacked) else opened.size
+        return self.fresh(path, opened.place, number, head_of(opened.first), size)
 
     def at_end(self, path: str, opened: Opened, number: int) -> Source:
         """A source for a file whose bytes so far are passed over, and counted as such."""

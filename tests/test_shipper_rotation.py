@@ -112,6 +112,24 @@ def test_copytruncate_while_the_agent_runs(site: Site) -> None:
     log.check()
 
 
+def test_a_copy_that_was_seen_empty_is_not_shipped_again(wide: Site) -> None:
+    """A file is made before anything is copied into it, and looked at in between."""
+    log = Log(wide)
+    log.write(300)
+    agent = wide.agent()
+    until(log.is_shipped)
+    copy = log.sibling(".1")
+    copy.touch()
+    time.sleep(0.5)
+    shutil.copyfile(log.path, copy)
+    os.truncate(log.path, 0)
+    log.write(100)
+    until(log.is_shipped)
+    stop(agent)
+    wide.finish("ship", "--once")
+    log.check()
+
+
 def test_a_copy_that_matches_a_pattern_is_not_shipped_again(wide: Site) -> None:
     """Neither while it is made, nor after the truncation, nor after restarts."""
     log = Log(wide)

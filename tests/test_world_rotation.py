@@ -15,10 +15,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from world_agent import Memory, WorldAgent, small_world
-from world_files import Clock, Logs, numbers_in, numbers_of
+from world_files import Clock, Logs, numbers_of
 
 from shipper.records import Record
-from shipper.rotated import live_path
 from tailrace.record import parse_header
 
 pytestmark = pytest.mark.world
