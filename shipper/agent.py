@@ -40,7 +40,7 @@ class Agent:
         self._follow = Follow(settings, self._disk, registry.load(), {"name": self._host})
         self._reader = Reader(settings.shipper, self._follow, self._disk, registry, self._producer)
         self._wake = self._producer.progress.set
-        self._books = Books(self._host, self._follow, self._reader, self._producer, self._shipper.ledger_seconds)
+        self._books = Books(self._host, self._follow, self._reader, self._producer, self._shipper)
         self.view = View(self._follow, self._reader, self._producer, self._disk)
         metrics.BEHIND.set_function(lambda: self.view.behind_bytes)
 

@@ -5,12 +5,14 @@ import math
 import time
 
 from shipper.follow import Follow
+from shipper.forget import Forget
 from shipper.ledger import Ledger
 from shipper.producer import Producer
 from shipper.reader import Reader
 from shipper.registry import Registry
 from shipper.times import from_nanoseconds
 from tailrace.daemon import Life
+from tailrace.settings import Shipper
 
 _SAVE_SECONDS = 1.0
 _MOST_PUBLISHED = 1000
@@ -20,11 +22,13 @@ _MOST_PUBLISHED = 1000
 class Books:
     """Keeps the registry and the ledger: the cost follows what moved, not what is known."""
 
-    def __init__(self, host: str, follow: Follow, reader: Reader, producer: Producer, ledger_seconds: float) -> None:
+    def __init__(self, host: str, follow: Follow, reader: Reader, producer: Producer, shipper: Shipper) -> None:
         self._follow = follow
         self._reader = reader
         self._producer = producer
-        self._ledger_seconds = ledger_seconds
+        self._ledger_seconds = shipper.ledger_seconds
+        self._forget_seconds = shipper.forget_seconds
+        self._forget: Forget | None = None
         self._ledger = Ledger(host)
         self._save_at = self._publish_at = 0.0
 
@@ -35,6 +39,7 @@ class Books:
         """
         await registry.begin(self._follow.inputs)
         await self.remember(life)
+        self._forget = Forget(registry, self._follow, self._forget_seconds)
 
     async def turn(self, life: Life) -> float:
         """Do what is due; in how many seconds something will be at the latest, endless if nothing moved."""
@@ -45,6 +50,8 @@ class Books:
         if now >= self._publish_at:
             self._publish(_MOST_PUBLISHED)
             self._publish_at = now + self._ledger_seconds
+        if self._forget is not None:
+            self._ledger.drop(await self._forget.turn())
         save_in = (
             self._save_at - now if self._reader.changed or self._follow.ended or self._follow.unsaved else math.inf
         )
@@ -61,6 +68,8 @@ class Books:
 
     async def close(self, life: Life) -> None:
         """Store everything as clean, and publish what was not."""
+        if self._forget is not None:
+            self._forget.stop()
         self._reader.abandon()
         await self.remember(life)
         self._publish(len(self._reader.unpublished))

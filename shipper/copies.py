@@ -49,6 +49,11 @@ class Parked(NamedTuple):
     name: str
     state: object
 
+    @property
+    def is_unsure(self) -> bool:
+        """Whether it could still turn out to be a copy of any source."""
+        return not self.name and self.state is not None
+
 
 class Orphan:
     """A source whose file was truncated, or has vanished, with what we know of what was in it."""
@@ -86,19 +91,34 @@ class Copies:
         self.orphans: dict[str, Orphan] = {}
         self._files = files
         self._parked: dict[Place, Parked] = {}
-        self._held: set[Place] = set()
+        self.held: set[Place] = set()
         self._index = Index(())
         self._open: dict[str, File] = {}
 
     def look(self, places: Iterable[Place]) -> None:
         """A new look at the file system has found files in these places."""
-        self._held = set(places)
+        self.held = set(places)
         if self._parked:
             self._open = {file.source.name: file for file in self._files.values()}
 
+    @property
+    def is_unsure(self) -> bool:
+        """Whether there is a file of which nobody could say yet what it is."""
+        return any(
+            place not in self._files
+            and place not in self.memory.places
+            and (place not in self._parked or self._parked[place].is_unsure)
+            for place in self.held
+        )
+
+    def needed(self) -> set[str]:
+        """Sources without which a file that is there, or looked for, would be taken for a new one."""
+        named = {parked.name for place, parked in self._parked.items() if place in self.held}
+        return {*named, *self.orphans}
+
     def tidy(self) -> None:
         """Forget what was decided of files that are gone."""
-        self._parked = {place: parked for place, parked in self._parked.items() if place in self._held}
+        self._parked = {place: parked for place, parked in self._parked.items() if place in self.held}
 
     def is_pending(self, place: Place) -> bool:
         """Whether it is too early to say what a file is."""
@@ -151,7 +171,7 @@ class Copies:
         if anchor_of(before) != known.anchor:
             return None
         row = self.memory.rows.get(known.name)
-        stands = row is not None and known.name not in self.orphans and not row.ended and row.place in self._held
+        stands = row is not None and known.name not in self.orphans and not row.ended and row.place in self.held
         return Wait(known.name, settled=False) if stands else Take(known.name, known.at)
 
     def _shorter(self, path: str, handle: Handle, known: Known) -> Verdict | None:
@@ -177,7 +197,7 @@ class Copies:
         if file is not None:
             return file.source.at, file.gone, file.more
         row = self.memory.rows.get(name)
-        return name in self.orphans, row and (row.position, row.ended, row.place in self._held)
+        return name in self.orphans, row and (row.position, row.ended, row.place in self.held)
 
 
 def _in_file(file: File) -> Known:

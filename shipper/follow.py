@@ -44,14 +44,14 @@ class Follow:
         """Files moved while they were opened: scan again soon."""
         self._inputs = settings.shipper.inputs
         self._settings = settings
-        self._disk = disk
+        self.disk = disk
         self.survey = Survey(self._inputs, disk)
         self._sources = Sources(settings, host)
         self.opened: list[File] = []
         """Files that were opened and that the reader has not yet taken up."""
         self.unsaved: set[Source] = set()
-        self._memory = Memory(known)
-        self._copies = Copies(self._memory, self.files)
+        self.memory = Memory(known)
+        self.copies = Copies(self.memory, self.files)
         self._looked = 0
         self._pending: dict[Place, str] = {}
         self._resting: dict[Place, str] = {}
@@ -99,32 +99,32 @@ class Follow:
         self.stale = False
         self._complaints.report(snapshot)
         found = changes({place: file.path for place, file in self.files.items()}, snapshot)
-        since = newest(self._memory) if first else {}
-        moved = moved_rows(self._memory, snapshot, since) if first else self._moved(found.renamed, found.gone)
+        since = newest(self.memory) if first else {}
+        moved = moved_rows(self.memory, snapshot, since) if first else self._moved(found.renamed, found.gone)
         moved += self._unseen.names(moved, snapshot, self._looked, time.monotonic())
         for renamed in found.renamed:
             self.files[renamed.place].rename(renamed.path)
         for place in self.files:
             self.files[place].gone = place not in snapshot.found
-        self._copies.look(snapshot.found)
+        self.copies.look(snapshot.found)
         if first:
             self._miss(snapshot)
-        refused = await self._open([one for one in found.opened if one.place in self._memory.places], snapshot)
-        paths = [*(one.source.path for one in self._copies.orphans.values()), *self._pending.values()]
+        refused = await self._open([one for one in found.opened if one.place in self.memory.places], snapshot)
+        paths = [*(one.source.path for one in self.copies.orphans.values()), *self._pending.values()]
         missing = [place for place in self._resting if place not in snapshot.found]
         moved += [Moved(self._resting.pop(place), self._looked) for place in missing]
         moved += [Moved(path, since.get(live_path(path), self._looked or looked)) for path in paths]
-        rotated = await self.survey.beside(moved, snapshot, self._memory)
-        self._copies.look({**snapshot.found, **{one.found.place: one for one in rotated}})
-        await self._open([one.found for one in rotated if one.found.place in self._memory.places], snapshot)
+        rotated = await self.survey.beside(moved, snapshot, self.memory)
+        self.copies.look({**snapshot.found, **{one.found.place: one for one in rotated}})
+        await self._open([one.found for one in rotated if one.found.place in self.memory.places], snapshot)
         new = {one.found.place: one.found.path for one in rotated if one.is_new or one.found.place in self._pending}
         strangers = [*found.opened, *(one.found for one in rotated)]
         refused += await self._open_strangers(strangers, snapshot, new)
         faults = sum(bool(file.fault) for file in self.files.values())
         metrics.UNREADABLE.set(len(snapshot.refused) + refused + faults)
         seen = new | {one.place: one.path for one in found.opened if one.size}
-        self._pending = {place: path for place, path in seen.items() if self._copies.is_pending(place)}
-        self._copies.tidy()
+        self._pending = {place: path for place, path in seen.items() if self.copies.is_pending(place)}
+        self.copies.tidy()
         await self._give_up(everything=once)
         self._new_inputs.clear()
         self._let_go()
@@ -154,21 +154,21 @@ class Follow:
         for file in self.files.values():
             file.source.rewind()
             file.more = True
-        for orphan in self._copies.orphans.values():
+        for orphan in self.copies.orphans.values():
             orphan.source.rewind()
 
     @property
     def unreadable(self) -> list[Source]:
         """Sources that have ended and of which no copy is looked for: nothing of them can be read again."""
-        return [source for source in self.ended if source.name not in self._copies.orphans]
+        return [source for source in self.ended if source.name not in self.copies.orphans]
 
     def forget(self, names: Iterable[str]) -> None:
         """These sources were removed from the registry: their files have been gone for long."""
         for name in names:
-            row = self._memory.rows.get(name)
+            row = self.memory.rows.get(name)
             if row is not None:
                 self._complaints.forget(row.path)
-            self._memory.pop(name)
+            self.memory.pop(name)
 
     def close(self) -> None:
         """Close all handles."""
@@ -178,19 +178,19 @@ class Follow:
     async def _open(self, found: list[Found], snapshot: Snapshot) -> int:
         """Follow files that stand where we know a source; how many cannot be read. Those that are another are left."""
         refused = 0
-        rows = {one.place: self._memory.places[one.place] for one in found}
+        rows = {one.place: self.memory.places[one.place] for one in found}
         for one in found:
             row = rows[one.place]
             if is_finished(row, one):
-                self._copies.park(one.place, one.size, one.modified, Wait(row.source, settled=True))
-        found = [one for one in found if not self._copies.may_rest(one.place, one.size, one.modified)]
+                self.copies.park(one.place, one.size, one.modified, Wait(row.source, settled=True))
+        found = [one for one in found if not self.copies.may_rest(one.place, one.size, one.modified)]
         async for one, opened in self._opened(sorted(found, key=lambda one: one.modified)):
             if opened.refused:
                 refused += 1
                 continue
             source = self._recognise(rows[one.place], one, opened)
             if source is None:
-                self._disk.close(one.place.device, opened.handle)
+                self.disk.close(one.place.device, opened.handle)
             else:
                 self._follow(one, opened, source, snapshot)
         return refused
@@ -200,13 +200,13 @@ class Follow:
 
         Those that no pattern matches are read if they are the copy of a source, or ``new``.
         """
-        found = [one for one in found if one.place not in self.files and one.place not in self._memory.places]
+        found = [one for one in found if one.place not in self.files and one.place not in self.memory.places]
         now = time.time_ns()
         found = [one for one in found if not is_too_old(self._inputs[one.number], one.modified, now)]
-        found = [one for one in found if not self._copies.may_rest(one.place, one.size, one.modified)]
+        found = [one for one in found if not self.copies.may_rest(one.place, one.size, one.modified)]
         refused = 0
         if found:
-            self._copies.gather()
+            self.copies.gather()
         async for one, opened in self._opened(sorted(found, key=lambda one: one.modified)):
             if opened.refused:
                 refused += 1
@@ -214,15 +214,15 @@ class Follow:
             try:
                 source = await self._judge(one, opened, wanted=one.place in snapshot.found or one.place in new)
             except OSError as error:
-                self._disk.close(one.place.device, opened.handle)
+                self.disk.close(one.place.device, opened.handle)
                 self._complaints.say(one.path, "cannot read file", reason=error.strerror or str(error))
                 continue
             if source is None:
-                self._disk.close(one.place.device, opened.handle)
+                self.disk.close(one.place.device, opened.handle)
             else:
                 self._follow(one, opened, source, snapshot)
                 if source.at:
-                    self._copies.gather()
+                    self.copies.gather()
         return refused
 
     async def _opened(self, found: list[Found]) -> AsyncIterator[tuple[Found, Opened]]:
@@ -234,7 +234,7 @@ class Follow:
             self.stale = True
             self._complaints.once("more files than may be open take turns", limit=self.limit)
         found = found[:room]
-        opened = await self._disk.open([self._wanted(one) for one in found])
+        opened = await self.disk.open([self._wanted(one) for one in found])
         for one, file in zip(found, opened, strict=True):
             if file.late:
                 self.complaints[one.path] = "its disk does not answer"  # the next scan finds it again
@@ -243,12 +243,12 @@ class Follow:
                 self._complaints.say(one.path, "cannot read file", reason=file.refused)
             elif file.place != one.place:
                 # Renamed between the scan and the opening: what we hold is another file, found by the next scan.
-                self._disk.close(file.place.device, file.handle)
+                self.disk.close(file.place.device, file.handle)
                 self.stale = True
                 continue
             elif file.early:
-                self._disk.close(file.place.device, file.handle)
-                self._copies.park(one.place, one.size, one.modified, Wait("", settled=True))
+                self.disk.close(file.place.device, file.handle)
+                self.copies.park(one.place, one.size, one.modified, Wait("", settled=False))
                 continue
             yield one, file
 
@@ -264,9 +264,9 @@ class Follow:
 
     def _recognise(self, row: Row, found: Found, opened: Opened) -> Source | None:
         """The source we know in this place, if the file still begins as it did and is the same before our position."""
-        self._memory.pop(row.source)  # not before it could be read: else it would come back as a new source
+        self.memory.pop(row.source)  # not before it could be read: else it would come back as a new source
         if same(opened.first, opened.before, row.head, row.anchor):
-            self._copies.orphans.pop(row.source, None)
+            self.copies.orphans.pop(row.source, None)
             return self._sources.known(row, found.number, opened.before)
         structlog.get_logger().info("another file stands where a known one was", path=found.path, source=row.source)
         self._orphan(self._sources.known(row, found.number, b""), found.number, vanished=False)
@@ -274,8 +274,8 @@ class Follow:
 
     async def _judge(self, found: Found, opened: Opened, *, wanted: bool) -> Source | None:
         """The source that an unknown file is to be read as; None if it is left alone, for now."""
-        judge = partial(self._copies.judge, found.path, opened.handle, opened.first)
-        verdict = await self._disk.run(judge, found.place.device)
+        judge = partial(self.copies.judge, found.path, opened.handle, opened.first)
+        verdict = await self.disk.run(judge, found.place.device)
         if isinstance(verdict, Fresh):
             # Empty, and named like a rotated one: the copy of a log is about to be written into it.
             if wanted and (opened.size or live_path(found.path) == found.path):
@@ -285,12 +285,12 @@ class Follow:
             verdict = Wait("", settled=True)
         if isinstance(verdict, Wait):
             self._name_damage(found.path, opened.handle)
-            self._copies.park(found.place, found.size, found.modified, verdict)
+            self.copies.park(found.place, found.size, found.modified, verdict)
             return None
         length = min(ANCHOR_BYTES, verdict.at)
         read = partial(read_at, opened.handle, length, verdict.at - length)
-        before = await self._disk.run(read, found.place.device)
-        if self._copies.at(verdict.name) != verdict.at:
+        before = await self.disk.run(read, found.place.device)
+        if self.copies.at(verdict.name) != verdict.at:
             self.stale = True  # it was read on, or back, since
             return None
         return self._carry_on(verdict, found, before)
@@ -299,10 +299,10 @@ class Follow:
         """Read a source from another file from now on."""
         source = self._release(verdict.name)
         if source is None:
-            row = self._memory.rows[verdict.name]
+            row = self.memory.rows[verdict.name]
             known = msgspec.structs.replace(row, place=found.place, ended=False)
             source = self._sources.known(known, found.number, before[len(before) - row.anchor.length :])
-            self._memory.pop(verdict.name)
+            self.memory.pop(verdict.name)
         source.place = found.place
         self.unsaved.add(source)
         structlog.get_logger().info("source is carried on from a copy", path=found.path, source=source.name)
@@ -310,10 +310,10 @@ class Follow:
 
     def _release(self, name: str) -> Source | None:
         """The source of that name from among the orphans or the open files, of which it is one no more."""
-        orphan = self._copies.orphans.pop(name, None)
+        orphan = self.copies.orphans.pop(name, None)
         if orphan is not None:
             self.ended = [source for source in self.ended if source is not orphan.source]
-            self._memory.pop(name)
+            self.memory.pop(name)
             return orphan.source
         place = next((place for place, file in self.files.items() if file.source.name == name), None)
         if place is None:
@@ -323,7 +323,7 @@ class Follow:
         return file.source
 
     def _wanted(self, found: Found) -> Wanted:
-        row = self._memory.places.get(found.place)
+        row = self.memory.places.get(found.place)
         if row is None:
             return Wanted(found.path, found.place.device, at_end=found.number in self._new_inputs)
         return Wanted(found.path, found.place.device, row.position, row.anchor.length)
@@ -334,13 +334,13 @@ class Follow:
         del self.files[place]
         self._close(file)
         self._resting[place] = file.source.path
-        self._memory.add(file.source.row(int(time.time()), clean=True))
+        self.memory.add(file.source.row(int(time.time()), clean=True))
         if file.seen is not None:
-            self._copies.park(place, *file.seen, Wait(file.source.name, settled=True))
+            self.copies.park(place, *file.seen, Wait(file.source.name, settled=True))
 
     def _close(self, file: File) -> None:
         file.closed = True
-        self._disk.close(file.source.place.device, file.handle)
+        self.disk.close(file.source.place.device, file.handle)
 
     def _moved(self, renamed: list[Found], gone: list[Place]) -> list[Moved]:
         """Names whose file is another one since the last look."""
@@ -349,35 +349,35 @@ class Follow:
 
     def _miss(self, snapshot: Snapshot) -> None:
         """Known sources that have more than was read, and are nowhere: look for their copies."""
-        for row in list(self._memory.rows.values()):
+        for row in list(self.memory.rows.values()):
             number = input_of(row.path, self._inputs)
             if row.size > row.position and number is not None and (row.ended or row.place not in snapshot.found):
                 self._orphan(self._sources.known(row, number, b""), number, vanished=not row.ended)
 
     def _orphan(self, source: Source, number: int, *, vanished: bool) -> None:
         until = time.monotonic() + ORPHAN_SECONDS
-        self._copies.orphans[source.name] = Orphan(source, number, until, vanished=vanished)
+        self.copies.orphans[source.name] = Orphan(source, number, until, vanished=vanished)
         if not vanished:
             self.ended.append(source)
 
     async def _give_up(self, *, everything: bool) -> None:
         """Say what is lost of sources whose copies were looked for long enough."""
         now = time.monotonic()
-        for name, orphan in list(self._copies.orphans.items()):
+        for name, orphan in list(self.copies.orphans.items()):
             source = orphan.source
             if not everything and now < orphan.until:
                 continue
             folder = os.path.dirname(source.path)  # noqa: PTH120 - a hundred times faster
             if orphan.vanished and not await self.survey.is_folder(folder):
                 continue  # a file system that is not there yet
-            del self._copies.orphans[name]
+            del self.copies.orphans[name]
             self.stale = True  # files may have waited for it
             if source not in self.ended:
                 self.ended.append(source)
             orphan.report()
             source.size = source.cursor
             if source.settled:
-                self._memory.add(source.row(int(time.time()), ended=True))
+                self.memory.add(source.row(int(time.time()), ended=True))
 
     def _let_go(self) -> None:
         for file in list(self.files.values()):
@@ -388,10 +388,10 @@ class Follow:
             self._name_damage(file.path, file.handle)
             if isinstance(file.handle, Unpacked):
                 size = os.fstat(file.handle.handle).st_size
-                self._copies.park(place, size, None, Wait(file.source.name, settled=True))
+                self.copies.park(place, size, None, Wait(file.source.name, settled=True))
             self._close(file)
             # Should it come back under a name that matches, it is still the source we know.
-            self._memory.add(file.source.row(int(time.time()), clean=True))
+            self.memory.add(file.source.row(int(time.time()), clean=True))
 
     def _name_damage(self, path: str, handle: Handle) -> None:
         damaged = isinstance(handle, Unpacked) and handle.damage

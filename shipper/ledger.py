@@ -29,6 +29,11 @@ class Ledger:
         told = [(one, False) for one in moved] + [(one, True) for one in ended]
         return [(one.name, _entry(one, self._host, now, ended=gone)) for one, gone in told]
 
+    def drop(self, names: Iterable[str]) -> None:
+        """These sources will never be told of again."""
+        for name in names:
+            self._told.pop(name, None)
+
     def forget(self) -> None:
         """The ledger may not have what it was told last: tell it all again."""
         self._told.clear()

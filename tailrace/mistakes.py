@@ -39,7 +39,7 @@ _POSITIVE = {
 _NOT_NEGATIVE = {
     "kafka": ("replication_factor",),
     "elasticsearch": ("retention_days", "replicas"),
-    "shipper": ("partial_line_seconds", "linger_seconds", "drain_seconds"),
+    "shipper": ("partial_line_seconds", "linger_seconds", "drain_seconds", "forget_seconds"),
     "indexer": ("linger_seconds", "drain_seconds"),
 }
 _WANTED = {

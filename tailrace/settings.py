@@ -207,6 +207,8 @@ class Shipper(Section, frozen=True, kw_only=True):
     open_files: int = 4096
     drain_seconds: float = 20.0
     """How long a stop waits for acknowledgements; what is not acknowledged is sent again at the next start."""
+    forget_seconds: float = 604_800.0
+    """How long a file must be gone before what is stored of it is forgotten; 0 never forgets."""
 
 
 class Indexer(Section, frozen=True, kw_only=True):
