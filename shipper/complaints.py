@@ -4,6 +4,8 @@ import structlog
 
 from shipper.outcome import NO_FILE
 from shipper.plan import Snapshot
+from shipper.unpack import Handle, Unpacked
+from tailrace import metrics
 
 
 class Complaints:
@@ -29,6 +31,12 @@ class Complaints:
         self._said.add(key)
         structlog.get_logger().warning(what, path=path, **fields)
         return True
+
+    def look_for_damage(self, path: str, handle: Handle) -> None:
+        """A compressed file whose end cannot be read is said, and counted, once."""
+        damaged = isinstance(handle, Unpacked) and handle.damage
+        if damaged and self.say(path, "compressed file is damaged", reason=damaged):
+            metrics.DAMAGED.inc()
 
     def once(self, what: str, **fields: int) -> None:
         """Something that is no file's fault; said once a run."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import structlog
 
 from shipper.file import File
-from shipper.identity import ANCHOR_BYTES, Place, anchor_of
+from shipper.identity import ANCHOR_BYTES, HEAD_BYTES, Place, anchor_of
 from shipper.recognise import Index, Known, Memory
 from shipper.source import Source
 from shipper.unpack import Handle, Unpacked, read_at
@@ -152,6 +152,8 @@ class Copies:
 
     def judge(self, path: str, handle: Handle, first: bytes) -> Verdict:
         """What a file is; reads it, so for the disk's thread only."""
+        if len(first) < HEAD_BYTES:
+            first = read_at(handle, HEAD_BYTES, 0)  # it may have grown since it was opened
         for known in self._index.matches(path, first):
             verdict = self._compare(path, handle, known)
             if verdict is not None:

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 
 import structlog
 
+from shipper.born import born
 from shipper.clerk import Clerk
 from shipper.identity import ANCHOR_BYTES, HEAD_BYTES, Place
 from shipper.mounts import name_of
@@ -82,7 +83,7 @@ class Opened(NamedTuple):
 
     ``end`` is where its last whole line ends, if that was wanted.
     Of a compressed file ``first`` are bytes that were compressed; ``early``: it is too early to tell whether it is one.
-    ``late``: its disk does not answer, try again later.
+    ``late``: its disk does not answer, try again later. ``born``: its time of birth (``shipper.born``).
     """
 
     handle: Handle
@@ -94,6 +95,7 @@ class Opened(NamedTuple):
     end: int = 0
     early: bool = False
     late: bool = False
+    born: int = 0
 
 
 class _Thread(Clerk):
@@ -205,10 +207,11 @@ def _open(wanted: Wanted) -> Opened:
             if end:
                 wanted = wanted._replace(offset=end, length=min(end, ANCHOR_BYTES))
             before = _before(handle, wanted)
-            return Opened(handle, place, status.st_size, first, "", before, end, early=kind is None)
+            return Opened(handle, place, status.st_size, first, "", before, end, early=kind is None, born=born(handle))
         unpacked = Unpacked(handle, kind)
         unpacked.pread(HEAD_BYTES, 0)
-        return Opened(unpacked, place, status.st_size, unpacked.first, "", _before(unpacked, wanted))
+        before = _before(unpacked, wanted)
+        return Opened(unpacked, place, status.st_size, unpacked.first, "", before, born=born(handle))
     except OSError as error:
         if handle >= 0:
             os.close(handle)

@@ -13,16 +13,16 @@ from shipper.copies import ORPHAN_SECONDS, Copies, Fresh, Orphan, Take, Wait
 from shipper.disk import Disk, Opened, Wanted
 from shipper.file import File
 from shipper.handles import raise_limit
-from shipper.identity import ANCHOR_BYTES, Place, same
+from shipper.identity import ANCHOR_BYTES, Place
 from shipper.plan import Found, Snapshot, changes
 from shipper.policy import input_name, is_inactive, is_too_old, to_close
 from shipper.recognise import Memory
 from shipper.registry_row import Row
 from shipper.rotated import Moved, Unseen, input_of, is_finished, live_path, moved_rows, newest
 from shipper.source import Source
-from shipper.sources import Sources
+from shipper.sources import Sources, is_same
 from shipper.survey import Survey
-from shipper.unpack import Handle, Unpacked, read_at
+from shipper.unpack import Unpacked, read_at
 from tailrace import metrics
 from tailrace.settings import Settings
 
@@ -53,6 +53,8 @@ class Follow:
         self.memory = Memory(known)
         self.copies = Copies(self.memory, self.files)
         self._looked = 0
+        self.updated = int(time.time())
+        """When somebody last looked at the file system, in seconds since 1970."""
         self._pending: dict[Place, str] = {}
         self._resting: dict[Place, str] = {}
         self._new_inputs: set[int] = set()
@@ -97,6 +99,7 @@ class Follow:
         With ``once`` there is no next time: what cannot be found now is said at once.
         """
         self.stale = False
+        self.updated = looked // 10**9
         self._complaints.report(snapshot)
         found = changes({place: file.path for place, file in self.files.items()}, snapshot)
         since = newest(self.memory) if first else {}
@@ -144,7 +147,7 @@ class Follow:
         metrics.TRUNCATIONS.inc()
         structlog.get_logger().warning("file was truncated", path=old.path, source=old.name, unread_bytes=lost)
         self._orphan(old, file.number, vanished=False)
-        file.source = self._sources.fresh(old.path, old.place, file.number)
+        file.source = self._sources.again(old, file.number)
         file.goal = size
         file.seen, file.more = None, True
         self.stale = True
@@ -256,6 +259,7 @@ class Follow:
         file = File(found.path, opened.handle, source, found.number, opened.size, time.monotonic())
         file.rename(found.path)
         file.gone = found.place not in snapshot.found
+        source.born = opened.born
         self.files[found.place] = file
         self._resting.pop(found.place, None)
         self.opened.append(file)
@@ -263,9 +267,9 @@ class Follow:
             self.unsaved.add(source)  # known before anything of it is sent: should it be rotated away, it is looked for
 
     def _recognise(self, row: Row, found: Found, opened: Opened) -> Source | None:
-        """The source we know in this place, if the file still begins as it did and is the same before our position."""
+        """The source we know in this place, if it is still that file and what we read of it stands in it."""
         self.memory.pop(row.source)  # not before it could be read: else it would come back as a new source
-        if same(opened.first, opened.before, row.head, row.anchor):
+        if is_same(row, opened):
             self.copies.orphans.pop(row.source, None)
             return self._sources.known(row, found.number, opened.before)
         structlog.get_logger().info("another file stands where a known one was", path=found.path, source=row.source)
@@ -284,7 +288,7 @@ class Follow:
                 return source
             verdict = Wait("", settled=True)
         if isinstance(verdict, Wait):
-            self._name_damage(found.path, opened.handle)
+            self._complaints.look_for_damage(found.path, opened.handle)
             self.copies.park(found.place, found.size, found.modified, verdict)
             return None
         length = min(ANCHOR_BYTES, verdict.at)
@@ -334,7 +338,7 @@ class Follow:
         del self.files[place]
         self._close(file)
         self._resting[place] = file.source.path
-        self.memory.add(file.source.row(int(time.time()), clean=True))
+        self.memory.add(file.source.row(self.updated, clean=True))
         if file.seen is not None:
             self.copies.park(place, *file.seen, Wait(file.source.name, settled=True))
 
@@ -377,7 +381,7 @@ class Follow:
             orphan.report()
             source.size = source.cursor
             if source.settled:
-                self.memory.add(source.row(int(time.time()), ended=True))
+                self.memory.add(source.row(self.updated, ended=True))
 
     def _let_go(self) -> None:
         for file in list(self.files.values()):
@@ -385,15 +389,10 @@ class Follow:
                 self._rest(file)
         for place in [place for place, file in self.files.items() if file.may_go]:
             file = self.files.pop(place)
-            self._name_damage(file.path, file.handle)
+            self._complaints.look_for_damage(file.path, file.handle)
             if isinstance(file.handle, Unpacked):
                 size = os.fstat(file.handle.handle).st_size
                 self.copies.park(place, size, None, Wait(file.source.name, settled=True))
             self._close(file)
             # Should it come back under a name that matches, it is still the source we know.
-            self.memory.add(file.source.row(int(time.time()), clean=True))
-
-    def _name_damage(self, path: str, handle: Handle) -> None:
-        damaged = isinstance(handle, Unpacked) and handle.damage
-        if damaged and self._complaints.say(path, "compressed file is damaged", reason=damaged):
-            metrics.DAMAGED.inc()
+            self.memory.add(file.source.row(self.updated, clean=True))

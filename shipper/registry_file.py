@@ -18,7 +18,7 @@ from shipper.registry_row import Row
 from tailrace.errors import MendState
 
 NAME = "registry.sqlite"
-_VERSION = 2
+_VERSION = 3
 _SCHEMA = """
 create table if not exists meta (key text primary key, value text not null) without rowid;
 create table if not exists sources (
@@ -27,16 +27,17 @@ create table if not exists sources (
     anchor_length integer not null, anchor_checksum integer not null,
     position integer not null, skipped integer not null, reach integer not null,
     records integer not null, bytes integer not null, blank integer not null, ended integer not null,
-    updated integer not null, size integer not null default 0, modified integer not null default 0
+    updated integer not null, size integer not null default 0, modified integer not null default 0,
+    born integer not null default 0
 ) without rowid;
 create table if not exists cuts (
     source text not null, offset integer not null, primary key (source, offset)
 ) without rowid;
 create table if not exists gone (source text primary key, since integer not null) without rowid;
 """
-_SECOND = ("size", "modified")
-"""Columns that a registry of format 1 lacks."""
-_COLUMNS = 18
+_LACKING = {1: ("size", "modified", "born"), 2: ("born",)}
+"""Columns that a registry of an older format lacks."""
+_COLUMNS = 19
 _TRIES = 3
 """An agent that begins or ends may change the files while they are read."""
 _NO_MACHINE = ("", "uninitialized")
@@ -66,9 +67,9 @@ def open_to_write(folder: Path, machine: str) -> sqlite3.Connection:
     try:
         database.execute("pragma journal_mode = wal")
         database.execute("pragma synchronous = full")
-        if _check(database, folder) == 1:
+        if lacking := _LACKING.get(_check(database, folder)):
             with _transaction(database):
-                for column in _SECOND:
+                for column in lacking:
                     database.execute(f"alter table sources add column {column} integer not null default 0")
                 database.execute(f"pragma user_version = {_VERSION}")
         database.executescript(_SCHEMA)
@@ -131,6 +132,7 @@ def rows(database: sqlite3.Connection) -> list[Row]:
             cuts=tuple(cuts.get(row[0], ())),
             size=row[16] if len(row) > 16 else 0,
             modified=row[17] if len(row) > 16 else 0,
+            born=row[18] if len(row) > 18 else 0,
         )
         for row in database.execute("select * from sources")
     ]
@@ -295,4 +297,5 @@ def _values(row: Row) -> tuple[object, ...]:
         row.updated,
         row.size,
         row.modified,
+        row.born,
     )

@@ -12,7 +12,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     ever sent, so after an unclean stop [position, reach) may have been. ``records``, ``bytes`` and ``blank`` count what
     is acknowledged before ``position``. ``cuts`` are the ends, past ``position``, of lines without a delimiter.
     ``size`` and ``modified`` (nanoseconds since 1970) are what the file had when it was last looked at; once it is
-    known that what stood past ``position`` is lost, ``size`` is ``position``. ``updated`` is in seconds since 1970.
+    known that what stood past ``position`` is lost, ``size`` is ``position``. ``updated`` says when somebody had last
+    looked at the file system (seconds since 1970), ``born`` when the file was made (nanoseconds; 0: not known).
     """
 
     source: str
@@ -31,3 +32,4 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     cuts: tuple[int, ...]
     size: int = 0
     modified: int = 0
+    born: int = 0

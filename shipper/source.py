@@ -48,6 +48,7 @@ class Source:
         self.name = row.source
         self.path = row.path
         self.place: Place = row.place
+        self.born = row.born
         self.head: Head = row.head
         self.encoder = encoder
         self.stream = encoder.stream
@@ -198,7 +199,7 @@ class Source:
         return self.asked == self.watermark.position >= self.size
 
     def row(self, now: int, *, ended: bool = False, clean: bool = False) -> Row:
-        """What to store; ``now`` is in seconds since 1970.
+        """What to store; ``now`` is when somebody last looked at the file system, in seconds since 1970.
 
         With ``clean`` nothing more will be sent: only what an earlier run may have sent is still past the position.
         """
@@ -220,6 +221,7 @@ class Source:
             cuts=tuple(self.cuts),
             size=self.size,
             modified=self.modified,
+            born=self.born,
         )
 
     def _anchor_of(self, before: bytes, at: int) -> Anchor:

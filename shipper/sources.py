@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from shipper.disk import Opened
-from shipper.identity import NO_HEAD, Head, Place, anchor_of, head_of
+from shipper.identity import NO_HEAD, Head, Place, anchor_of, head_of, same
 from shipper.multiline import joiner_of
 from shipper.records import Encoder
 from shipper.registry import new_source
@@ -33,6 +33,12 @@ class Sources:
     def fresh(self, path: str, place: Place, number: int, head: Head = NO_HEAD, size: int = 0) -> Source:
         """A source for a file seen for the first time, of the input of that number, with what was seen of it."""
         return self.known(fresh_row(self._name(), path, place, head, size), number, b"")
+
+    def again(self, ended: Source, number: int) -> Source:
+        """A new source for the file of one that has ended there."""
+        source = self.fresh(ended.path, ended.place, number)
+        source.born = ended.born
+        return source
 
     def new(self, path: str, opened: Opened, number: int) -> Source:
         """A source for a file just opened for the first time: for all of it, or for what comes behind its end."""
@@ -64,3 +70,10 @@ class Sources:
         while self._lanes and self._lane_of(name) != self._turn % self._lanes:
             name = new_source()
         return name
+
+
+def is_same(row: Row, opened: Opened) -> bool:
+    """Whether an opened file is the one we know in its place: not made since, and before our position as it was."""
+    if row.born and opened.born and row.born != opened.born:
+        return False
+    return same(opened.first, opened.before, row.head, row.anchor)

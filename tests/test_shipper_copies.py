@@ -30,12 +30,12 @@ class Followed:
         source.size = len(text)
         self.copies = Copies(Memory(()), {place: self.file})
 
-    def judge(self) -> Verdict:
-        """What the second file is."""
+    def judge(self, first: bytes | None = None) -> Verdict:
+        """What the second file is, of which the first bytes were read before, or are now."""
         self.copies.gather()
         handle = os.open(self.copy, os.O_RDONLY)
         try:
-            return self.copies.judge(str(self.copy), handle, os.pread(handle, 1024, 0))
+            return self.copies.judge(str(self.copy), handle, os.pread(handle, 1024, 0) if first is None else first)
         finally:
             os.close(handle)
 
@@ -66,3 +66,13 @@ def test_a_file_that_only_begins_like_a_log_is_new(tmp_path: Path) -> None:
     verdict = log.judge()
     os.close(log.handle)
     assert verdict == Fresh()
+
+
+@pytest.mark.parametrize("seen", [0, 5, 100])
+def test_a_copy_that_grew_after_it_was_opened_is_no_new_file(tmp_path: Path, seen: int) -> None:
+    """What was seen of it then is too little to know it by."""
+    log = Followed(tmp_path, lines(400))
+    log.copy.write_bytes(lines(400))
+    verdict = log.judge(lines(400)[:seen])
+    os.close(log.handle)
+    assert isinstance(verdict, Wait)

@@ -35,6 +35,7 @@ ROW = Row(
     cuts=(15, 18),
     size=30,
     modified=2**62,
+    born=2**61,
 )
 
 
@@ -72,35 +73,43 @@ def test_a_registry_of_a_newer_format_is_left_alone(tmp_path: Path) -> None:
         Registry(tmp_path)
 
 
-def test_a_registry_of_the_first_format_is_carried_over(tmp_path: Path) -> None:
+OLD_FORMATS = pytest.mark.parametrize(
+    ("version", "lacking"), [(1, {"size": 0, "modified": 0, "born": 0}), (2, {"born": 0})]
+)
+
+
+@OLD_FORMATS
+def test_a_registry_of_an_older_format_is_carried_over(tmp_path: Path, version: int, lacking: dict[str, int]) -> None:
     """It lacks sizes and times; its positions stand."""
-    registry = Registry(tmp_path)
-    asyncio.run(registry.save([ROW]))
-    registry.close()
-    database = sqlite3.connect(tmp_path / "registry.sqlite")
-    for column in ("size", "modified"):
-        database.execute(f"alter table sources drop column {column}")
-    database.execute("pragma user_version = 1")
-    database.close()
-    registry = Registry(tmp_path)
-    assert registry.load() == [msgspec.structs.replace(ROW, size=0, modified=0)]
-    registry.close()
+    make_old(tmp_path, version, lacking)
+    for _ in range(2):
+        registry = Registry(tmp_path)
+        assert registry.load() == [msgspec.structs.replace(ROW, **lacking)]
+        registry.close()
 
 
-def test_a_registry_of_the_first_format_can_be_read(tmp_path: Path) -> None:
+@OLD_FORMATS
+def test_a_registry_of_an_older_format_can_be_read(tmp_path: Path, version: int, lacking: dict[str, int]) -> None:
     """Before an agent has carried it over, too."""
-    registry = Registry(tmp_path)
-    asyncio.run(registry.save([ROW]))
-    registry.close()
-    database = sqlite3.connect(tmp_path / "registry.sqlite")
-    for column in ("size", "modified"):
-        database.execute(f"alter table sources drop column {column}")
-    database.execute("drop table gone")
-    database.execute("pragma user_version = 1")
+    make_old(tmp_path, version, lacking)
+    with sqlite3.connect(tmp_path / "registry.sqlite") as database:
+        database.execute("drop table gone")
     database.close()
     stored = read(tmp_path)
     assert stored is not None
-    assert stored == ([msgspec.structs.replace(ROW, size=0, modified=0)], {})
+    assert stored == ([msgspec.structs.replace(ROW, **lacking)], {})
+
+
+def make_old(folder: Path, version: int, lacking: dict[str, int]) -> None:
+    """Make a registry as an older release would leave it."""
+    registry = Registry(folder)
+    asyncio.run(registry.save([ROW]))
+    registry.close()
+    database = sqlite3.connect(folder / "registry.sqlite")
+    for column in lacking:
+        database.execute(f"alter table sources drop column {column}")
+    database.execute(f"pragma user_version = {version}")
+    database.close()
 
 
 def test_a_damaged_registry_is_said_in_one_sentence(tmp_path: Path) -> None:

@@ -107,12 +107,6 @@ class World(RuleBasedStateMachine):
         """The log has another inode now."""
         self.logs.replace()
 
-    @precondition(lambda self: self.logs.live.exists() and not self.logs.other.exists())
-    @rule()
-    def link(self) -> None:
-        """The log gets a second name."""
-        self.logs.link()
-
     @rule()
     def scan(self) -> None:
         """The agent evaluates its patterns; if it is down it starts."""
@@ -241,6 +235,25 @@ class World(RuleBasedStateMachine):
 
 
 TestWorldRotation = World.TestCase
+EXAMPLES = os.environ.get("TAILRACE_WORLD_EXAMPLES")
+"""How many to search, at random; without it the same few each time."""
 TestWorldRotation.settings = settings(
-    max_examples=int(os.environ.get("TAILRACE_WORLD_EXAMPLES", "150")), stateful_step_count=40, deadline=None
+    max_examples=int(EXAMPLES or 150), derandomize=not EXAMPLES, stateful_step_count=40, deadline=None
 )
+
+
+def test_what_was_rotated_after_the_last_look_is_found_at_the_next_start() -> None:
+    """An agent that stops a minute after it looked has stored when it looked, not when it stopped."""
+    world = World()
+    try:
+        world.begin(wide=False)
+        world.rename()
+        world.scan()
+        world.pass_time(61.0)
+        world.write(2, 45, "\n")
+        world.rename()
+        world.compress(0)
+        world.pass_time(61.0)
+        world.stop()
+    finally:
+        world.teardown()

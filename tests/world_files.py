@@ -36,7 +36,6 @@ class Logs:
     def __init__(self, clock: Clock) -> None:
         self.folder = Path(tempfile.mkdtemp(dir=_MEMORY))
         self.live = self.folder / "app.log"
-        self.other = self.folder / "other.log"
         self.pieces = 0
         self._clock = clock
         self._packing: tuple[Path, Path, bytes] | None = None
@@ -73,7 +72,10 @@ class Logs:
     def begin_to_compress(self, which: int, part: float) -> None:
         """A compressed file grows beside a rotated one; the time of that one's last change is set in the end."""
         self.finish_compressing()
-        plain = self.plain_siblings()[which % len(self.plain_siblings())]
+        siblings = [path for path in self.plain_siblings() if not path.with_name(path.name + ".gz").exists()]
+        if not siblings:
+            return  # gzip writes over nothing
+        plain = siblings[which % len(siblings)]
         packed = plain.with_name(plain.name + ".gz")
         whole = gzip.compress(plain.read_bytes(), 1, mtime=0)
         packed.write_bytes(whole[: int(part * len(whole))])
@@ -101,10 +103,6 @@ class Logs:
         shutil.copyfile(self.live, fresh)
         self._stamp(fresh)
         fresh.rename(self.live)
-
-    def link(self) -> None:
-        """The log gets a second name."""
-        self.other.hardlink_to(self.live)
 
     def sibling(self, number: int, packed: str = "") -> Path:
         """The rotated file of that number."""
