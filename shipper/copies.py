@@ -135,6 +135,11 @@ class Copies:
         known += [_read(orphan.source) for orphan in self.orphans.values()]
         self._index = Index([*known, *(one for one in self.memory.known() if one.name not in self.orphans)])
 
+    def add(self, file: File) -> None:
+        """Take note of a file that was just opened and of which nothing was read, without gathering all again."""
+        self._open[file.source.name] = file
+        self._index.add(_in_file(file))
+
     def may_rest(self, place: Place, size: int, modified: int) -> bool:
         """Whether a file was judged, and neither it nor the source it waits for has changed since."""
         parked = self._parked.get(place)

@@ -18,7 +18,7 @@ from shipper.plan import Found, Snapshot, changes
 from shipper.policy import input_name, is_inactive, is_too_old, to_close
 from shipper.recognise import Memory
 from shipper.registry_row import Row
-from shipper.rotated import Moved, Unseen, input_of, is_finished, live_path, moved_rows, newest
+from shipper.rotated import Moved, Unseen, age, input_of, is_finished, live_path, moved_rows, newest
 from shipper.source import Source
 from shipper.sources import Sources, is_same
 from shipper.survey import Survey
@@ -187,7 +187,7 @@ class Follow:
             if is_finished(row, one):
                 self.copies.park(one.place, one.size, one.modified, Wait(row.source, settled=True))
         found = [one for one in found if not self.copies.may_rest(one.place, one.size, one.modified)]
-        async for one, opened in self._opened(sorted(found, key=lambda one: one.modified)):
+        async for one, opened in self._opened(sorted(found, key=age)):
             if opened.refused:
                 refused += 1
                 continue
@@ -210,7 +210,7 @@ class Follow:
         refused = 0
         if found:
             self.copies.gather()
-        async for one, opened in self._opened(sorted(found, key=lambda one: one.modified)):
+        async for one, opened in self._opened(sorted(found, key=age)):
             if opened.refused:
                 refused += 1
                 continue
@@ -226,6 +226,8 @@ class Follow:
                 self._follow(one, opened, source, snapshot)
                 if source.at:
                     self.copies.gather()
+                else:
+                    self.copies.add(self.files[one.place])
         return refused
 
     async def _opened(self, found: list[Found]) -> AsyncIterator[tuple[Found, Opened]]:

@@ -10,6 +10,7 @@ from shipper.registry_row import Row
 
 _AGE = r"(?:[.\-_](?:\d[\d.\-_:T]*|old|prev))"
 _PACKED = r"(?:\.(?:gz|zst|xz))"
+_PACKING = re.compile(rf"{_PACKED}$")
 _SUFFIX = re.compile(rf"{_AGE}*{_PACKED}?$")
 
 
@@ -59,11 +60,23 @@ class Index:
     def __init__(self, known: Iterable[Known]) -> None:
         self._strong: dict[bytes, list[Known]] = {}
         self._families: dict[str, list[Known]] = {}
+        self._beside: dict[str, Known] = {}
         for one in known:
             if one.is_strong:
                 self._strong.setdefault(one.head.digest, []).append(one)
             elif one.head.length:  # also at position 0: a kill may have come between the sending and the position
                 self._families.setdefault(_family(one.path), []).append(one)
+
+    def add(self, one: Known) -> None:
+        """A source that was seen for the first time together with what is judged now.
+
+        Of those that are small only what stands compressed beside it is its copy: a service that ends as soon as it has
+        started leaves many files with the same few lines.
+        """
+        if one.is_strong:
+            self._strong.setdefault(one.head.digest, []).append(one)
+        elif one.head.length:
+            self._beside[one.path] = one
 
     def matches(self, path: str, first: bytes) -> list[Known]:
         """Sources whose head a file has, those that were read furthest first.
@@ -76,6 +89,10 @@ class Index:
             found += [
                 one for one in self._families.get(family, ()) if one.path != path and begins_with(first, one.head)
             ]
+        plain = _PACKING.sub("", path)
+        beside = self._beside.get(plain) if plain != path else None
+        if beside is not None and begins_with(first, beside.head):
+            found.append(beside)
         return sorted(found, key=lambda one: one.at, reverse=True)
 
 

@@ -108,6 +108,11 @@ def input_of(path: str, inputs: Iterable[Input]) -> int | None:
     return None
 
 
+def age(found: Found) -> tuple[int, bool]:
+    """By what files are sorted oldest first; a compressed one has the time of the plain one, and comes behind it."""
+    return found.modified, is_packed(found.path)
+
+
 def is_finished(row: Row, found: Found) -> bool:
     """Whether a compressed file has been read to its end and not been written since."""
     return is_packed(found.path) and 0 < row.size == row.position and row.modified == found.modified

@@ -523,6 +523,18 @@ def test_a_file_made_anew_with_the_same_bytes_in_the_same_inode_is_a_new_one(sit
     assert site.messages() == ["starting"] * 2
 
 
+@pytest.mark.parametrize(("name", "lines"), [("app.log.1.gz", 3), ("app.log.1.gz", 300), ("other.log", 300)])
+def test_a_copy_that_is_seen_together_with_its_file_is_shipped_once(site: Site, name: str, lines: int) -> None:
+    """Rotation was compressing, or somebody copying, when the agent first looked."""
+    site.inputs = [{"paths": [f"{site.logs}/*.log*"], "dataset": site.name}]
+    text = "".join(f"line {number}\n" for number in range(lines)).encode()
+    (site.logs / "app.log.1").write_bytes(text)
+    (site.logs / name).write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    for _ in range(2):
+        site.finish("ship", "--once")
+    assert len(site.messages()) == lines
+
+
 def make_with_inode(folder: Path, inode: int, text: str) -> Path:
     """A new file that has this inode."""
     for number in range(2_000):
