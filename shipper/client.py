@@ -33,6 +33,10 @@ class Client(AIOKafkaProducer):  # type: ignore[misc]
         self._send_request = self._sender._send_produce_req  # noqa: SLF001
         self._sender._send_produce_req = self._tracked  # noqa: SLF001
 
+    def partitions_now(self, topic: str) -> set[int]:
+        """The partitions of a topic as the brokers last told them; none if they know no such topic."""
+        return set(self.client.cluster.partitions_for_topic(topic) or ())
+
     async def abandon(self) -> None:
         """End every task and connection now; what is not acknowledged may or may not arrive."""
         self._closed = True

@@ -1,5 +1,6 @@
 """A file in a place that no source has, held against the sources we know: new, a copy, or one of them carried on."""
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -8,7 +9,7 @@ import structlog
 
 from shipper.file import File
 from shipper.identity import ANCHOR_BYTES, HEAD_BYTES, Place, anchor_of
-from shipper.recognise import Index, Known, Memory
+from shipper.recognise import Index, Known, Memory, live_path
 from shipper.source import Source
 from shipper.unpack import Handle, Unpacked, read_at
 from tailrace import metrics
@@ -94,6 +95,7 @@ class Copies:
         self.held: set[Place] = set()
         self._index = Index(())
         self._open: dict[str, File] = {}
+        self._kin: dict[str, list[File]] = {}
 
     def look(self, places: Iterable[Place]) -> None:
         """A new look at the file system has found files in these places."""
@@ -131,6 +133,9 @@ class Copies:
         What stands in an open file is known as far as it was seen, for a copy can be compared with it there.
         """
         self._open = {file.source.name: file for file in self._files.values()}
+        self._kin = {}
+        for file in self._files.values():
+            self._kin.setdefault(live_path(file.source.path), []).append(file)
         known = [*map(_in_file, self._files.values())]
         known += [_read(orphan.source) for orphan in self.orphans.values()]
         self._index = Index([*known, *(one for one in self.memory.known() if one.name not in self.orphans)])
@@ -165,7 +170,16 @@ class Copies:
                 return verdict
         if isinstance(handle, Unpacked) and not handle.ended and not handle.pread(1, len(first)) and not handle.ended:
             return Wait("", settled=False)  # still being written, and too early to tell
-        return Fresh()
+        return self._in_doubt(path) or Fresh()
+
+    def _in_doubt(self, path: str) -> Wait | None:
+        """A log that was truncated and not looked at since may hold what a file named like its rotation does."""
+        live = live_path(path)
+        for file in self._kin.get(live, ()) if live != path else ():
+            with contextlib.suppress(OSError):
+                if not isinstance(file.handle, Unpacked) and not _stands(file.handle, file.source):
+                    return Wait(file.source.name, settled=False)
+        return None
 
     def _compare(self, path: str, handle: Handle, known: Known) -> Verdict | None:
         """Hold a file against a source that begins as it does; None if it is another after all."""

@@ -16,9 +16,9 @@ from shipper.handles import raise_limit
 from shipper.identity import ANCHOR_BYTES, Place
 from shipper.plan import Found, Snapshot, changes
 from shipper.policy import input_name, is_inactive, is_too_old, to_close
-from shipper.recognise import Memory
+from shipper.recognise import Memory, live_path
 from shipper.registry_row import Row
-from shipper.rotated import Moved, Unseen, age, input_of, is_finished, live_path, moved_rows, newest
+from shipper.rotated import Moved, Unseen, age, input_of, is_finished, moved_rows, newest
 from shipper.source import Source
 from shipper.sources import Sources, is_same
 from shipper.survey import Survey

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, UnknownTopicOrPartitionError
 from aiokafka.partitioner import murmur2
 
 from shipper.client import Client
@@ -337,6 +337,9 @@ class Producer:
         for partition in waiting - self._said:
             bytes_ = self._lanes[partition].bytes
             log.warning("partition does not acknowledge, its files wait", partition=partition, in_flight_bytes=bytes_)
+        there = self._client.partitions_now(self._shipper.topic) if waiting and self._client is not None else set()
+        if there and not waiting <= there:
+            self._fail(UnknownTopicOrPartitionError())  # the topic was made anew with fewer partitions
         for partition in self._said - waiting:
             log.info("partition acknowledges again", partition=partition)
         self._said = waiting

@@ -19,6 +19,12 @@ def live_name(name: str) -> str:
     return name[: match.start()] if (match := _SUFFIX.search(name)) and match.start() else name
 
 
+def live_path(path: str) -> str:
+    """The path of a log before rotation put something behind its name."""
+    folder, name = posixpath.split(path)
+    return posixpath.join(folder, live_name(name))
+
+
 def is_rotation(name: str, live: str) -> bool:
     """Whether a name is what rotation makes of ``live`` by putting something behind it."""
     return len(name) > len(live) and name.startswith(live) and _SUFFIX.match(name, len(live)) is not None
@@ -65,7 +71,7 @@ class Index:
             if one.is_strong:
                 self._strong.setdefault(one.head.digest, []).append(one)
             elif one.head.length:  # also at position 0: a kill may have come between the sending and the position
-                self._families.setdefault(_family(one.path), []).append(one)
+                self._families.setdefault(live_path(one.path), []).append(one)
 
     def add(self, one: Known) -> None:
         """A source that was seen for the first time together with what is judged now.
@@ -84,11 +90,9 @@ class Index:
         A source of which little is known is only offered to a file that has the name rotation would give it.
         """
         found = list(self._strong.get(head_of(first).digest, ())) if len(first) >= HEAD_BYTES else []
-        family = _family(path)
-        if family != path:
-            found += [
-                one for one in self._families.get(family, ()) if one.path != path and begins_with(first, one.head)
-            ]
+        live = live_path(path)
+        if live != path:
+            found += [one for one in self._families.get(live, ()) if one.path != path and begins_with(first, one.head)]
         plain = _PACKING.sub("", path)
         beside = self._beside.get(plain) if plain != path else None
         if beside is not None and begins_with(first, beside.head):
@@ -121,8 +125,3 @@ class Memory:
     def known(self) -> list[Known]:
         """All of them, for an index."""
         return [Known(row.source, row.path, row.head, row.position, row.anchor) for row in self.rows.values()]
-
-
-def _family(path: str) -> str:
-    folder, name = posixpath.split(path)
-    return posixpath.join(folder, live_name(name))

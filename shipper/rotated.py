@@ -1,6 +1,5 @@
 """Names whose file is another one than it was to the files beside them that rotation may have made."""
 
-import os
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -8,7 +7,7 @@ from typing import NamedTuple
 
 from shipper.identity import Place
 from shipper.plan import Found, Snapshot
-from shipper.recognise import Memory, is_dated, is_packed, is_rotation, live_name
+from shipper.recognise import Memory, is_dated, is_packed, is_rotation, live_path
 from shipper.registry_row import Row
 from shipper.scan import siblings
 from tailrace.settings import Input
@@ -67,12 +66,6 @@ def newest(memory: Memory) -> dict[str, int]:
         live = live_path(row.path)
         times[live] = max(times.get(live, 0), row.updated * 10**9)
     return times
-
-
-def live_path(path: str) -> str:
-    """A path without what rotation adds to its name."""
-    folder, name = os.path.split(path)
-    return posixpath.join(folder, live_name(name))
 
 
 def moved_rows(memory: Memory, snapshot: Snapshot, since: Mapping[str, int]) -> list[Moved]:

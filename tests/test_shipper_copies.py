@@ -76,3 +76,13 @@ def test_a_copy_that_grew_after_it_was_opened_is_no_new_file(tmp_path: Path, see
     verdict = log.judge(lines(400)[:seen])
     os.close(log.handle)
     assert isinstance(verdict, Wait)
+
+
+def test_what_a_truncated_log_holds_now_is_no_new_file_either(tmp_path: Path) -> None:
+    """It was emptied, written and compressed since somebody looked at it: what it holds will be read from it."""
+    log = Followed(tmp_path, lines(400))
+    log.path.write_bytes(b"other\n")
+    log.copy.write_bytes(b"other\n")
+    verdict = log.judge()
+    os.close(log.handle)
+    assert verdict == Wait(log.file.source.name, settled=False)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import sqlite3
 import time
 from collections import Counter
 
@@ -194,6 +195,31 @@ def test_a_stop_drains_and_the_next_start_repeats_nothing(site: Site) -> None:
     assert len(records) == 80_000
     assert not any(record.may_repeat for record in records)
     assert list(chain(records).values()) == [path.stat().st_size]
+
+
+def test_once_ends_though_its_file_shrinks(site: Site) -> None:
+    """It does not wait for bytes that will not come again; it says what was taken, and ships what is there instead."""
+    path = site.logs / "a.log"
+    path.write_text(as_text(lines(0, 150_000)))
+    agent = site.run("ship", "--once")
+    until(lambda: site.state.joinpath("registry.sqlite").exists() and agent.has_open(path), every=0.005)
+    until(lambda: registered(site) > 0, every=0.005)
+    path.write_text("a new beginning\n")
+    agent.wait(60)
+    assert [line["message"] for line in site.said()].count("file was truncated") == 1
+    assert any(line["message"].startswith("unread bytes are lost") for line in site.said())
+    records = site.shipped()
+    assert 1 < len(records) < 150_001, "not under way"
+    assert [record.message for record in records].count("a new beginning") == 1
+    chain(records)
+
+
+def registered(site: Site) -> int:
+    """How far the registry is, which may just be made."""
+    try:
+        return site.registered("position")
+    except sqlite3.OperationalError:
+        return 0
 
 
 def test_a_missing_topic_names_setup(site: Site) -> None:

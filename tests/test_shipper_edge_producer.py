@@ -13,7 +13,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from conftest import MakeTopic, create_topic
-from processes import Site, chain, in_loop, read_topic, until
+from processes import Site, append, chain, in_loop, read_topic, until
 
 from shipper.lanes import Sending
 from shipper.producer import Producer
@@ -198,6 +198,34 @@ def test_a_topic_that_is_deleted_ends_the_agent_with_a_sentence(
         site.finish("ship", "--once")
         (two,) = site.shipped()
         assert (two.message, two.may_repeat) == ("two", True)
+    finally:
+        site.end()
+
+
+def test_a_topic_made_anew_with_fewer_partitions_is_met(
+    stack: Stack, tmp_path: Path, names: str, make_topic: MakeTopic
+) -> None:
+    """Somebody deletes the topic and makes it smaller while the agent waits: what comes then goes where it can."""
+    site = Site(tmp_path, stack, names)
+    make_topic(site.topic, 6)
+    make_topic(site.ledger)
+    for number in range(6):
+        (site.logs / f"{number}.log").write_text("before\n")
+    agent = site.agent()
+    try:
+        until(lambda: len(site.shipped()) == 6)
+        assert {record.partition for record in site.shipped()} == set(range(6))
+        asyncio.run(_delete(stack.bootstrap_servers, site.topic))
+        make_topic(site.topic, 2)
+        for number in range(6):
+            append(site.logs / f"{number}.log", f"after {number}\n")
+        until(lambda: not agent.running or len(site.shipped()) == 6, 60)
+        if agent.running:
+            assert agent.stop() == 0
+        else:  # it met the moment without a topic
+            site.finish("ship", "--once")
+        assert {record.message for record in site.shipped()} == {f"after {number}" for number in range(6)}
+        assert {record.partition for record in site.shipped()} == {0, 1}
     finally:
         site.end()
 

@@ -107,6 +107,12 @@ class World(RuleBasedStateMachine):
         """The log has another inode now."""
         self.logs.replace()
 
+    @precondition(lambda self: self.logs.live.exists() and not self.logs.kept.exists())
+    @rule()
+    def link(self) -> None:
+        """Somebody keeps the log under a second name, which no pattern matches."""
+        self.logs.link()
+
     @rule()
     def scan(self) -> None:
         """The agent evaluates its patterns; if it is down it starts."""

@@ -36,6 +36,7 @@ class Logs:
     def __init__(self, clock: Clock) -> None:
         self.folder = Path(tempfile.mkdtemp(dir=_MEMORY))
         self.live = self.folder / "app.log"
+        self.kept = self.folder / "kept"
         self.pieces = 0
         self._clock = clock
         self._packing: tuple[Path, Path, bytes] | None = None
@@ -104,6 +105,10 @@ class Logs:
         self._stamp(fresh)
         fresh.rename(self.live)
 
+    def link(self) -> None:
+        """The log gets a second name."""
+        self.kept.hardlink_to(self.live)
+
     def sibling(self, number: int, packed: str = "") -> Path:
         """The rotated file of that number."""
         return self.folder / f"app.log.{number}{packed}"
@@ -115,7 +120,7 @@ class Logs:
     def numbers(self) -> set[int]:
         """The numbers of all pieces that are there to be read."""
         self.finish_compressing()
-        return {number for path in self.folder.iterdir() for number in numbers_in(path)}
+        return {number for path in self.folder.iterdir() if path != self.kept for number in numbers_in(path)}
 
     def remove(self) -> None:
         """Take everything away."""
