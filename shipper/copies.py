@@ -8,7 +8,7 @@ from typing import NamedTuple
 import structlog
 
 from shipper.file import File
-from shipper.identity import ANCHOR_BYTES, HEAD_BYTES, Place, anchor_of
+from shipper.identity import ANCHOR_BYTES, HEAD_BYTES, Place, anchor_of, begins_with
 from shipper.recognise import Index, Known, Memory, live_path
 from shipper.source import Source
 from shipper.unpack import Handle, Unpacked, read_at
@@ -257,4 +257,6 @@ def _beside(handle: Handle, file: File) -> Verdict | None:
 def _stands(handle: int, source: Source) -> bool:
     """Whether an open file still holds what was read and seen of it, as far as can be told."""
     before = os.pread(handle, len(source.anchor), source.at - len(source.anchor))
-    return not source.is_truncated(os.fstat(handle).st_size, before)
+    if source.is_truncated(os.fstat(handle).st_size, before):
+        return False
+    return begins_with(os.pread(handle, source.head.length, 0), source.head)

@@ -87,9 +87,10 @@ def beside(moved: Iterable[Moved], inputs: Sequence[Input], snapshot: Snapshot, 
         since[live] = max(one.since, since.get(live, 0))
     rotated: dict[Place, Rotated] = {}
     for folder, since in folders.items():
-        for place, found in siblings(folder, 0).items():
-            if place not in snapshot.found and (made := _rotated(found, since, inputs, memory)) is not None:
-                rotated[place] = made
+        for found in siblings(folder, 0):
+            made = None if found.place in snapshot.found else _rotated(found, since, inputs, memory)
+            if made is not None and (made.is_new or found.place not in rotated):
+                rotated[found.place] = made
     return list(rotated.values())
 
 

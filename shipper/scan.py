@@ -47,15 +47,14 @@ def place_of(path: str) -> Place | None:
     return Place(status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None
 
 
-def siblings(folder: str, number: int) -> dict[Place, Found]:
-    """The regular files of a folder by their place, as found by that input; empty if it cannot be read."""
+def siblings(folder: str, number: int) -> list[Found]:
+    """The regular files of a folder under all their names, as found by that input; empty if it cannot be read."""
     try:
         with os.scandir(folder) as entries:
             files = [entry for entry in entries if entry.is_file(follow_symlinks=False)]
-            found = [_found(file.path, file.stat(), number) for file in files]
-            return {one.place: one for one in found}
+            return [_found(file.path, file.stat(), number) for file in files]
     except OSError:
-        return {}
+        return []
 
 
 def _found(path: str, status: os.stat_result, number: int) -> Found:

@@ -78,11 +78,12 @@ def test_a_copy_that_grew_after_it_was_opened_is_no_new_file(tmp_path: Path, see
     assert isinstance(verdict, Wait)
 
 
-def test_what_a_truncated_log_holds_now_is_no_new_file_either(tmp_path: Path) -> None:
+@pytest.mark.parametrize("held", [b"other\n", lines(500, begin=1000)])
+def test_what_a_truncated_log_holds_now_is_no_new_file_either(tmp_path: Path, held: bytes) -> None:
     """It was emptied, written and compressed since somebody looked at it: what it holds will be read from it."""
     log = Followed(tmp_path, lines(400))
-    log.path.write_bytes(b"other\n")
-    log.copy.write_bytes(b"other\n")
+    log.path.write_bytes(held)
+    log.copy.write_bytes(held)
     verdict = log.judge()
     os.close(log.handle)
     assert verdict == Wait(log.file.source.name, settled=False)
