@@ -49,8 +49,12 @@ class SecondBroker:
 
     def kill(self) -> None:
         """End it as a power cut does."""
+        self.stop(0)
+
+    def stop(self, seconds: float = 30) -> None:
+        """Let it take leave of the cluster, which would else give it new partitions for some seconds more."""
         if self._child is not None:
-            process.end(self._child, 0)
+            process.end(self._child, seconds)
             self._child = None
 
 
@@ -62,4 +66,4 @@ def second_broker(stack: Stack, folder: Path) -> Iterator[SecondBroker]:
         broker.start()
         yield broker
     finally:
-        broker.kill()
+        broker.stop()
