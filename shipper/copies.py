@@ -95,7 +95,7 @@ class Copies:
         self.held: set[Place] = set()
         self._index = Index(())
         self._open: dict[str, File] = {}
-        self._kin: dict[str, list[File]] = {}
+        self._kin: dict[str, list[File]] | None = None
 
     def look(self, places: Iterable[Place]) -> None:
         """A new look at the file system has found files in these places."""
@@ -133,9 +133,7 @@ class Copies:
         What stands in an open file is known as far as it was seen, for a copy can be compared with it there.
         """
         self._open = {file.source.name: file for file in self._files.values()}
-        self._kin = {}
-        for file in self._files.values():
-            self._kin.setdefault(live_path(file.source.path), []).append(file)
+        self._kin = None
         known = [*map(_in_file, self._files.values())]
         known += [_read(orphan.source) for orphan in self.orphans.values()]
         self._index = Index([*known, *(one for one in self.memory.known() if one.name not in self.orphans)])
@@ -175,7 +173,13 @@ class Copies:
     def _in_doubt(self, path: str) -> Wait | None:
         """A log that was truncated and not looked at since may hold what a file named like its rotation does."""
         live = live_path(path)
-        for file in self._kin.get(live, ()) if live != path else ():
+        if live == path:
+            return None
+        if self._kin is None:
+            self._kin = {}
+            for file in self._open.values():
+                self._kin.setdefault(live_path(file.source.path), []).append(file)
+        for file in self._kin.get(live, ()):
             with contextlib.suppress(OSError):
                 if not isinstance(file.handle, Unpacked) and not _stands(file.handle, file.source):
                     return Wait(file.source.name, settled=False)

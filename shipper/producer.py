@@ -177,7 +177,10 @@ class Producer:
         metrics.IN_FLIGHT.set(self._bytes)
         if self._bytes and now - self._progressed > _STALL_SECONDS:
             self._stall(now)
-        self._say_who_waits()
+        waiting = {one.partition for one in self.waiting()}
+        self._say_who_waits(waiting)
+        if waiting:
+            self._require(waiting)
         return due
 
     def waiting(self) -> list[Waiting]:
@@ -329,17 +332,19 @@ class Producer:
             task.add_done_callback(partial(self._ended, self._generation))
             self._tasks.append(task)
 
-    def _say_who_waits(self) -> None:
+    def _require(self, partitions: set[int]) -> None:
+        """Start over if the topic has not these partitions any more: it was made anew with fewer."""
+        there = self._client.partitions_now(self._shipper.topic) if self._client is not None else set()
+        if there and not partitions <= there:
+            self._fail(UnknownTopicOrPartitionError())
+
+    def _say_who_waits(self, waiting: set[int]) -> None:
         """Name a partition that began to wait while others go on, once, and again when it is served."""
-        waiting = {one.partition for one in self.waiting()}
         metrics.WAITING.set(len(waiting))
         log = structlog.get_logger()
         for partition in waiting - self._said:
             bytes_ = self._lanes[partition].bytes
             log.warning("partition does not acknowledge, its files wait", partition=partition, in_flight_bytes=bytes_)
-        there = self._client.partitions_now(self._shipper.topic) if waiting and self._client is not None else set()
-        if there and not waiting <= there:
-            self._fail(UnknownTopicOrPartitionError())  # the topic was made anew with fewer partitions
         for partition in self._said - waiting:
             log.info("partition acknowledges again", partition=partition)
         self._said = waiting

@@ -92,6 +92,18 @@ async def create_topic(bootstrap_servers: str, name: str, partitions: int = 1, *
         await admin.close()
 
 
+async def delete_topic(bootstrap_servers: str, name: str) -> None:
+    """Delete a topic."""
+    from aiokafka.admin import AIOKafkaAdminClient
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        await admin.delete_topics([name])
+    finally:
+        await admin.close()
+
+
 @pytest.fixture
 def site(stack: Stack, tmp_path: Path, names: str, make_topic: MakeTopic) -> Iterator[Site]:
     """A host of one's own, whose topics are there."""

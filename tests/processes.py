@@ -85,9 +85,9 @@ class Process:
         """The most memory it ever had resident."""
         return self._memory("VmHWM")
 
-    def has_open(self, path: Path) -> bool:
-        """Whether it holds this file open."""
-        wanted = path.stat()
+    def has_open(self, file: Path | os.stat_result) -> bool:
+        """Whether it holds this file open, given by its name or, for it may be deleted, by what ``stat`` said of it."""
+        wanted = file.stat() if isinstance(file, Path) else file
         for entry in Path(f"/proc/{self.pid}/fd").iterdir():
             with contextlib.suppress(OSError):
                 status = entry.stat()

@@ -12,7 +12,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from conftest import MakeTopic, create_topic
+from conftest import MakeTopic, create_topic, delete_topic
 from processes import Site, append, chain, in_loop, read_topic, until
 
 from shipper.lanes import Sending
@@ -189,7 +189,7 @@ def test_a_topic_that_is_deleted_ends_the_agent_with_a_sentence(
     agent = site.agent()
     try:
         until(lambda: len(site.shipped()) == 1)
-        asyncio.run(_delete(stack.bootstrap_servers, site.topic))
+        asyncio.run(delete_topic(stack.bootstrap_servers, site.topic))
         with path.open("a") as file:
             file.write("two\n")
         assert agent.wait(40) == 1
@@ -215,7 +215,7 @@ def test_a_topic_made_anew_with_fewer_partitions_is_met(
     try:
         until(lambda: len(site.shipped()) == 6)
         assert {record.partition for record in site.shipped()} == set(range(6))
-        asyncio.run(_delete(stack.bootstrap_servers, site.topic))
+        asyncio.run(delete_topic(stack.bootstrap_servers, site.topic))
         make_topic(site.topic, 2)
         for number in range(6):
             append(site.logs / f"{number}.log", f"after {number}\n")
@@ -261,15 +261,6 @@ def _tried(producer: Producer) -> int:
     assert client is not None
     waiting = [batch for batches in client._message_accumulator._batches.values() for batch in batches]
     return max((batch.retry_count for batch in (*waiting, *client._message_accumulator._pending_batches)), default=0)
-
-
-async def _delete(bootstrap_servers: str, topic: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    await admin.start()
-    try:
-        await admin.delete_topics([topic])
-    finally:
-        await admin.close()
 
 
 async def _limit(bootstrap_servers: str, topic: str, size: int) -> None:

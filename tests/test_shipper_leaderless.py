@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from conftest import create_topic
+from conftest import create_topic, delete_topic
 from processes import Site, append, chain, until
 from second_broker import NODE, second_broker
 
@@ -82,13 +82,3 @@ async def partitions(admin: AIOKafkaAdminClient, topic: str) -> list[dict[str, i
     (described,) = await admin.describe_topics([topic])
     found: list[dict[str, int]] = described["partitions"]
     return found
-
-
-async def delete_topic(bootstrap_servers: str, topic: str) -> None:
-    """Leave nothing that no broker leads."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    await admin.start()
-    try:
-        await admin.delete_topics([topic])
-    finally:
-        await admin.close()

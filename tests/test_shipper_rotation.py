@@ -1,6 +1,5 @@
 """Rotation in all its ways, with the real agent, real files and the real Kafka: each line once, whatever happens."""
 
-import contextlib
 import gzip
 import lzma
 import os
@@ -505,15 +504,15 @@ def test_a_file_made_anew_with_the_same_bytes_in_the_same_inode_is_a_new_one(sit
     """A file system gives the number of a deleted file to the next one: that was born later."""
     path = site.logs / "app.log"
     path.write_text("starting\n")
-    inode = path.stat().st_ino
+    status = path.stat()
     agent = site.agent() if running else None
     if agent is None:
         site.finish("ship", "--once")
     until(lambda: site.registered("position") == len("starting\n"))
     path.unlink()
     if agent is not None:
-        until(lambda: not handles_of(agent.pid, path))
-    made = make_with_inode(site.folder, inode, "starting\n")
+        until(lambda: not agent.has_open(status))
+    made = make_with_inode(site.folder, status.st_ino, "starting\n")
     made.rename(path)
     if agent is None:
         site.finish("ship", "--once")
@@ -543,16 +542,6 @@ def make_with_inode(folder: Path, inode: int, text: str) -> Path:
         if path.stat().st_ino == inode:
             return path
     pytest.skip("the file system does not give the inode again")
-
-
-def handles_of(pid: int, path: Path) -> list[str]:
-    """By which handles a process has this file open, deleted as it may be."""
-    found = []
-    for handle in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            if str(handle.readlink()).removesuffix(" (deleted)") == str(path):
-                found.append(handle.name)
-    return found
 
 
 def test_hard_links_and_two_inputs_are_one_source(site: Site) -> None:
