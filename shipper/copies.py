@@ -9,7 +9,8 @@ import structlog
 
 from shipper.file import File
 from shipper.identity import ANCHOR_BYTES, HEAD_BYTES, Place, anchor_of, begins_with
-from shipper.recognise import Index, Known, Memory, live_path
+from shipper.names import live_path
+from shipper.recognise import Index, Known, Memory
 from shipper.source import Source
 from shipper.unpack import Handle, Unpacked, read_at
 from tailrace import metrics
@@ -168,20 +169,21 @@ class Copies:
                 return verdict
         if isinstance(handle, Unpacked) and not handle.ended and not handle.pread(1, len(first)) and not handle.ended:
             return Wait("", settled=False)  # still being written, and too early to tell
-        return self._in_doubt(path) or Fresh()
+        return self._in_doubt(path, first) or Fresh()
 
-    def _in_doubt(self, path: str) -> Wait | None:
-        """A log that was truncated and not looked at since may hold what a file named like its rotation does."""
+    def _in_doubt(self, path: str, first: bytes) -> Wait | None:
+        """A log that changed and was not looked at since may hold what a file with such a name does."""
         live = live_path(path)
-        if live == path:
-            return None
         if self._kin is None:
             self._kin = {}
             for file in self._open.values():
-                self._kin.setdefault(live_path(file.source.path), []).append(file)
+                for family in file.source.families:
+                    self._kin.setdefault(family, []).append(file)
         for file in self._kin.get(live, ()):
             with contextlib.suppress(OSError):
-                if not isinstance(file.handle, Unpacked) and not _stands(file.handle, file.source):
+                if isinstance(file.handle, Unpacked):
+                    continue
+                if not _stands(file.handle, file.source) or _is_unseen(file, first):
                     return Wait(file.source.name, settled=False)
         return None
 
@@ -220,18 +222,19 @@ class Copies:
     def _state(self, name: str) -> object:
         file = self._open.get(name)
         if file is not None:
-            return file.source.at, file.gone, file.more
+            return file.source.at, file.source.watermark.position, file.gone, file.more
         row = self.memory.rows.get(name)
         return name in self.orphans, row and (row.position, row.ended, row.place in self.held)
 
 
 def _in_file(file: File) -> Known:
     source = file.source
-    return Known(source.name, source.path, source.head, max(source.at, source.size), source.known_anchor)
+    end = max(source.at, source.size)
+    return Known(source.name, source.path, source.families, source.head, end, source.known_anchor)
 
 
 def _read(source: Source) -> Known:
-    return Known(source.name, source.path, source.head, source.at, source.known_anchor)
+    return Known(source.name, source.path, source.families, source.head, source.at, source.known_anchor)
 
 
 def _beside(handle: Handle, file: File) -> Verdict | None:
@@ -256,6 +259,16 @@ def _beside(handle: Handle, file: File) -> Verdict | None:
         return Take(source.name, source.at) if read else Wait(source.name, settled=False)
     # If it does not stand, it grows, or was just truncated: the next look at it will tell.
     return None if _stands(own, source) and os.fstat(own).st_size == size else Wait(source.name, settled=False)
+
+
+def _is_unseen(file: File, first: bytes) -> bool:
+    """Whether an open file begins as one with these first bytes, and nobody has looked at it since it does."""
+    known = file.source.head.length
+    if isinstance(file.handle, Unpacked) or known >= HEAD_BYTES:
+        return False
+    now = os.pread(file.handle, HEAD_BYTES, 0)
+    common = min(len(now), len(first))
+    return len(now) > known and common > known and now[:common] == first[:common]
 
 
 def _stands(handle: int, source: Source) -> bool:

@@ -14,11 +14,12 @@ from shipper.disk import Disk, Opened, Wanted
 from shipper.file import File
 from shipper.handles import raise_limit
 from shipper.identity import ANCHOR_BYTES, Place
+from shipper.names import is_named_after, live_path
 from shipper.plan import Found, Snapshot, changes
 from shipper.policy import input_name, is_inactive, is_too_old, to_close
-from shipper.recognise import Memory, live_path
+from shipper.recognise import Memory
 from shipper.registry_row import Row
-from shipper.rotated import Moved, Unseen, age, input_of, is_finished, moved_rows, newest
+from shipper.rotated import Moved, Unseen, is_finished, moved_rows, newest, oldest_first, row_input
 from shipper.source import Source
 from shipper.sources import Sources, is_same
 from shipper.survey import Survey
@@ -58,6 +59,8 @@ class Follow:
         self._pending: dict[Place, str] = {}
         self._resting: dict[Place, str] = {}
         self._new_inputs: set[int] = set()
+        self._truncated: dict[Place, str] = {}
+        """Files that were truncated while nobody looked, and their families: what is in them now is new."""
         self._unseen = Unseen()
         self._complaints = Complaints()
         self.complaints = self._complaints.reasons
@@ -113,7 +116,8 @@ class Follow:
         if first:
             self._miss(snapshot)
         refused = await self._open([one for one in found.opened if one.place in self.memory.places], snapshot)
-        paths = [*(one.source.path for one in self.copies.orphans.values()), *self._pending.values()]
+        families = [family for one in self.copies.orphans.values() for family in one.source.families]
+        paths = [*families, *self._pending.values()]
         missing = [place for place in self._resting if place not in snapshot.found]
         moved += [Moved(self._resting.pop(place), self._looked) for place in missing]
         moved += [Moved(path, since.get(live_path(path), self._looked or looked)) for path in paths]
@@ -130,6 +134,7 @@ class Follow:
         self.copies.tidy()
         await self._give_up(everything=once)
         self._new_inputs.clear()
+        self._truncated.clear()
         self._let_go()
         self._unseen.note((place for place, file in self.files.items() if not file.source.at), snapshot)
         self._looked = looked
@@ -148,6 +153,7 @@ class Follow:
         structlog.get_logger().warning("file was truncated", path=old.path, source=old.name, unread_bytes=lost)
         self._orphan(old, file.number, vanished=False)
         file.source = self._sources.again(old, file.number)
+        self.unsaved.add(file.source)
         file.goal = size
         file.seen, file.more = None, True
         self.stale = True
@@ -187,7 +193,7 @@ class Follow:
             if is_finished(row, one):
                 self.copies.park(one.place, one.size, one.modified, Wait(row.source, settled=True))
         found = [one for one in found if not self.copies.may_rest(one.place, one.size, one.modified)]
-        async for one, opened in self._opened(sorted(found, key=age)):
+        async for one, opened in self._opened(oldest_first(found)):
             if opened.refused:
                 refused += 1
                 continue
@@ -210,12 +216,15 @@ class Follow:
         refused = 0
         if found:
             self.copies.gather()
-        async for one, opened in self._opened(sorted(found, key=age)):
+        async for one, opened in self._opened(oldest_first(found)):
             if opened.refused:
                 refused += 1
                 continue
             try:
-                source = await self._judge(one, opened, wanted=one.place in snapshot.found or one.place in new)
+                family = self._truncated.get(one.place)
+                anew = family is not None and is_named_after(one.path, family)
+                wanted = anew or one.place in snapshot.found or one.place in new
+                source = await self._judge(one, opened, wanted=wanted)
             except OSError as error:
                 self.disk.close(one.place.device, opened.handle)
                 self._complaints.say(one.path, "cannot read file", reason=error.strerror or str(error))
@@ -261,7 +270,7 @@ class Follow:
         file = File(found.path, opened.handle, source, found.number, opened.size, time.monotonic())
         file.rename(found.path)
         file.gone = found.place not in snapshot.found
-        source.born = opened.born
+        source.born, source.looked = opened.born, self.updated
         self.files[found.place] = file
         self._resting.pop(found.place, None)
         self.opened.append(file)
@@ -276,6 +285,8 @@ class Follow:
             return self._sources.known(row, found.number, opened.before)
         structlog.get_logger().info("another file stands where a known one was", path=found.path, source=row.source)
         self._orphan(self._sources.known(row, found.number, b""), found.number, vanished=False)
+        if row.born == opened.born != 0:
+            self._truncated[found.place] = row.family
         return None
 
     async def _judge(self, found: Found, opened: Opened, *, wanted: bool) -> Source | None:
@@ -286,6 +297,7 @@ class Follow:
             # Empty, and named like a rotated one: the copy of a log is about to be written into it.
             if wanted and (opened.size or live_path(found.path) == found.path):
                 source = self._sources.new(found.path, opened, found.number)
+                source.family = self._truncated.get(found.place, source.family)
                 self.unsaved.add(source)
                 return source
             verdict = Wait("", settled=True)
@@ -351,12 +363,12 @@ class Follow:
     def _moved(self, renamed: list[Found], gone: list[Place]) -> list[Moved]:
         """Names whose file is another one since the last look."""
         places = [*(one.place for one in renamed), *(place for place in gone if not self.files[place].gone)]
-        return [Moved(self.files[place].source.path, self._looked) for place in places]
+        return [Moved(family, self._looked) for place in places for family in self.files[place].source.families]
 
     def _miss(self, snapshot: Snapshot) -> None:
         """Known sources that have more than was read, and are nowhere: look for their copies."""
         for row in list(self.memory.rows.values()):
-            number = input_of(row.path, self._inputs)
+            number = row_input(row, self._inputs)
             if row.size > row.position and number is not None and (row.ended or row.place not in snapshot.found):
                 self._orphan(self._sources.known(row, number, b""), number, vanished=not row.ended)
 

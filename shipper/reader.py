@@ -208,6 +208,7 @@ class Reader:
             if look is LATER:
                 self._turns.put(file, _FIRST)
                 continue
+            file.source.looked = read // 10**9
             if isinstance(look, Look):
                 step = self._take(file, look, now, read, idle)
                 if step is not None:

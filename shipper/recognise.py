@@ -1,44 +1,11 @@
 """A file's first bytes and name to the sources that it may be, or may be a copy of. No I/O."""
 
-import posixpath
-import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from shipper.identity import HEAD_BYTES, Anchor, Head, Place, begins_with, head_of
+from shipper.names import live_path, plain_name
 from shipper.registry_row import Row
-
-_AGE = r"(?:[.\-_](?:\d[\d.\-_:T]*|old|prev))"
-_PACKED = r"(?:\.(?:gz|zst|xz))"
-_PACKING = re.compile(rf"{_PACKED}$")
-_SUFFIX = re.compile(rf"{_AGE}*{_PACKED}?$")
-
-
-def live_name(name: str) -> str:
-    """The name of a log before rotation put an age, and perhaps a packing, behind it: ``a.log`` of ``a.log.2.gz``."""
-    return name[: match.start()] if (match := _SUFFIX.search(name)) and match.start() else name
-
-
-def live_path(path: str) -> str:
-    """The path of a log before rotation put something behind its name."""
-    folder, name = posixpath.split(path)
-    return posixpath.join(folder, live_name(name))
-
-
-def is_rotation(name: str, live: str) -> bool:
-    """Whether a name is what rotation makes of ``live`` by putting something behind it."""
-    return len(name) > len(live) and name.startswith(live) and _SUFFIX.match(name, len(live)) is not None
-
-
-def is_dated(name: str, live: str) -> bool:
-    """Whether a name is what rotation makes of ``live`` by putting an age before its ending: ``a-2026.log.gz``."""
-    root, ending = posixpath.splitext(live)
-    return re.fullmatch(rf"{re.escape(root)}{_AGE}+{re.escape(ending)}{_PACKED}?", name) is not None
-
-
-def is_packed(name: str) -> bool:
-    """Whether a name says that the file is compressed."""
-    return name.endswith((".gz", ".zst", ".xz"))
 
 
 class Known(NamedTuple):
@@ -46,6 +13,7 @@ class Known(NamedTuple):
 
     name: str
     path: str
+    families: tuple[str, ...]
     head: Head
     at: int
     anchor: Anchor
@@ -71,7 +39,8 @@ class Index:
             if one.is_strong:
                 self._strong.setdefault(one.head.digest, []).append(one)
             elif one.head.length:  # also at position 0: a kill may have come between the sending and the position
-                self._families.setdefault(live_path(one.path), []).append(one)
+                for family in one.families:
+                    self._families.setdefault(family, []).append(one)
 
     def add(self, one: Known) -> None:
         """A source that was seen for the first time together with what is judged now.
@@ -93,7 +62,7 @@ class Index:
         live = live_path(path)
         if live != path:
             found += [one for one in self._families.get(live, ()) if one.path != path and begins_with(first, one.head)]
-        plain = _PACKING.sub("", path)
+        plain = plain_name(path)
         beside = self._beside.get(plain) if plain != path else None
         if beside is not None and begins_with(first, beside.head):
             found.append(beside)
@@ -124,4 +93,5 @@ class Memory:
 
     def known(self) -> list[Known]:
         """All of them, for an index."""
-        return [Known(row.source, row.path, row.head, row.position, row.anchor) for row in self.rows.values()]
+        rows = self.rows.values()
+        return [Known(row.source, row.path, row.families, row.head, row.position, row.anchor) for row in rows]

@@ -18,7 +18,7 @@ from shipper.registry_row import Row
 from tailrace.errors import MendState
 
 NAME = "registry.sqlite"
-_VERSION = 3
+_VERSION = 4
 _SCHEMA = """
 create table if not exists meta (key text primary key, value text not null) without rowid;
 create table if not exists sources (
@@ -28,16 +28,21 @@ create table if not exists sources (
     position integer not null, skipped integer not null, reach integer not null,
     records integer not null, bytes integer not null, blank integer not null, ended integer not null,
     updated integer not null, size integer not null default 0, modified integer not null default 0,
-    born integer not null default 0
+    born integer not null default 0, family text not null default ''
 ) without rowid;
 create table if not exists cuts (
     source text not null, offset integer not null, primary key (source, offset)
 ) without rowid;
 create table if not exists gone (source text primary key, since integer not null) without rowid;
 """
-_LACKING = {1: ("size", "modified", "born"), 2: ("born",)}
-"""Columns that a registry of an older format lacks."""
-_COLUMNS = 19
+_SINCE = {
+    "size integer not null default 0": 2,
+    "modified integer not null default 0": 2,
+    "born integer not null default 0": 3,
+    "family text not null default ''": 4,
+}
+"""Columns that a registry of an older format than this lacks."""
+_COLUMNS = 20
 _TRIES = 3
 """An agent that begins or ends may change the files while they are read."""
 _NO_MACHINE = ("", "uninitialized")
@@ -67,10 +72,10 @@ def open_to_write(folder: Path, machine: str) -> sqlite3.Connection:
     try:
         database.execute("pragma journal_mode = wal")
         database.execute("pragma synchronous = full")
-        if lacking := _LACKING.get(_check(database, folder)):
+        if version := _check(database, folder):
             with _transaction(database):
-                for column in lacking:
-                    database.execute(f"alter table sources add column {column} integer not null default 0")
+                for column in [column for column, since in _SINCE.items() if version < since]:
+                    database.execute(f"alter table sources add column {column}")
                 database.execute(f"pragma user_version = {_VERSION}")
         database.executescript(_SCHEMA)
         database.execute(f"pragma user_version = {_VERSION}")
@@ -133,6 +138,7 @@ def rows(database: sqlite3.Connection) -> list[Row]:
             size=row[16] if len(row) > 16 else 0,
             modified=row[17] if len(row) > 16 else 0,
             born=row[18] if len(row) > 18 else 0,
+            family=row[19] if len(row) > 19 else "",
         )
         for row in database.execute("select * from sources")
     ]
@@ -298,4 +304,5 @@ def _values(row: Row) -> tuple[object, ...]:
         row.size,
         row.modified,
         row.born,
+        row.family,
     )

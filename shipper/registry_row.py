@@ -3,6 +3,7 @@
 import msgspec
 
 from shipper.identity import Anchor, Head, Place
+from shipper.names import families
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -13,7 +14,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     is acknowledged before ``position``. ``cuts`` are the ends, past ``position``, of lines without a delimiter.
     ``size`` and ``modified`` (nanoseconds since 1970) are what the file had when it was last looked at; once it is
     known that what stood past ``position`` is lost, ``size`` is ``position``. ``updated`` says when somebody had last
-    looked at the file system (seconds since 1970), ``born`` when the file was made (nanoseconds; 0: not known).
+    looked at the file and beside it (seconds since 1970), ``born`` when the file was made (nanoseconds; 0: not known).
+    ``family`` is the log that the file was when it was first seen: its copies are found by that name too, though it may
+    have another now.
     """
 
     source: str
@@ -33,3 +36,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     size: int = 0
     modified: int = 0
     born: int = 0
+    family: str = ""
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The logs whose rotated siblings may be copies of it."""
+        return families(self.family, self.path)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shipper.identity import Place
+from shipper.names import is_packed
 from shipper.plan import Found
-from shipper.recognise import is_packed
 from shipper.registry_row import Row
 
 if TYPE_CHECKING:

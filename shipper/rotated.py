@@ -6,8 +6,9 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from shipper.identity import Place
+from shipper.names import is_named_after, is_packed, live_path, plain_name
 from shipper.plan import Found, Snapshot
-from shipper.recognise import Memory, is_dated, is_packed, is_rotation, live_path
+from shipper.recognise import Memory
 from shipper.registry_row import Row
 from shipper.scan import siblings
 from tailrace.settings import Input
@@ -63,19 +64,23 @@ def newest(memory: Memory) -> dict[str, int]:
     """When each log was last known to be read, by its name without what rotation adds (nanoseconds since 1970)."""
     times: dict[str, int] = {}
     for row in memory.rows.values():
-        live = live_path(row.path)
-        times[live] = max(times.get(live, 0), row.updated * 10**9)
+        for family in row.families:
+            times[family] = max(times.get(family, 0), row.updated * 10**9)
     return times
 
 
 def moved_rows(memory: Memory, snapshot: Snapshot, since: Mapping[str, int]) -> list[Moved]:
     """The names at which another file stands, or none, than when the agent was stopped, or one that was never read."""
-    moved = []
-    for row in memory.rows.values():
+    rows = memory.rows.values()
+    standing = {family for row in rows if not row.ended for family in row.families}
+    moved: set[str] = set()
+    for row in rows:
         found = snapshot.found.get(row.place)
-        if not row.ended and (found is None or found.path != row.path or not row.position):
-            moved.append(Moved(row.path, since[live_path(row.path)]))
-    return moved
+        if row.ended:
+            moved.update(family for family in row.families if family not in standing)
+        elif found is None or found.path != row.path or not row.position or len(row.families) > 1:
+            moved.update(row.families)
+    return [Moved(family, since[family]) for family in moved]
 
 
 def beside(moved: Iterable[Moved], inputs: Sequence[Input], snapshot: Snapshot, memory: Memory) -> list[Rotated]:
@@ -102,9 +107,17 @@ def input_of(path: str, inputs: Iterable[Input]) -> int | None:
     return None
 
 
-def age(found: Found) -> tuple[int, bool]:
-    """By what files are sorted oldest first; a compressed one has the time of the plain one, and comes behind it."""
-    return found.modified, is_packed(found.path)
+def row_input(row: Row, inputs: Sequence[Input]) -> int | None:
+    """The first input that a source belongs to, by the name it has or by one of its logs."""
+    numbers = (input_of(path, inputs) for path in (row.path, *row.families))
+    return next((number for number in numbers if number is not None), None)
+
+
+def oldest_first(found: Iterable[Found]) -> list[Found]:
+    """Files by their time; a compressed one comes behind the plain one, whose time it has or had."""
+    found = list(found)
+    plain = {one.path: one.modified for one in found}
+    return sorted(found, key=lambda one: (max(one.modified, plain.get(plain_name(one.path), 0)), is_packed(one.path)))
 
 
 def is_finished(row: Row, found: Found) -> bool:
@@ -118,12 +131,10 @@ def _rotated(found: Found, since: Mapping[str, int], inputs: Sequence[Input], me
         if number is not None and _comes_from(found.path, live, inputs[number]):
             return Rotated(found._replace(number=number), found.modified >= looked - _SLACK and found.size > 0)
     row = memory.places.get(found.place)
-    number = None if row is None else input_of(row.path, inputs)
+    number = None if row is None else row_input(row, inputs)
     return None if number is None else Rotated(found._replace(number=number), is_new=False)
 
 
 def _comes_from(path: str, family: str, entry: Input) -> bool:
-    name, live = posixpath.basename(path), posixpath.basename(family)
-    if any(fnmatchcase(path, excluded) for excluded in entry.exclude):
-        return False
-    return is_rotation(name, live) or is_dated(name, live)
+    excluded = any(fnmatchcase(path, pattern) for pattern in entry.exclude)
+    return not excluded and path != family and is_named_after(path, family)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from shipper.identity import ANCHOR_BYTES, NO_HEAD, Anchor, Head, Place, anchor_of
 from shipper.lines import Cut, LongLine, cut, split
+from shipper.names import families, live_path
 from shipper.records import Chunk, Encoder, Record
 from shipper.registry_row import Row
 from tailrace.record import MAY_REPEAT, VERSION
@@ -41,12 +42,14 @@ class Source:
     within an over-long line), ``anchor`` the bytes just before ``at``: they are read again each time, and if they
     differ the file was truncated and this source has ended. Nothing at or past ``reach`` may be sent before a larger
     reach is durable; ``asked`` is the largest that was handed to the registry. Lines before ``repeat_until`` may have
-    been sent before. ``size`` and ``modified`` are the file's as last looked at.
+    been sent before. ``size`` and ``modified`` are the file's as last looked at, which was at ``looked`` (seconds since
+    1970; 0: never): a file that Kafka has no room for is not looked at.
     """
 
     def __init__(self, row: Row, encoder: Encoder, anchor: bytes) -> None:
         self.name = row.source
         self.path = row.path
+        self.family = row.family
         self.place: Place = row.place
         self.born = row.born
         self.head: Head = row.head
@@ -62,12 +65,17 @@ class Source:
         """Whether the last of the open bytes are a line without its end; else they are a record that may go on."""
         self.repeated = 0
         """Records sent from here with the flag ``r``."""
-        self.size, self.modified = row.size, row.modified
+        self.size, self.modified, self.looked = row.size, row.modified, row.updated
         self.read_at = self.acknowledged_at = self.behind_since = 0.0
         self.watermark = Watermark(row.position, Mark(anchor, row.skipped, row.records, row.bytes, row.blank))
         self._mark = self.mark
         self._long: LongLine | None = None
         self._window = _LEAST_WINDOW
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """As of ``Row``."""
+        return families(self.family, self.path)
 
     @property
     def mark(self) -> Mark:
@@ -217,11 +225,12 @@ class Source:
             bytes=mark.bytes,
             blank=mark.blank,
             ended=ended,
-            updated=now,
+            updated=min(now, self.looked or now),
             cuts=tuple(self.cuts),
             size=self.size,
             modified=self.modified,
             born=self.born,
+            family=self.family,
         )
 
     def _anchor_of(self, before: bytes, at: int) -> Anchor:
@@ -278,6 +287,7 @@ def fresh_row(name: str, path: str, place: Place, head: Head = NO_HEAD, size: in
         updated=0,
         cuts=(),
         size=size,
+        family=live_path(path),
     )
 
 

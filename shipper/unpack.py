@@ -8,7 +8,7 @@ import zlib
 import zstandard
 
 from shipper.identity import HEAD_BYTES
-from shipper.recognise import is_packed
+from shipper.names import is_packed
 
 PATIENCE_SECONDS = 10.0
 """A compressed file that ends early is still being written as long as it grew within so many seconds."""

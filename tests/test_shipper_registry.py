@@ -3,7 +3,9 @@
 import asyncio
 import os
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -36,6 +38,7 @@ ROW = Row(
     size=30,
     modified=2**62,
     born=2**61,
+    family="/y",
 )
 
 
@@ -74,12 +77,13 @@ def test_a_registry_of_a_newer_format_is_left_alone(tmp_path: Path) -> None:
 
 
 OLD_FORMATS = pytest.mark.parametrize(
-    ("version", "lacking"), [(1, {"size": 0, "modified": 0, "born": 0}), (2, {"born": 0})]
+    ("version", "lacking"),
+    [(1, {"size": 0, "modified": 0, "born": 0, "family": ""}), (2, {"born": 0, "family": ""}), (3, {"family": ""})],
 )
 
 
 @OLD_FORMATS
-def test_a_registry_of_an_older_format_is_carried_over(tmp_path: Path, version: int, lacking: dict[str, int]) -> None:
+def test_a_registry_of_an_older_format_is_carried_over(tmp_path: Path, version: int, lacking: dict[str, Any]) -> None:
     """It lacks sizes and times; its positions stand."""
     make_old(tmp_path, version, lacking)
     for _ in range(2):
@@ -89,7 +93,7 @@ def test_a_registry_of_an_older_format_is_carried_over(tmp_path: Path, version: 
 
 
 @OLD_FORMATS
-def test_a_registry_of_an_older_format_can_be_read(tmp_path: Path, version: int, lacking: dict[str, int]) -> None:
+def test_a_registry_of_an_older_format_can_be_read(tmp_path: Path, version: int, lacking: dict[str, Any]) -> None:
     """Before an agent has carried it over, too."""
     make_old(tmp_path, version, lacking)
     with sqlite3.connect(tmp_path / "registry.sqlite") as database:
@@ -100,7 +104,7 @@ def test_a_registry_of_an_older_format_can_be_read(tmp_path: Path, version: int,
     assert stored == ([msgspec.structs.replace(ROW, **lacking)], {})
 
 
-def make_old(folder: Path, version: int, lacking: dict[str, int]) -> None:
+def make_old(folder: Path, version: int, lacking: Iterable[str]) -> None:
     """Make a registry as an older release would leave it."""
     registry = Registry(folder)
     asyncio.run(registry.save([ROW]))

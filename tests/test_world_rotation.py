@@ -15,9 +15,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from world_agent import HEAD, Memory, WorldAgent, small_world
-from world_files import Clock, Logs, numbers_in, numbers_of
+from world_files import Clock, Logs, is_deleted, numbers_in, numbers_of
 
 from shipper.records import Record
+from shipper.registry_row import Row
+from shipper.scan import place_of
 from tailrace.record import parse_header
 
 pytestmark = pytest.mark.world
@@ -60,8 +62,13 @@ class World(RuleBasedStateMachine):
     @precondition(lambda self: self.logs.plain_siblings())
     @rule(length=st.integers(0, 60))
     def write_late(self, length: int) -> None:
-        """A service that has not noticed the rotation writes to the file it holds."""
+        """A service that has not noticed the rotation writes to the file it holds.
+
+        If that is just being compressed, the copy gets less than it, and is known only while both can be compared.
+        """
         before = self.logs.pieces
+        if self.logs.packing is not None and self.logs.packing.plain == self.logs.plain_siblings()[0]:
+            self.doubtful |= numbers_in(self.logs.packing.plain)
         self.logs.append(self.logs.plain_siblings()[0], 1, length, "\n")
         if not self.wide:
             self.excused.update(range(before + 1, self.logs.pieces + 1))
@@ -106,16 +113,21 @@ class World(RuleBasedStateMachine):
     @precondition(lambda self: self.logs.live.exists())
     @rule()
     def replace(self) -> None:
-        """The log has another inode now. With too little in it to be known by, it is a new file."""
-        if self.logs.live.stat().st_size <= HEAD:
+        """The log has another inode now. With too little in it, or known of it, it is a new file.
+
+        So it is while the old one stands under another name that matches: it gets other lines than that.
+        """
+        position = max((row.position for row in self.rows_of_live()), default=0)
+        little = self.logs.live.stat().st_size <= HEAD or (self.agent is None and position <= HEAD)
+        if little or any(link.exists() for link in self.logs.links[1:]):
             self.doubtful |= numbers_in(self.logs.live)
         self.logs.replace()
 
-    @precondition(lambda self: self.logs.live.exists() and not self.logs.kept.exists())
-    @rule()
-    def link(self) -> None:
-        """Somebody keeps the log under a second name, which no pattern matches."""
-        self.logs.link()
+    @precondition(lambda self: self.is_known and not any(link.exists() for link in self.logs.links))
+    @rule(which=st.integers(0, 2))
+    def link(self, which: int) -> None:
+        """Somebody keeps the log under a second name, when it was already seen under the first."""
+        self.logs.link(which)
 
     @rule()
     def scan(self) -> None:
@@ -164,7 +176,14 @@ class World(RuleBasedStateMachine):
     @precondition(lambda self: self.agent is not None)
     @rule(arrived=st.integers(0, 3))
     def crash(self, arrived: int) -> None:
-        """The agent is killed; it starts again later."""
+        """The agent is killed; it starts again later.
+
+        Then what was sent of a file that is gone may come again from a copy in its place: too little was known of it.
+        """
+        for file in self.running.follow.files.values():
+            known = self.registry.rows.get(file.source.name)
+            if isinstance(file.handle, int) and (known is None or known.position <= HEAD) and is_deleted(file.handle):
+                self.doubtful |= numbers_of(os.pread(file.handle, os.fstat(file.handle).st_size, 0))
         self.run(self.running.kill(arrived))
         self.agent = None
 
@@ -232,6 +251,16 @@ class World(RuleBasedStateMachine):
                 end = document["log"]["offset"] + document["tailrace"]["bytes"]
         twice = {number: names for number, names in shipped.items() if len(names) > 1 and number not in self.doubtful}
         assert not twice, f"twice: {twice}"
+
+    def rows_of_live(self) -> list[Row]:
+        """What is stored of the log."""
+        place = place_of(str(self.logs.live))
+        return [row for row in self.registry.rows.values() if row.place == place and not row.ended]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the log is there, and something of it is stored."""
+        return bool(self.rows_of_live())
 
     @property
     def running(self) -> WorldAgent:

@@ -8,6 +8,7 @@ import shutil
 import string
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 _TOKEN = re.compile(rb"<(\d+)>")
 _MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - files in memory are quick
@@ -30,16 +31,25 @@ class Clock:
         return int(self.time() * 1000) * 10**6
 
 
+class Packing(NamedTuple):
+    """A file that is being compressed, and what it becomes."""
+
+    plain: Path
+    packed: Path
+    whole: bytes
+
+
 class Logs:
     """``app.log`` and its siblings in a folder of their own. Every piece that is written has a number of its own."""
 
     def __init__(self, clock: Clock) -> None:
         self.folder = Path(tempfile.mkdtemp(dir=_MEMORY))
         self.live = self.folder / "app.log"
-        self.kept = self.folder / "kept"
+        self.links = [self.folder / "kept", self.folder / "kept.log", self.folder / "0.log"]
+        """Second names of a log: one that no pattern matches, one behind its first name in order, one before it."""
         self.pieces = 0
         self._clock = clock
-        self._packing: tuple[Path, Path, bytes] | None = None
+        self.packing: Packing | None = None
 
     def append(self, path: Path, count: int, length: int, end: str) -> None:
         """So many pieces, each with its number and as many letters, in one write."""
@@ -81,14 +91,14 @@ class Logs:
         whole = gzip.compress(plain.read_bytes(), 1, mtime=0)
         packed.write_bytes(whole[: int(part * len(whole))])
         self._stamp(packed)
-        self._packing = plain, packed, whole
+        self.packing = Packing(plain, packed, whole)
 
     def finish_compressing(self) -> None:
         """The compressed file is whole, and the other one deleted; in between it was renamed or deleted, perhaps."""
-        if self._packing is None:
+        if self.packing is None:
             return
-        plain, packed, whole = self._packing
-        self._packing = None
+        plain, packed, whole = self.packing
+        self.packing = None
         status = plain.stat()
         packed.write_bytes(whole)
         os.utime(packed, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -105,9 +115,9 @@ class Logs:
         self._stamp(fresh)
         fresh.rename(self.live)
 
-    def link(self) -> None:
+    def link(self, which: int) -> None:
         """The log gets a second name."""
-        self.kept.hardlink_to(self.live)
+        self.links[which].hardlink_to(self.live)
 
     def sibling(self, number: int, packed: str = "") -> Path:
         """The rotated file of that number."""
@@ -120,7 +130,7 @@ class Logs:
     def numbers(self) -> set[int]:
         """The numbers of all pieces that are there to be read."""
         self.finish_compressing()
-        return {number for path in self.folder.iterdir() if path != self.kept for number in numbers_in(path)}
+        return {number for path in self.folder.iterdir() if path != self.links[0] for number in numbers_in(path)}
 
     def remove(self) -> None:
         """Take everything away."""
@@ -141,6 +151,11 @@ class Logs:
 def letters(number: int, length: int) -> str:
     """Letters that no other piece has: nobody could tell two pieces of the same bytes apart."""
     return "".join(random.Random(number).choices(string.ascii_lowercase, k=length))
+
+
+def is_deleted(handle: int) -> bool:
+    """Whether an open file has no name any more."""
+    return os.fstat(handle).st_nlink == 0
 
 
 def numbers_in(path: Path) -> set[int]:

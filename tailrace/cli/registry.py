@@ -12,7 +12,7 @@ import msgspec
 
 from shipper import registry_file
 from shipper.identity import ANCHOR_BYTES, HEAD_BYTES, anchor_of, begins_with
-from shipper.recognise import is_packed
+from shipper.names import is_packed
 from shipper.records import is_blank
 from shipper.registry import Registry
 from shipper.registry_file import NAME
