@@ -5,18 +5,13 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-import structlog
-
 from shipper.file import File
 from shipper.identity import ANCHOR_BYTES, HEAD_BYTES, Place, anchor_of, begins_with
 from shipper.names import live_path
+from shipper.orphans import Orphan
 from shipper.recognise import Index, Known, Memory
 from shipper.source import Source
 from shipper.unpack import Handle, Unpacked, read_at
-from tailrace import metrics
-
-ORPHAN_SECONDS = 30.0
-"""How long the copy of a source is looked for whose file was truncated or has vanished."""
 
 
 class Fresh(NamedTuple):
@@ -55,30 +50,6 @@ class Parked(NamedTuple):
     def is_unsure(self) -> bool:
         """Whether it could still turn out to be a copy of any source."""
         return not self.name and self.state is not None
-
-
-class Orphan:
-    """A source whose file was truncated, or has vanished, with what we know of what was in it."""
-
-    def __init__(self, source: Source, number: int, until: float, *, vanished: bool) -> None:
-        self.source = source
-        self.number = number
-        self.until = until
-        self.vanished = vanished
-
-    @property
-    def lost(self) -> int:
-        """The bytes that were seen in it and not read."""
-        return max(0, self.source.size - self.source.cursor)
-
-    def report(self) -> None:
-        """Say and count what is lost, now that no copy was found."""
-        lost, source = self.lost, self.source
-        if not lost:
-            return
-        what = "a known file vanished" if self.vanished else "a truncation took"
-        (metrics.VANISHED if self.vanished else metrics.LOST).inc(lost)
-        structlog.get_logger().error("unread bytes are lost: " + what, path=source.path, source=source.name, bytes=lost)
 
 
 class Copies:
@@ -230,11 +201,11 @@ class Copies:
 def _in_file(file: File) -> Known:
     source = file.source
     end = max(source.at, source.size)
-    return Known(source.name, source.path, source.families, source.head, end, source.known_anchor)
+    return Known(source.name, source.path, source.families, source.head, end, source.known_anchor, source.reach)
 
 
 def _read(source: Source) -> Known:
-    return Known(source.name, source.path, source.families, source.head, source.at, source.known_anchor)
+    return Known(source.name, source.path, source.families, source.head, source.at, source.known_anchor, source.reach)
 
 
 def _beside(handle: Handle, file: File) -> Verdict | None:

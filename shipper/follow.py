@@ -9,17 +9,18 @@ import msgspec
 import structlog
 
 from shipper.complaints import Complaints
-from shipper.copies import ORPHAN_SECONDS, Copies, Fresh, Orphan, Take, Wait
+from shipper.copies import Copies, Fresh, Take, Wait
 from shipper.disk import Disk, Opened, Wanted
 from shipper.file import File
 from shipper.handles import raise_limit
 from shipper.identity import ANCHOR_BYTES, Place
 from shipper.names import is_named_after, live_path
+from shipper.orphans import ORPHAN_SECONDS, Orphan, overdue
 from shipper.plan import Found, Snapshot, changes
 from shipper.policy import input_name, is_inactive, is_too_old, to_close
 from shipper.recognise import Memory
 from shipper.registry_row import Row
-from shipper.rotated import Moved, Unseen, is_finished, moved_rows, newest, oldest_first, row_input
+from shipper.rotated import Moved, Unseen, is_finished, missed, moved_rows, newest, oldest_first
 from shipper.source import Source
 from shipper.sources import Sources, is_same
 from shipper.survey import Survey
@@ -114,7 +115,8 @@ class Follow:
             self.files[place].gone = place not in snapshot.found
         self.copies.look(snapshot.found)
         if first:
-            self._miss(snapshot)
+            for row, number in missed(self.memory, snapshot, self._inputs):
+                self._orphan(self._sources.known(row, number, b""), number, vanished=not row.ended)
         refused = await self._open([one for one in found.opened if one.place in self.memory.places], snapshot)
         families = [family for one in self.copies.orphans.values() for family in one.source.families]
         paths = [*families, *self._pending.values()]
@@ -365,13 +367,6 @@ class Follow:
         places = [*(one.place for one in renamed), *(place for place in gone if not self.files[place].gone)]
         return [Moved(family, self._looked) for place in places for family in self.files[place].source.families]
 
-    def _miss(self, snapshot: Snapshot) -> None:
-        """Known sources that have more than was read, and are nowhere: look for their copies."""
-        for row in list(self.memory.rows.values()):
-            number = row_input(row, self._inputs)
-            if row.size > row.position and number is not None and (row.ended or row.place not in snapshot.found):
-                self._orphan(self._sources.known(row, number, b""), number, vanished=not row.ended)
-
     def _orphan(self, source: Source, number: int, *, vanished: bool) -> None:
         until = time.monotonic() + ORPHAN_SECONDS
         self.copies.orphans[source.name] = Orphan(source, number, until, vanished=vanished)
@@ -380,15 +375,8 @@ class Follow:
 
     async def _give_up(self, *, everything: bool) -> None:
         """Say what is lost of sources whose copies were looked for long enough."""
-        now = time.monotonic()
-        for name, orphan in list(self.copies.orphans.items()):
+        for orphan in await overdue(self.copies.orphans, self.survey, everything=everything):
             source = orphan.source
-            if not everything and now < orphan.until:
-                continue
-            folder = os.path.dirname(source.path)  # noqa: PTH120 - a hundred times faster
-            if orphan.vanished and not await self.survey.is_folder(folder):
-                continue  # a file system that is not there yet
-            del self.copies.orphans[name]
             self.stale = True  # files may have waited for it
             if source not in self.ended:
                 self.ended.append(source)

@@ -208,13 +208,13 @@ class Reader:
             if look is LATER:
                 self._turns.put(file, _FIRST)
                 continue
-            file.source.looked = read // 10**9
             if isinstance(look, Look):
                 step = self._take(file, look, now, read, idle)
                 if step is not None:
                     steps.append((file, step))
             else:
                 file.looked(file.seen, now, self._shipper.poll_seconds, idle)
+                file.source.looked = read // 10**9
             if file.fault:
                 file.fault = ""
                 self._follow.complaints.pop(file.source.path, None)
@@ -249,6 +249,7 @@ class Reader:
             return None
         source = file.source
         source.saw(*look.seen, read / 1e9)
+        source.looked = read // 10**9
         full = len(look.window) == self._most + len(source.anchor)
         step = source.read(look.window, read, full=full)
         file.more = full or source.at + source.open_bytes < look.seen[0]

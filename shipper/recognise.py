@@ -9,7 +9,10 @@ from shipper.registry_row import Row
 
 
 class Known(NamedTuple):
-    """A source as far as a copy of it must agree: its head, and the anchor that stands at ``at``."""
+    """A source as far as a copy of it must agree: its head, and the anchor that stands at ``at``.
+
+    What stands before ``reach`` may have been sent.
+    """
 
     name: str
     path: str
@@ -17,6 +20,7 @@ class Known(NamedTuple):
     head: Head
     at: int
     anchor: Anchor
+    reach: int
 
     @property
     def is_strong(self) -> bool:
@@ -54,7 +58,7 @@ class Index:
             self._beside[one.path] = one
 
     def matches(self, path: str, first: bytes) -> list[Known]:
-        """Sources whose head a file has, those that were read furthest first.
+        """Sources whose head a file has, those that were read, or at least sent, furthest first.
 
         A source of which little is known is only offered to a file that has the name rotation would give it.
         """
@@ -66,7 +70,7 @@ class Index:
         beside = self._beside.get(plain) if plain != path else None
         if beside is not None and begins_with(first, beside.head):
             found.append(beside)
-        return sorted(found, key=lambda one: one.at, reverse=True)
+        return sorted(found, key=lambda one: (one.at, one.reach), reverse=True)
 
 
 class Memory:
@@ -94,4 +98,6 @@ class Memory:
     def known(self) -> list[Known]:
         """All of them, for an index."""
         rows = self.rows.values()
-        return [Known(row.source, row.path, row.families, row.head, row.position, row.anchor) for row in rows]
+        return [
+            Known(row.source, row.path, row.families, row.head, row.position, row.anchor, row.reach) for row in rows
+        ]

@@ -113,6 +113,13 @@ def row_input(row: Row, inputs: Sequence[Input]) -> int | None:
     return next((number for number in numbers if number is not None), None)
 
 
+def missed(memory: Memory, snapshot: Snapshot, inputs: Sequence[Input]) -> list[tuple[Row, int]]:
+    """Known sources that have more than was read and are nowhere, with the number of their input."""
+    rows = [row for row in memory.rows.values() if row.size > row.position]
+    numbered = [(row, row_input(row, inputs)) for row in rows if row.ended or row.place not in snapshot.found]
+    return [(row, number) for row, number in numbered if number is not None]
+
+
 def oldest_first(found: Iterable[Found]) -> list[Found]:
     """Files by their time; a compressed one comes behind the plain one, whose time it has or had."""
     found = list(found)

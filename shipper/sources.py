@@ -37,7 +37,7 @@ class Sources:
     def again(self, ended: Source, number: int) -> Source:
         """A new source for the file of one that has ended there."""
         source = self.fresh(ended.path, ended.place, number)
-        source.born, source.family = ended.born, ended.family
+        source.born, source.family, source.looked = ended.born, ended.family, ended.looked
         return source
 
     def new(self, path: str, opened: Opened, number: int) -> Source:

@@ -7,6 +7,7 @@ to be read at the end.
 import asyncio
 import os
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 
 import orjson
@@ -57,7 +58,7 @@ class World(RuleBasedStateMachine):
     @rule(count=st.integers(1, 4), length=st.integers(0, 60), end=ENDS)
     def write(self, count: int, length: int, end: str) -> None:
         """A service writes lines, the last of them perhaps without its end."""
-        self.logs.append(self.logs.live, count, length, end)
+        self.append(self.logs.live, count, length, end)
 
     @precondition(lambda self: self.logs.plain_siblings())
     @rule(length=st.integers(0, 60))
@@ -66,12 +67,11 @@ class World(RuleBasedStateMachine):
 
         If that is just being compressed, the copy gets less than it, and is known only while both can be compared.
         """
-        before = self.logs.pieces
         if self.logs.packing is not None and self.logs.packing.plain == self.logs.plain_siblings()[0]:
             self.doubtful |= numbers_in(self.logs.packing.plain)
-        self.logs.append(self.logs.plain_siblings()[0], 1, length, "\n")
+        numbers = self.append(self.logs.plain_siblings()[0], 1, length, "\n")
         if not self.wide:
-            self.excused.update(range(before + 1, self.logs.pieces + 1))
+            self.excused |= numbers
 
     @precondition(lambda self: self.logs.live.exists())
     @rule()
@@ -119,7 +119,7 @@ class World(RuleBasedStateMachine):
         """
         position = max((row.position for row in self.rows_of_live()), default=0)
         little = self.logs.live.stat().st_size <= HEAD or (self.agent is None and position <= HEAD)
-        if little or any(link.exists() for link in self.logs.links[1:]):
+        if little or self.logs.is_linked:
             self.doubtful |= numbers_in(self.logs.live)
         self.logs.replace()
 
@@ -176,14 +176,8 @@ class World(RuleBasedStateMachine):
     @precondition(lambda self: self.agent is not None)
     @rule(arrived=st.integers(0, 3))
     def crash(self, arrived: int) -> None:
-        """The agent is killed; it starts again later.
-
-        Then what was sent of a file that is gone may come again from a copy in its place: too little was known of it.
-        """
-        for file in self.running.follow.files.values():
-            known = self.registry.rows.get(file.source.name)
-            if isinstance(file.handle, int) and (known is None or known.position <= HEAD) and is_deleted(file.handle):
-                self.doubtful |= numbers_of(os.pread(file.handle, os.fstat(file.handle).st_size, 0))
+        """The agent is killed; it starts again later."""
+        self.excuse_deleted()
         self.run(self.running.kill(arrived))
         self.agent = None
 
@@ -191,6 +185,7 @@ class World(RuleBasedStateMachine):
     @rule()
     def stop(self) -> None:
         """The agent is stopped in order; it starts again later."""
+        self.excuse_deleted()
         self.run(self.running.stop())
         self.agent = None
 
@@ -206,6 +201,24 @@ class World(RuleBasedStateMachine):
             self.loop.close()
             self.patch.__exit__(None, None, None)
             self.logs.remove()
+
+    def excuse_deleted(self) -> None:
+        """What was sent of a deleted file may come again from a copy in its place, if too little of it is stored."""
+        for file in self.running.follow.files.values():
+            known = self.registry.rows.get(file.source.name)
+            if isinstance(file.handle, int) and (known is None or known.position <= HEAD) and is_deleted(file.handle):
+                self.doubtful |= numbers_of(os.pread(file.handle, os.fstat(file.handle).st_size, 0))
+
+    def append(self, path: Path, count: int, length: int, end: str) -> set[int]:
+        """Write so many pieces; their numbers.
+
+        A small file that is written while the agent is down may come twice if it stands under two names in the end.
+        """
+        before = self.logs.pieces
+        self.logs.append(path, count, length, end)
+        if self.agent is None and self.logs.is_linked and path.stat().st_size <= HEAD:
+            self.doubtful |= numbers_in(path)
+        return set(range(before + 1, self.logs.pieces + 1))
 
     def finish(self) -> None:
         """Let the agent come to rest."""

@@ -119,6 +119,11 @@ class Logs:
         """The log gets a second name."""
         self.links[which].hardlink_to(self.live)
 
+    @property
+    def is_linked(self) -> bool:
+        """Whether a log stands, or stood, under a second name that matches a pattern."""
+        return any(link.exists() for link in self.links[1:])
+
     def sibling(self, number: int, packed: str = "") -> Path:
         """The rotated file of that number."""
         return self.folder / f"app.log.{number}{packed}"
