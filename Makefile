@@ -1,6 +1,6 @@
 # The front door. `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint world torture bench tools clean
+.PHONY: help demo test check lint world mistakes torture bench tools clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -36,8 +36,11 @@ lint: $(VENV)/.ready-dev
 	@$(BIN)/ruff format --quiet --check && echo "ruff format: clean"
 	@$(BIN)/mypy
 
-world: $(VENV)/.ready-dev ## Search for lost and repeated lines in the models, ten times as long
-	@TAILRACE_WORLD_EXAMPLES=1500 $(BIN)/pytest -q -m world --timeout 3600 $(OPTIONS)
+world: $(VENV)/.ready-dev ## Search for lost and repeated lines in the models, for long
+	@TAILRACE_WORLD_EXAMPLES=2000 $(BIN)/pytest -q -m world --timeout 3600 $(OPTIONS)
+
+mistakes: $(VENV)/.ready-dev ## Put mistakes into a copy of the code, one at a time, and see each found by the world of rotation
+	@$(BIN)/python tests/mistakes.py $(OPTIONS)
 
 torture: $(VENV)/.ready ## Kill the agent for two minutes while logrotate takes its files away; count every line
 	@$(BIN)/tailrace torture $(OPTIONS)

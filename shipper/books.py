@@ -7,6 +7,7 @@ import time
 from shipper.follow import Follow
 from shipper.forget import Forget
 from shipper.ledger import Ledger
+from shipper.policy import input_name
 from shipper.producer import Producer
 from shipper.reader import Reader
 from shipper.registry import Registry
@@ -27,6 +28,7 @@ class Books:
         self._reader = reader
         self._producer = producer
         self._ledger_seconds = shipper.ledger_seconds
+        self._inputs = [input_name(entry) for entry in shipper.inputs]
         self._forget_seconds = shipper.forget_seconds
         self._forget: Forget | None = None
         self._ledger = Ledger(host)
@@ -37,7 +39,7 @@ class Books:
 
         In this order, for what is read twice is no loss.
         """
-        await registry.begin(self._follow.inputs)
+        await registry.begin(self._inputs)
         await self.remember(life)
         self._forget = Forget(registry, self._follow, self._forget_seconds)
 

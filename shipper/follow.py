@@ -23,6 +23,7 @@ from shipper.registry_row import Row
 from shipper.rotated import Moved, Unseen, is_finished, missed, moved_rows, newest, oldest_first
 from shipper.source import Source
 from shipper.sources import Sources, is_same
+from shipper.steps import Reading, then
 from shipper.survey import Survey
 from shipper.unpack import Unpacked, read_at
 from tailrace import metrics
@@ -54,7 +55,7 @@ class Follow:
         self.unsaved: set[Source] = set()
         self.memory = Memory(known)
         self.copies = Copies(self.memory, self.files)
-        self._looked = 0
+        self._last = Reading(0, 0)
         self.updated = int(time.time())
         """When somebody last looked at the file system, in seconds since 1970."""
         self._pending: dict[Place, str] = {}
@@ -71,11 +72,6 @@ class Follow:
     def sources(self) -> list[Source]:
         """All sources that are read, or ended and not yet all acknowledged."""
         return [*(file.source for file in self.files.values()), *self.ended]
-
-    @property
-    def inputs(self) -> list[str]:
-        """What the inputs are known by from one start to the next."""
-        return [input_name(entry) for entry in self._inputs]
 
     @property
     def settled(self) -> bool:
@@ -104,6 +100,8 @@ class Follow:
         """
         self.stale = False
         self.updated = looked // 10**9
+        reading = Reading(looked, int(time.monotonic() * 1e9))
+        self._looked, self._last = then(self._last, reading), reading
         self._complaints.report(snapshot)
         found = changes({place: file.path for place, file in self.files.items()}, snapshot)
         since = newest(self.memory) if first else {}
@@ -131,7 +129,7 @@ class Follow:
         refused += await self._open_strangers(strangers, snapshot, new)
         faults = sum(bool(file.fault) for file in self.files.values())
         metrics.UNREADABLE.set(len(snapshot.refused) + refused + faults)
-        seen = new | {one.place: one.path for one in found.opened if one.size}
+        seen = new | {one.place: one.path for one in found.opened if one.size or live_path(one.path) == one.path}
         self._pending = {place: path for place, path in seen.items() if self.copies.is_pending(place)}
         self.copies.tidy()
         await self._give_up(everything=once)
@@ -139,7 +137,6 @@ class Follow:
         self._truncated.clear()
         self._let_go()
         self._unseen.note((place for place, file in self.files.items() if not file.source.at), snapshot)
-        self._looked = looked
         metrics.SOURCES.set(len(self.files))
 
     def replace(self, file: File, size: int) -> None:

@@ -32,6 +32,11 @@ class Known(NamedTuple):
         return self.head.length >= HEAD_BYTES and self.at > self.head.length
 
 
+def known_of(row: Row) -> Known:
+    """A source whose file is not open, as it was stored."""
+    return Known(row.source, row.path, row.families, row.head, row.position, row.anchor, row.reach)
+
+
 class Index:
     """Known sources by what a copy of them would begin with."""
 
@@ -97,7 +102,4 @@ class Memory:
 
     def known(self) -> list[Known]:
         """All of them, for an index."""
-        rows = self.rows.values()
-        return [
-            Known(row.source, row.path, row.families, row.head, row.position, row.anchor, row.reach) for row in rows
-        ]
+        return [known_of(row) for row in self.rows.values()]

@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,12 +21,15 @@ from shipper import registry_file
 from shipper.clerk import PATIENCE_SECONDS, Clerk, answer_of
 from shipper.registry_file import new_source
 from shipper.registry_row import Row
+from shipper.steps import Reading, corrected, drift
 from tailrace import metrics
 from tailrace.errors import MendState
 
 __all__ = ["Registry", "new_source", "open_registry"]
 
 _Result = TypeVar("_Result")
+_SLACK_NANOSECONDS = 10**9
+"""By how much the clock must be off what it was before that is stored."""
 
 
 class Registry:
@@ -44,6 +48,7 @@ class Registry:
         self.folder = folder
         self._stop = stop or asyncio.Event()
         self._lock = _lock(folder)
+        self._clock: Reading | None = None
         self._clerk = Clerk("registry")
         try:
             self._database = self._clerk.begin(partial(registry_file.open_to_write, folder, _machine())).result()
@@ -55,8 +60,9 @@ class Registry:
             raise
 
     def load(self) -> list[Row]:
-        """All sources."""
-        return self._now(partial(registry_file.rows, self._database))
+        """All sources, their times as on the clock of now."""
+        then = self._now(partial(registry_file.clock, self._database))
+        return corrected(self._now(partial(registry_file.rows, self._database)), then, _reading())
 
     def gone(self) -> dict[str, int]:
         """Since when (seconds since 1970) the files of which sources are missed."""
@@ -81,7 +87,11 @@ class Registry:
             MendState: they could not be written (full or read-only disk, or one that does not answer, at the stop);
                 nothing of them was, as far as is known.
         """
-        await self._write(partial(registry_file.save, self._database, rows))
+        reading = _reading()
+        was_set = self._clock is None or abs(drift(self._clock, reading)) > _SLACK_NANOSECONDS
+        await self._write(partial(registry_file.save, self._database, rows, reading if was_set else None))
+        if was_set:
+            self._clock = reading
         metrics.REGISTRY_COMMITS.inc()
 
     async def miss(self, missed: Mapping[str, int], back: Sequence[str]) -> None:
@@ -148,6 +158,10 @@ async def open_registry(folder: Path, stop: asyncio.Event) -> Registry:
         opener.end()
 
 
+def _reading() -> Reading:
+    return Reading(time.time_ns(), time.clock_gettime_ns(time.CLOCK_BOOTTIME), _boot())
+
+
 def _hangs(folder: Path) -> None:
     structlog.get_logger().error("the disk of the state folder does not answer, reading stops", path=str(folder))
 
@@ -185,8 +199,16 @@ def _make(folder: Path) -> None:
 
 
 def _machine() -> str:
+    return _identity("/etc/machine-id")
+
+
+def _boot() -> str:
+    return _identity("/proc/sys/kernel/random/boot_id")
+
+
+def _identity(path: str) -> str:
     try:
-        return Path("/etc/machine-id").read_text("ascii").strip()
+        return Path(path).read_text("ascii").strip()
     except (OSError, UnicodeDecodeError):
         return ""
 

@@ -13,8 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from shipper.identity import Anchor, Head, Place
 from shipper.registry_row import Row
+from shipper.steps import Reading
 from tailrace.errors import MendState
 
 NAME = "registry.sqlite"
@@ -144,8 +147,14 @@ def rows(database: sqlite3.Connection) -> list[Row]:
     ]
 
 
-def save(database: sqlite3.Connection, changed: Sequence[Row]) -> None:
-    """Write these rows, all or nothing."""
+def clock(database: sqlite3.Connection) -> Reading | None:
+    """What the clocks said when they last changed in another way than time makes them."""
+    found = database.execute("select value from meta where key = 'clock'").fetchone()
+    return msgspec.json.decode(found[0], type=Reading) if found else None
+
+
+def save(database: sqlite3.Connection, changed: Sequence[Row], reading: Reading | None = None) -> None:
+    """Write these rows, and the clocks if they were set, all or nothing."""
     places = ", ".join("?" * _COLUMNS)
     with _transaction(database):
         database.executemany(f"insert or replace into sources values ({places})", map(_values, changed))  # noqa: S608 - question marks only
@@ -155,6 +164,10 @@ def save(database: sqlite3.Connection, changed: Sequence[Row]) -> None:
         database.executemany(
             "insert or ignore into cuts values (?, ?)", [(row.source, cut) for row in changed for cut in row.cuts]
         )
+        if reading is not None:
+            database.execute(
+                "insert or replace into meta values ('clock', ?)", (msgspec.json.encode(reading).decode(),)
+            )
 
 
 def gone(database: sqlite3.Connection) -> dict[str, int]:

@@ -7,10 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from processes import Site
 
 from tailrace.stack import Stack
+
+hypothesis.settings.register_profile("unshrunk", phases=[hypothesis.Phase.generate], database=None)
+"""Says what it finds as it was found, and so at once: for ``make mistakes``."""
 
 MakeTopic = Callable[..., str]
 """``make_topic(name, partitions=1, **topic_config)``: creates a topic, waits for its leaders, returns the name."""

@@ -39,7 +39,7 @@ class World(RuleBasedStateMachine):
         self.patch = small_world(self.clock)
         self.patch.__enter__()
         self.loop = asyncio.new_event_loop()
-        self.registry = Memory()
+        self.registry = Memory(self.clock)
         self.topic: list[Record] = []
         self.agent: WorldAgent | None = None
         self.excused: set[int] = set()
@@ -128,6 +128,7 @@ class World(RuleBasedStateMachine):
     def link(self, which: int) -> None:
         """Somebody keeps the log under a second name, when it was already seen under the first."""
         self.logs.link(which)
+        self.excuse_linked(self.logs.live)
 
     @rule()
     def scan(self) -> None:
@@ -166,6 +167,11 @@ class World(RuleBasedStateMachine):
     def pass_time(self, seconds: float) -> None:
         """Time goes by."""
         self.clock.now += seconds
+
+    @rule(seconds=st.sampled_from([-86_400.0, -3600.0, -20.0, 20.0, 3600.0]))
+    def set_clock(self, seconds: float) -> None:
+        """Somebody sets the clock."""
+        self.clock.set += seconds
 
     @precondition(lambda self: self.agent is not None)
     @rule(arrived=st.integers(0, 3))
@@ -210,15 +216,16 @@ class World(RuleBasedStateMachine):
                 self.doubtful |= numbers_of(os.pread(file.handle, os.fstat(file.handle).st_size, 0))
 
     def append(self, path: Path, count: int, length: int, end: str) -> set[int]:
-        """Write so many pieces; their numbers.
-
-        A small file that is written while the agent is down may come twice if it stands under two names in the end.
-        """
+        """Write so many pieces; their numbers."""
         before = self.logs.pieces
         self.logs.append(path, count, length, end)
+        self.excuse_linked(path)
+        return set(range(before + 1, self.logs.pieces + 1))
+
+    def excuse_linked(self, path: Path) -> None:
+        """What a small file gets while the agent is down may come twice if it stands under two names in the end."""
         if self.agent is None and self.logs.is_linked and path.stat().st_size <= HEAD:
             self.doubtful |= numbers_in(path)
-        return set(range(before + 1, self.logs.pieces + 1))
 
     def finish(self) -> None:
         """Let the agent come to rest."""

@@ -19,6 +19,7 @@ from shipper.reader import Reader
 from shipper.records import Record
 from shipper.registry_row import Row
 from shipper.source import Source
+from shipper.steps import Reading, corrected
 from tailrace.settings import Input, Settings, Shipper
 
 HEAD, ANCHOR = 24, 16
@@ -76,11 +77,20 @@ class Brokers:
 class Memory:
     """A registry that outlives its agent."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.rows: dict[str, Row] = {}
+        self._clock = clock
+        self._reading: Reading | None = None
+
+    def load(self) -> list[Row]:
+        return corrected(self.rows.values(), self._reading, self._now())
+
+    def _now(self) -> Reading:
+        return Reading(self._clock.time_ns(), int(self._clock.monotonic() * 1e9))
 
     async def save(self, rows: Sequence[Row]) -> None:
         self.rows |= {row.source: row for row in rows}
+        self._reading = self._now()
         standing = [row.place for row in self.rows.values() if not row.ended]
         assert len(standing) == len(set(standing)), "a place has two sources that have not ended"
 
@@ -99,7 +109,7 @@ class WorldAgent:
         )
         self.registry = registry
         self.brokers = Brokers(topic)
-        self.follow = Follow(self.settings, DISK, list(registry.rows.values()), {"name": "h"})
+        self.follow = Follow(self.settings, DISK, registry.load(), {"name": "h"})
         self.reader = Reader(self.settings.shipper, self.follow, DISK, registry, self.brokers)  # type: ignore[arg-type]
         self.life: Any = SimpleNamespace(stop=SimpleNamespace(is_set=lambda: False))
 

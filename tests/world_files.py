@@ -20,12 +20,14 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self.set = 0.0
+        """By how much somebody set the wall clock."""
 
     def monotonic(self) -> float:
         return self.now
 
     def time(self) -> float:
-        return 1_700_000_000 + self.now
+        return 1_700_000_000 + self.now + self.set
 
     def time_ns(self) -> int:
         return int(self.time() * 1000) * 10**6

@@ -1,0 +1,48 @@
+"""Readings of the clocks, then and now, to times of then on the clock of now: it may have been set back. No I/O."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from shipper.registry_row import Row
+
+_SECOND = 10**9
+
+
+class Reading(NamedTuple):
+    """Two clocks at one moment, both in nanoseconds: ``wall`` since 1970, ``even`` since some start.
+
+    Nobody sets the even one, but a new ``boot`` begins it anew.
+    """
+
+    wall: int
+    even: int
+    boot: str = ""
+
+
+def drift(last: Reading, now: Reading) -> int:
+    """How far the wall clock was set forward (or, below 0, back) in between, in nanoseconds; 0 after another boot."""
+    return now.wall - last.wall - (now.even - last.even) if last.boot == now.boot else 0
+
+
+def then(last: Reading, now: Reading) -> int:
+    """The wall time of the last reading on the clock of now, had that been set back since."""
+    return last.wall + min(0, drift(last, now))
+
+
+def corrected(rows: Iterable[Row], stored: Reading | None, now: Reading) -> list[Row]:
+    """Rows that were stored on the clock as ``stored``, as if the clock had always been what it is now.
+
+    Of those that seem to be of a time to come nobody can say when they were looked at: any time may have been after.
+    """
+    back = -drift(stored, now) if stored is not None else 0
+    seconds = back // _SECOND + 1 if back > _SECOND else 0
+    return [_corrected(row, seconds, now.wall // _SECOND) for row in rows]
+
+
+def _corrected(row: Row, seconds: int, now: int) -> Row:
+    updated = row.updated - seconds
+    if updated > now:
+        updated = 0
+    return row if updated == row.updated else msgspec.structs.replace(row, updated=updated)
