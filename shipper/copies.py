@@ -136,6 +136,8 @@ class Copies:
             first = read_at(handle, HEAD_BYTES, 0)  # it may have grown since it was opened
         for known in self._index.matches(path, first):
             verdict = self._compare(path, handle, known)
+            if isinstance(verdict, Take):
+                return self._in_doubt(path, first) or verdict
             if verdict is not None:
                 return verdict
         if isinstance(handle, Unpacked) and not handle.ended and not handle.pread(1, len(first)) and not handle.ended:

@@ -14,6 +14,7 @@ from shipper.disk import Disk, Opened, Wanted
 from shipper.file import File
 from shipper.handles import raise_limit
 from shipper.identity import ANCHOR_BYTES, Place
+from shipper.looks import Looks
 from shipper.names import is_named_after, live_path
 from shipper.orphans import ORPHAN_SECONDS, Orphan, overdue
 from shipper.plan import Found, Snapshot, changes
@@ -23,7 +24,6 @@ from shipper.registry_row import Row
 from shipper.rotated import Moved, Unseen, is_finished, missed, moved_rows, newest, oldest_first
 from shipper.source import Source
 from shipper.sources import Sources, is_same
-from shipper.steps import Reading, then
 from shipper.survey import Survey
 from shipper.unpack import Unpacked, read_at
 from tailrace import metrics
@@ -55,10 +55,10 @@ class Follow:
         self.unsaved: set[Source] = set()
         self.memory = Memory(known)
         self.copies = Copies(self.memory, self.files)
-        self._last = Reading(0, 0)
-        self.updated = int(time.time())
-        """When somebody last looked at the file system, in seconds since 1970."""
+        self.looks = Looks()
         self._pending: dict[Place, str] = {}
+        self._doubts: dict[str, int] = {}
+        """Logs beside which stand files that nobody can judge yet; nothing later (nanoseconds since 1970) is known."""
         self._resting: dict[Place, str] = {}
         self._new_inputs: set[int] = set()
         self._truncated: dict[Place, str] = {}
@@ -99,14 +99,12 @@ class Follow:
         With ``once`` there is no next time: what cannot be found now is said at once.
         """
         self.stale = False
-        self.updated = looked // 10**9
-        reading = Reading(looked, int(time.monotonic() * 1e9))
-        self._looked, self._last = then(self._last, reading), reading
+        back = self.looks.begin(looked)
         self._complaints.report(snapshot)
         found = changes({place: file.path for place, file in self.files.items()}, snapshot)
-        since = newest(self.memory) if first else {}
+        since = newest(self.memory) if first else {live: at + back for live, at in self._doubts.items()}
         moved = moved_rows(self.memory, snapshot, since) if first else self._moved(found.renamed, found.gone)
-        moved += self._unseen.names(moved, snapshot, self._looked, time.monotonic())
+        moved += self._unseen.names(moved, snapshot, self.looks.last, time.monotonic())
         for renamed in found.renamed:
             self.files[renamed.place].rename(renamed.path)
         for place in self.files:
@@ -118,19 +116,20 @@ class Follow:
         refused = await self._open([one for one in found.opened if one.place in self.memory.places], snapshot)
         families = [family for one in self.copies.orphans.values() for family in one.source.families]
         paths = [*families, *self._pending.values()]
-        missing = [place for place in self._resting if place not in snapshot.found]
-        moved += [Moved(self._resting.pop(place), self._looked) for place in missing]
-        moved += [Moved(path, since.get(live_path(path), self._looked or looked)) for path in paths]
+        paths += [self._resting.pop(place) for place in list(self._resting) if place not in snapshot.found]
+        last = self.looks.last or looked
+        moved += [Moved(path, since.get(live_path(path), last)) for path in paths]
         rotated = await self.survey.beside(moved, snapshot, self.memory)
         self.copies.look({**snapshot.found, **{one.found.place: one for one in rotated}})
         await self._open([one.found for one in rotated if one.found.place in self.memory.places], snapshot)
         new = {one.found.place: one.found.path for one in rotated if one.is_new or one.found.place in self._pending}
         strangers = [*found.opened, *(one.found for one in rotated)]
         refused += await self._open_strangers(strangers, snapshot, new)
-        faults = sum(bool(file.fault) for file in self.files.values())
-        metrics.UNREADABLE.set(len(snapshot.refused) + refused + faults)
+        metrics.UNREADABLE.set(len(snapshot.refused) + refused + sum(bool(one.fault) for one in self.files.values()))
         seen = new | {one.place: one.path for one in found.opened if one.size or live_path(one.path) == one.path}
         self._pending = {place: path for place, path in seen.items() if self.copies.is_pending(place)}
+        self._doubts = {live: since.get(live, last) for live in map(live_path, self._pending.values())}
+        self.looks.end(self._doubts.values())
         self.copies.tidy()
         await self._give_up(everything=once)
         self._new_inputs.clear()
@@ -269,7 +268,7 @@ class Follow:
         file = File(found.path, opened.handle, source, found.number, opened.size, time.monotonic())
         file.rename(found.path)
         file.gone = found.place not in snapshot.found
-        source.born, source.looked = opened.born, self.updated
+        source.born, source.looked = opened.born, self.looks.wall // 10**9
         self.files[found.place] = file
         self._resting.pop(found.place, None)
         self.opened.append(file)
@@ -351,7 +350,7 @@ class Follow:
         del self.files[place]
         self._close(file)
         self._resting[place] = file.source.path
-        self.memory.add(file.source.row(self.updated, clean=True))
+        self.memory.add(file.source.row(self.looks.updated, clean=True))
         if file.seen is not None:
             self.copies.park(place, *file.seen, Wait(file.source.name, settled=True))
 
@@ -362,7 +361,7 @@ class Follow:
     def _moved(self, renamed: list[Found], gone: list[Place]) -> list[Moved]:
         """Names whose file is another one since the last look."""
         places = [*(one.place for one in renamed), *(place for place in gone if not self.files[place].gone)]
-        return [Moved(family, self._looked) for place in places for family in self.files[place].source.families]
+        return [Moved(family, self.looks.last) for place in places for family in self.files[place].source.families]
 
     def _orphan(self, source: Source, number: int, *, vanished: bool) -> None:
         until = time.monotonic() + ORPHAN_SECONDS
@@ -380,7 +379,7 @@ class Follow:
             orphan.report()
             source.size = source.cursor
             if source.settled:
-                self.memory.add(source.row(self.updated, ended=True))
+                self.memory.add(source.row(self.looks.updated, ended=True))
 
     def _let_go(self) -> None:
         for file in list(self.files.values()):
@@ -394,4 +393,4 @@ class Follow:
                 self.copies.park(place, size, None, Wait(file.source.name, settled=True))
             self._close(file)
             # Should it come back under a name that matches, it is still the source we know.
-            self.memory.add(file.source.row(self.updated, clean=True))
+            self.memory.add(file.source.row(self.looks.updated, clean=True))

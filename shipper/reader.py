@@ -104,7 +104,9 @@ class Reader:
         failures = 0
         while sources:
             asked = [source.asked for source in sources]
-            rows = [source.row(self._follow.updated, ended=source.name in ended, clean=clean) for source in sources]
+            rows = [
+                source.row(self._follow.looks.updated, ended=source.name in ended, clean=clean) for source in sources
+            ]
             try:
                 await self._registry.save(rows)
             except MendState as error:

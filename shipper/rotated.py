@@ -89,7 +89,7 @@ def beside(moved: Iterable[Moved], inputs: Sequence[Input], snapshot: Snapshot, 
     for one in moved:
         live = live_path(one.path)
         since = folders.setdefault(posixpath.dirname(live), {})
-        since[live] = max(one.since, since.get(live, 0))
+        since[live] = min(one.since, since.get(live, one.since))
     rotated: dict[Place, Rotated] = {}
     for folder, since in folders.items():
         for found in siblings(folder, 0):

@@ -26,11 +26,6 @@ def drift(last: Reading, now: Reading) -> int:
     return now.wall - last.wall - (now.even - last.even) if last.boot == now.boot else 0
 
 
-def then(last: Reading, now: Reading) -> int:
-    """The wall time of the last reading on the clock of now, had that been set back since."""
-    return last.wall + min(0, drift(last, now))
-
-
 def corrected(rows: Iterable[Row], stored: Reading | None, now: Reading) -> list[Row]:
     """Rows that were stored on the clock as ``stored``, as if the clock had always been what it is now.
 

@@ -12,7 +12,7 @@ from unittest import mock
 import structlog
 from world_files import Clock
 
-from shipper import follow, reader, unpack
+from shipper import follow, looks, reader, unpack
 from shipper.disk import Disk
 from shipper.follow import Follow
 from shipper.reader import Reader
@@ -36,7 +36,7 @@ def small_world(clock: Clock) -> Iterator[None]:
             for module in modules:
                 if hasattr(module, name):
                     patches.enter_context(mock.patch.object(module, name, value))
-        for timed in (follow, reader, unpack):
+        for timed in (follow, looks, reader, unpack):
             patches.enter_context(mock.patch.object(timed, "time", clock))
         patches.enter_context(mock.patch.object(structlog, "get_logger", mock.Mock))
         yield

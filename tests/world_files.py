@@ -49,13 +49,15 @@ class Logs:
         self.live = self.folder / "app.log"
         self.links = [self.folder / "kept", self.folder / "kept.log", self.folder / "0.log"]
         """Second names of a log: one that no pattern matches, one behind its first name in order, one before it."""
+        self.banner = ""
+        """What a service writes first into each log that it begins."""
         self.pieces = 0
         self._clock = clock
         self.packing: Packing | None = None
 
     def append(self, path: Path, count: int, length: int, end: str) -> None:
         """So many pieces, each with its number and as many letters, in one write."""
-        text = ""
+        text = "" if path.exists() and path.stat().st_size else self.banner
         for number in range(count):
             self.pieces += 1
             text += f"<{self.pieces}>" + letters(self.pieces, length) + ("\n" if number < count - 1 else end)
