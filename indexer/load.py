@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from indexer import bulk
 from indexer.bulk import Outcome, Reading, Verdict, Whole
-from indexer.documents import Polled, Reason, Refusal, Translator, address
+from indexer.documents import Polled, Refusal, Translator, address
 from indexer.ownership import Owned
+from indexer.reasons import Reason
 from indexer.slices import Part
 
 

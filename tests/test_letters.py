@@ -4,8 +4,9 @@ import pytest
 from fakes import FakePolled
 
 from indexer.dead_letters import cut, letter
-from indexer.documents import Reason, Refusal
+from indexer.documents import Refusal
 from indexer.ownership import Origin
+from indexer.reasons import Reason
 from tailrace.letters import Letter, Settled, Settlement, Settling, Subject, host, read, service, settling_headers
 
 VALUE = b'{"service":{"name":"play"},"host.name":"web-1","n":"x"}'
