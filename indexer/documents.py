@@ -132,7 +132,8 @@ class Translator:
                         continue
             rest.append(record)
         together = b"".join(documents)
-        if b"\n" in together or b"\r" in together or b"".join(ids).translate(None, _SAFE_ID):
+        broken = b"\n" in together or b"\r" in together or not _is_utf8(together)
+        if broken or b"".join(ids).translate(None, _SAFE_ID):
             return Documents([], [], [], [], [], 0), list(records)
         return Documents(kept, lines, documents, [False] * len(kept), [], 0), rest
 
@@ -204,7 +205,19 @@ def one_line(value: bytes) -> bytes | None:
 
 def _is_one_line(value: bytes) -> bool:
     """Whether a value may pass undecoded: what is wrong inside its braces can only be its own fault."""
-    return value[:1] == b"{" and value[-1:] == b"}" and b"\n" not in value and b"\r" not in value
+    braced = value[:1] == b"{" and value[-1:] == b"}"
+    return braced and b"\n" not in value and b"\r" not in value and _is_utf8(value)
+
+
+def _is_utf8(value: bytes) -> bool:
+    """Elasticsearch takes some bytes that are none, and then no client can read an answer with that document in it."""
+    if value.isascii():
+        return True
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def address(line: bytes) -> tuple[str, str]:

@@ -100,7 +100,7 @@ class Replay:
             await self._producer.send(
                 self._settings.dead_letter_topic,
                 None,
-                letter.key,
+                str(letter.subject).encode(),  # the client sends nothing that has neither value nor key
                 partition=letter.partition,
                 headers=settling_headers(Settling(letter.subject, settlement)),
             )

@@ -70,6 +70,8 @@ def test_the_flag_and_the_reach_make_records_doubtful() -> None:
         (_ours(b'{"a":"x\ny"}'), Reason.JSON),
         (_ours(b""), Reason.JSON),
         (_ours(b"[" * 100_000), Reason.JSON),
+        (_ours(b'{"a":"\xc0\xaf"}'), Reason.JSON),
+        (_ours(b'{"a":"\xed\xa0\x80"}'), Reason.JSON),
         (FakePolled(VALUE[:-1] + b',"data_stream":{"dataset":"Not Valid"}}'), Reason.STREAM),
         (FakePolled(b"text", timestamp=-1), Reason.TIME),
         (FakePolled(b"text", timestamp=10**18), Reason.TIME),
@@ -238,6 +240,7 @@ def test_nothing_can_inject_an_action(records: list[FakePolled], topic: str) -> 
     assert len(lines) == 2 * len(found.lines) + 1
     assert lines[-1] == b""
     assert b"\r" not in body
+    body.decode()
     for action, document in zip(lines[:-1:2], lines[1::2], strict=True):
         target = json.loads(action)
         assert target.keys() == {"create"}

@@ -50,8 +50,8 @@ class Sent(NamedTuple):
 class Load(Site):
     """A site whose records are made by the test, with a template that makes its data streams."""
 
-    def prepare(self) -> None:
-        """Make the template and the topics."""
+    def prepare(self, **topic: str) -> None:
+        """Make the template and the topics, that of the records with this configuration."""
         template = {
             "index_patterns": [f"logs-{self.name}*"],
             "priority": 900,
@@ -62,7 +62,7 @@ class Load(Site):
             },
         }
         self.elastic(f"/_index_template/{self.name}", template, "PUT")
-        asyncio.run(create_topic(self.bootstrap_servers, self.topic, PARTITIONS))
+        asyncio.run(create_topic(self.bootstrap_servers, self.topic, PARTITIONS, **topic))
         asyncio.run(create_topic(self.bootstrap_servers, self.dead))
         self.indexer |= {"session_seconds": 6.0, "drain_seconds": 5.0, "commit_seconds": 0.2}
 
@@ -171,7 +171,9 @@ def counted() -> Counter[str]:
 
 async def send(site: Site, records: list[Sent]) -> None:
     """Put records into the site's topic."""
-    producer = AIOKafkaProducer(bootstrap_servers=site.bootstrap_servers, acks="all", max_batch_size=262_144)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=site.bootstrap_servers, acks="all", max_batch_size=262_144, max_request_size=10_000_000
+    )
     await producer.start()
     try:
         for one in records:

@@ -1,18 +1,23 @@
 """Dead letters on the real Kafka and Elasticsearch: looked at, mended, sent again, and each stored exactly once."""
 
+import asyncio
 import json
-import time
+import random
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka.errors import KafkaError
 from click.testing import CliRunner, Result
+from conftest import create_topic, delete_topic
 from processes import until
-from test_indexer_edge import TIME, Load, Sent, exactly_once
+from test_indexer_edge import TIME, Load, Sent, admin, exactly_once, read
 
+from indexer.replay import Replay
 from tailrace.cli import cli
+from tailrace.errors import RunSetup
 from tailrace.stack import Stack
 
 pytestmark = pytest.mark.edge
@@ -47,15 +52,7 @@ class Letters(Load):
 
     def records_in_topic(self) -> int:
         """How many records there are in the record topic."""
-        return len(self.topic_records())
-
-    def topic_records(self) -> list[Any]:
-        """All records of the record topic."""
-        import asyncio
-
-        from test_indexer_edge import read
-
-        return asyncio.run(read(self.bootstrap_servers, self.topic))
+        return len(asyncio.run(read(self.bootstrap_servers, self.topic)))
 
 
 @pytest.fixture
@@ -99,6 +96,44 @@ def test_killed_in_the_middle_and_run_again_each_letter_is_one_document(site: Le
     assert site.records_in_topic() == before
 
 
+def test_ended_between_sending_and_settling_each_letter_is_one_document(
+    site: Letters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worst moment: all of it is in the topic, none of it is settled; stored, rolled over, it is sent again."""
+    records = site.conflicts(80)
+    site.send(records)
+    site.index_once()
+
+    async def die(*_arguments: object) -> None:
+        raise KafkaError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Replay, "settle", die)
+        site.letters_command("replay", "--all", "--set", "n=1", code=1)
+    assert site.counts() == {"open": 80, "replayed": 0, "dropped": 0}
+    assert site.index_once()["stored"] == 80
+    site.roll_over()
+    assert site.told("replay", "--all", "--remove", "n")["replayed"] == 80
+    found = site.index_once()
+    assert (found["stored"], found["already"], found["looked_up"]) == (0, 80, 80)
+    exactly_once(site, records)
+    assert site.counts() == {"open": 0, "replayed": 80, "dropped": 0}
+
+
+def test_two_who_replay_at_the_same_time_store_each_letter_once(site: Letters) -> None:
+    """Neither knows of the other; both copies stand in one partition, and the second is looked up behind the first."""
+    records = site.conflicts(400)
+    site.send(records)
+    site.index_once()
+    command = ("dead-letters", "replay", "--all", "--set", "n=1")
+    both = [site.run(*command, log=f"replay{number}") for number in (1, 2)]
+    assert [one.wait() for one in both] == [0, 0]
+    assert site.records_in_topic() > 400
+    site.index_once(slice_actions=50)
+    exactly_once(site, records)
+    assert site.counts()["open"] == 0
+
+
 def test_sent_again_without_need_nothing_is_stored_twice(site: Letters) -> None:
     """``--again`` sends what was settled; the ids are found in an older index, and no document is added."""
     records = site.conflicts(60)
@@ -129,3 +164,118 @@ def test_a_letter_that_is_refused_again_is_a_new_letter(site: Letters) -> None:
         None: 40,
         b"replayed": 40,
     }
+
+
+def test_a_letter_says_everything_and_marks_what_is_wrong(site: Letters) -> None:
+    """In a table of groups, in a block for people, and as JSON; control characters do not reach the terminal."""
+    site.send([*site.conflicts(3), *site.conflicts(1, 50, service={"name": "\x1b[31mbad"})])
+    site.index_once()
+    lines = site.letters_command("stats").stdout.splitlines()
+    assert lines[0].split() == ["letters", "reason", "field", "dataset", "service", "host", "first", "last"]
+    assert lines[1].split()[:6] == ["3", "mapping", "n", site.name, "playback", "web-1"]
+    assert lines[3].startswith("4 open, 0 replayed, 0 dropped; retention may delete the oldest open one in 30 d")
+    (group,) = site.told("stats", "--by", "field", "--where", "service=playback")["groups"]
+    assert (group["field"], group["letters"]) == ("n", 3)
+    assert "failed to parse field [n] of type [long]" in group["example"]
+    shown = site.letters_command("show", "--where", "service!=playback").stdout
+    assert "\x1b" not in shown
+    assert [line for line in shown.splitlines() if line.startswith("▶")] == ['▶ n             "many"']
+    said = json.loads(site.letters_command("show", "--json", "-n", "1").stdout)
+    assert (said["reason"], said["field"], said["topic"], said["settled"]) == ("mapping", "n", site.topic, None)
+    assert said["document"]["n"] == "many"
+    assert "latest 2 of 4" in site.letters_command("show", "-n", "2").stderr
+
+
+def test_a_dropped_letter_says_who_and_why_and_is_not_sent(site: Letters) -> None:
+    """Only after the question was answered; it can still be seen, and sent if somebody insists."""
+    site.send(site.conflicts(12))
+    site.index_once()
+    drop = ("drop", "--where", "field=n", "--where", "offset<2", "--note", "load test")
+    assert site.told(*drop, "--dry-run")["dropped"] == 6
+    assert site.letters_command(*drop, typed="n\n", code=1).stdout == ""
+    assert site.counts()["open"] == 12
+    assert "Drop 6 letters?" in site.letters_command(*drop, typed="y\n").stderr
+    assert site.counts() == {"open": 6, "replayed": 0, "dropped": 6}
+    shown = site.letters_command("show", "--where", "settled=dropped").stdout
+    assert shown.count("load test") == 6
+    assert site.told("replay", "--all", "--dry-run")["chosen"] == 6
+    assert site.told("replay", "--where", "settled=dropped", "--again", "--set", "n=1")["replayed"] == 6
+
+
+def test_a_dry_run_shows_the_difference_and_sends_nothing(site: Letters) -> None:
+    """Field by field, of the first few."""
+    site.send(site.conflicts(9))
+    site.index_once()
+    before = site.records_in_topic()
+    shown = site.letters_command("replay", "--all", "--rename", "n=labels.n", "--dry-run").stdout
+    assert shown.count('- n  "many"') == shown.count('+ labels.n  "many"') == 5
+    assert "9 letters would be replayed. Nothing was changed" in shown
+    assert site.records_in_topic() == before
+    assert site.counts()["open"] == 9
+
+
+def test_a_replay_that_waits_says_what_came_back(site: Letters) -> None:
+    """With an indexer running; exit code 1 while something is left to do."""
+    site.send([*site.conflicts(4), *site.conflicts(2, 50, service={"name": "other"})])
+    site.index_once()
+    site.run("index")
+    said = site.told("replay", "--where", "service=other", "--wait", "60", code=1)
+    assert (said["replayed"], said["indexed"], said["returned"]) == (2, True, 2)
+    said = site.told("replay", "--where", "service=playback", "--set", "n=1", "--wait", "60")
+    assert (said["replayed"], said["indexed"], said["returned"]) == (4, True, 0)
+
+
+def test_a_letter_that_was_cut_is_sent_whole_while_its_record_is_there(site: Letters) -> None:
+    """The dead letter topic takes less here; the whole stands where it came from."""
+    asyncio.run(delete_topic(site.bootstrap_servers, site.dead))
+    until(lambda: site.dead not in asyncio.run(topics(site)))
+    asyncio.run(create_topic(site.bootstrap_servers, site.dead, max_message_bytes="2000"))
+    records = [
+        one._replace(
+            value=(one.value or b"").replace(b"line", bytes(random.Random(7).choices(b"abcdefghij", k=20_000)))
+        )
+        for one in site.conflicts(2)
+    ]
+    site.send(records)
+    site.index_once()
+    (first, _) = [json.loads(line) for line in site.letters_command("show", "--json").stdout.splitlines()]
+    assert "document" not in first
+    assert first["bytes"] > 20_000
+    assert site.told("replay", "--all", "--set", "n=1")["replayed"] == 2
+    assert site.index_once()["stored"] == 2
+    exactly_once(site, records)
+
+
+async def topics(site: Letters) -> list[str]:
+    """The names of all topics."""
+    async with admin(site) as client:
+        found: list[str] = await client.list_topics()
+        return found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("replay",), "--where CONDITION"),
+        (("replay", "--all", "--where", "a=b"), "or --all"),
+        (("replay", "--all", "--set", "n"), "FIELD=VALUE"),
+        (("replay", "--where", "n~("), "missing )"),
+        (("drop", "--all", "--note", " "), "--note is empty"),
+        (("stats", "--by", "colour"), "known are reason"),
+        (("stat",), "Did you mean stats?"),
+    ],
+)
+def test_a_mistake_is_said_before_anything_is_read(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    """Exit code 2, and how it is typed."""
+    (tmp_path / "t.toml").write_text("")
+    result = CliRunner().invoke(cli, ["dead-letters", *arguments, "--config", str(tmp_path / "t.toml")])
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_without_the_topic_setup_is_named(site: Letters) -> None:
+    """Nothing is made by asking."""
+    site.dead = f"{site.name}.none"
+    result = CliRunner().invoke(cli, ["dead-letters", "stats", "--config", str(site.write_settings())])
+    assert isinstance(result.exception, RunSetup)
+    assert "tailrace setup" in str(result.exception)

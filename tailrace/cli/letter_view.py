@@ -4,7 +4,7 @@ import base64
 import datetime
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -46,11 +46,11 @@ def group_table(groups: Sequence[Group], by: Sequence[str], now: float) -> Rende
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column("letters", justify="right", no_wrap=True)
     for name in by:
-        table.add_column(_TITLES.get(name, name), no_wrap=True, overflow="ellipsis", min_width=4)
-    table.add_column("first seen", justify="right", no_wrap=True, min_width=6)
-    table.add_column("last seen", justify="right", no_wrap=True, min_width=6)
+        table.add_column(_TITLES.get(name, name), no_wrap=name == "reason")
+    table.add_column("first", justify="right", no_wrap=True)
+    table.add_column("last", justify="right", no_wrap=True)
     for group in groups:
-        values = [Text(neutral(group.values[name]) or "-", style=_style(name, group.values[name])) for name in by]
+        values = [_cell(name, group.values[name]) for name in by]
         table.add_row(f"{group.letters:,}", *values, _ago(group.first, now), _ago(group.last, now))
     return table
 
@@ -156,16 +156,11 @@ def _raw(value: bytes) -> str:
         return value[:_MOST_HEX].hex(" ") + more
 
 
-def _style(name: str, value: str) -> str:
-    if not value:
-        return "dim"
-    return {"reason": "red", "field": "yellow"}.get(name, "")
+def _cell(name: str, value: str) -> Text:
+    """A cell that is cut where the terminal is narrow: counts and times are not."""
+    style = {"reason": "red", "field": "yellow"}.get(name, "") if value else "dim"
+    return Text(neutral(value) or "-", style=style, no_wrap=True, overflow="ellipsis")
 
 
 def _ago(milliseconds: int, now: float) -> str:
     return age(max(0.0, now - milliseconds / 1000))
-
-
-def describe_choice(texts: Mapping[str, object]) -> str:
-    """Conditions and mends in one line, as the note of a settlement."""
-    return "; ".join(f"{name} {value}" for name, value in texts.items() if value)
