@@ -218,9 +218,7 @@ answer; 2 a mistake on the command line or in the settings.
 @click.option(
     "--rename", "renames", multiple=True, metavar="OLD=NEW", type=_Parsed("rename", parse_rename), help="Move a field."
 )
-@click.option(
-    "--filter-file", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Mends from a file."
-)
+@click.option("--filter-file", "file", type=click.Path(path_type=Path), metavar="FILE", help="Mends from a file.")
 @click.option("--dry-run", is_flag=True, help="Show what would change and send nothing.")
 @click.option("--again", is_flag=True, help="Also letters that were settled before.")
 @click.option(
@@ -341,7 +339,8 @@ def _rules(file: Path | None) -> list[Rule]:
     try:
         return rules(file.read_text("utf-8"), _now())
     except (OSError, UnicodeDecodeError) as error:
-        raise click.UsageError(f"Cannot read {file}: {error}.") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise click.UsageError(f"Cannot read {file}: {reason}.") from error
     except ValueError as error:
         raise click.UsageError(f"{file}: {error}") from error
 

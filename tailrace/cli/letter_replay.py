@@ -30,6 +30,7 @@ from tailrace.where import Where
 _AT_ONCE = 500
 """So many letters are sent and settled together; a run that is killed sends at most these again."""
 _MOST_SAMPLES = 5
+_MOST_TROUBLES = 10
 _LOOK_SECONDS = 0.3
 
 
@@ -174,16 +175,23 @@ def tell(outcome: Outcome, console: Console) -> None:
         console.print(f"{letters} would be {outcome.done}. Nothing was changed: this was a dry run.", style="bold")
     elif outcome.settled:
         console.print(f"✓ {letters} {outcome.done}.", style="bold green")
-    for trouble in sorted(outcome.troubles.values(), key=lambda one: -one.letters):
-        stay = several(trouble.letters, "letter")
-        text = f"✗ {stay} had to stay: {neutral(trouble.text)} (for example {neutral(trouble.example)})"
-        console.print(text, style="red")
+    _tell_troubles(outcome, console)
     if outcome.waited is False:
         console.print("✗ The indexers have not come so far yet; ask `tailrace dead-letters stats` later.", style="red")
     if outcome.returned:
         console.print(f"✗ {several(outcome.returned, 'letter')} came back, see `dead-letters show`.", style="red")
     elif outcome.waited:
         console.print("✓ The indexers are through with them, and none came back.", style="green")
+
+
+def _tell_troubles(outcome: Outcome, console: Console) -> None:
+    troubles = sorted(outcome.troubles.values(), key=lambda one: -one.letters)
+    for trouble in troubles[:_MOST_TROUBLES]:
+        stay = f"{several(trouble.letters, 'letter')} {'would have' if outcome.dry_run else 'had'} to stay"
+        text = f"✗ {stay}: {neutral(trouble.text)} (for example {neutral(trouble.example)})"
+        console.print(text, style="red")
+    if len(troubles) > _MOST_TROUBLES:
+        console.print(f"✗ … and for {len(troubles) - _MOST_TROUBLES:,} more reasons (--json shows all)", style="red")
 
 
 async def _chosen(settings: Settings, choice: Choice) -> AsyncIterator[list[Letter]]:
