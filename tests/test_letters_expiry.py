@@ -9,7 +9,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from conftest import create_topic, delete_topic
 from fakes import FakePolled
-from processes import until
+from processes import read_records, until
 from test_indexer_edge import admin
 from test_letters_replay import Letters
 
@@ -74,6 +74,8 @@ def test_letters_in_the_last_fifth_of_their_time_are_counted(site: Letters) -> N
     assert site.told("stats")["oldest_open_expires_in_seconds"] == pytest.approx(0.5 * DAY, abs=60)
     site.told("drop", "--where", "offset=1", "--where", "partition=1", "--note", "seen", "--yes")
     assert asyncio.run(expiring(kafka, time.time())).letters == 2
+    (settlement,) = [one for one in asyncio.run(read_records(site.bootstrap_servers, site.dead)) if one.value is None]
+    assert (settlement.partition, settlement.offset) == (1, 4), "behind its letter, or retention could part them"
 
 
 def test_one_indexer_of_the_group_warns(site: Letters) -> None:

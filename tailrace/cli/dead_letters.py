@@ -76,11 +76,12 @@ all_option = click.option("--all", "everything", is_flag=True, help="All open le
 Examples:
   tailrace dead-letters stats
   tailrace dead-letters show --where field=labels.n
-  tailrace dead-letters replay --where field=labels.n --remove labels.n --dry-run
+  tailrace dead-letters replay --where field=labels.n --remove labels.n
   tailrace dead-letters drop --where service=test --note 'load test'
 
 \b
-Exit codes: 0 done, 1 Kafka does not answer or letters had to stay, 2 a mistake on the command line or in the settings.
+Exit codes: 0 done, 1 Kafka does not answer or letters had to stay,
+2 a mistake on the command line or in the settings.
 """,
 )
 def dead_letters() -> None:
@@ -96,13 +97,16 @@ def dead_letters() -> None:
 Examples:
   tailrace dead-letters stats
   tailrace dead-letters stats --by reason,field --where 'time>1d'
-  tailrace dead-letters stats --json | jq '.groups[] | select(.letters > 100)'
+  tailrace dead-letters stats --json | jq '.groups[].example'
 
 \b
-Conditions: name=value, name!=value, name~pattern, name!~pattern, name<number, name>number; time<TIME, time>TIME.
-Names: reason, error, error_type, field, stream, dataset, service, host, topic, partition, offset, id, settled, or any
-field of the document; after a dot always one of the document, as .topic=x.
-Exit codes: 0 also when there are none, 1 Kafka does not answer, 2 a mistake in a condition or the settings.
+Conditions: name=value, name!=value, name~pattern, name!~pattern,
+name<number, name>number, time<TIME, time>TIME.
+Names: reason, error, error_type, field, stream, dataset, service, host,
+topic, partition, offset, id, settled, or any field of the document; after a
+dot always one of the document, as .topic=x.
+Exit codes: 0 also when there are none, 1 Kafka does not answer, 2 a mistake
+in a condition or the settings.
 """
 )
 @where_option
@@ -147,12 +151,13 @@ def stats(settings: Settings, *, conditions: tuple[str, ...], by: str, settled: 
     epilog="""\b
 Examples:
   tailrace dead-letters show
-  tailrace dead-letters show --where reason=mapping --where service~^play -n 3
+  tailrace dead-letters show --where reason=mapping --where service~^play
   tailrace dead-letters show --where settled=dropped
   tailrace dead-letters show --json -n 0 | jq -r .error
 
 \b
-Exit codes: 0 also when there are none, 1 Kafka does not answer, 2 a mistake in a condition or the settings.
+Exit codes: 0 also when there are none, 1 Kafka does not answer, 2 a mistake
+in a condition or the settings.
 """
 )
 @where_option
@@ -195,16 +200,18 @@ def show(settings: Settings, *, conditions: tuple[str, ...], count: int, settled
 @dead_letters.command(
     epilog="""\b
 Examples:
-  tailrace dead-letters replay --where field=labels.n --remove labels.n --dry-run
-  tailrace dead-letters replay --where field=labels.n --set labels.n=0 --wait 60
+  tailrace dead-letters replay --where field=n --remove n --dry-run
+  tailrace dead-letters replay --where field=n --set n=0 --wait 60
   tailrace dead-letters replay --all --filter-file mends.txt
   tailrace dead-letters replay --where 'time>1d' --rate 500
 
 \b
---set takes JSON (5, true, "5"), all else is text. Mends are carried out in this order: those of the file, --rename,
---remove, --set. A line of the file is `where CONDITION`, `set FIELD=VALUE`, `remove FIELD` or `rename OLD=NEW`.
-Exit codes: 0 all were sent, or there are none; 1 some had to stay, or came back within --wait, or Kafka does not
-answer; 2 a mistake on the command line or in the settings.
+--set takes JSON (5, true, "5"), all else is text. Mends are carried out in
+this order: those of the file, --rename, --remove, --set. A line of the file
+is `where CONDITION`, `set FIELD=VALUE`, `remove FIELD` or `rename OLD=NEW`.
+Exit codes: 0 all were sent, or there are none; 1 some had to stay, or came
+back within --wait, or Kafka does not answer; 2 a mistake on the command line
+or in the settings.
 """
 )
 @where_option
@@ -272,12 +279,13 @@ def replay(
 @dead_letters.command(
     epilog="""\b
 Examples:
-  tailrace dead-letters drop --where service=test --note 'load test of Monday' --dry-run
-  tailrace dead-letters drop --where reason=json --where topic=clicks --note 'Avro by mistake' --yes
+  tailrace dead-letters drop --where service=test --note 'load test' --dry-run
+  tailrace dead-letters drop --where topic=clicks --note 'Avro' --yes
   tailrace dead-letters show --where settled=dropped
 
 \b
-Exit codes: 0 done, or there are none; 1 Kafka does not answer; 2 a mistake on the command line or in the settings.
+Exit codes: 0 done, there are none, or the answer was no; 1 Kafka does not
+answer; 2 a mistake on the command line or in the settings.
 """
 )
 @where_option
@@ -307,8 +315,8 @@ def drop(
     set_up_log(settings.log)
     if not (dry_run or yes):
         outcome = _run(settings, drop_letters(settings, choice, by=_by(), note=note, dry_run=True))
-        if outcome.chosen:
-            click.confirm(f"Drop {several(outcome.chosen, 'letter')}?", err=True, abort=True)
+        if outcome.chosen and not click.confirm(f"Drop {several(outcome.chosen, 'letter')}?", err=True):
+            return
     outcome = _run(settings, drop_letters(settings, choice, by=_by(), note=note, dry_run=dry_run))
     _finish(outcome, as_json=as_json)
 
@@ -359,7 +367,11 @@ def _run(settings: Settings, work: Any) -> Outcome:  # noqa: ANN401 - a coroutin
             outcome: Outcome = await work
             return outcome
 
-    return asyncio.run(run())
+    try:
+        return asyncio.run(run())
+    except KeyboardInterrupt:
+        click.echo("Interrupted: what is not settled is still open; run it again, nothing is stored twice.", err=True)
+        raise
 
 
 def _finish(outcome: Outcome, *, as_json: bool) -> None:
