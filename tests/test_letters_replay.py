@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import aiokafka
 import pytest
 from aiokafka.errors import KafkaError
 from click.testing import CliRunner, Result
@@ -52,7 +53,11 @@ class Letters(Load):
 
     def records_in_topic(self) -> int:
         """How many records there are in the record topic."""
-        return len(asyncio.run(read(self.bootstrap_servers, self.topic)))
+        return len(self.topic_records())
+
+    def topic_records(self) -> list[Any]:
+        """All records of the record topic."""
+        return asyncio.run(read(self.bootstrap_servers, self.topic))
 
 
 @pytest.fixture
@@ -117,6 +122,8 @@ def test_ended_between_sending_and_settling_each_letter_is_one_document(
     found = site.index_once()
     assert (found["stored"], found["already"], found["looked_up"]) == (0, 80, 80)
     exactly_once(site, records)
+    places = Counter((dict(one.headers)["t"].rpartition(b"|")[2], one.partition) for one in site.topic_records())
+    assert set(places.values()) == {3}, "each copy behind the one before it, in its partition"
     assert site.counts() == {"open": 0, "replayed": 80, "dropped": 0}
 
 
@@ -164,6 +171,25 @@ def test_a_letter_that_is_refused_again_is_a_new_letter(site: Letters) -> None:
         None: 40,
         b"replayed": 40,
     }
+
+
+def test_a_letter_that_was_written_twice_is_one(site: Letters) -> None:
+    """An indexer that was killed before its commit writes it again, maybe after it was settled; strangers write too."""
+    site.send(site.conflicts(5))
+    site.index_once()
+
+    async def write_again() -> None:
+        async with aiokafka.AIOKafkaProducer(bootstrap_servers=site.bootstrap_servers) as producer:
+            for one in await read(site.bootstrap_servers, site.dead):
+                await producer.send_and_wait(site.dead, one.value, one.key, headers=list(one.headers))
+            await producer.send_and_wait(site.dead, b"no letter")
+
+    asyncio.run(write_again())
+    assert site.counts() == {"open": 5, "replayed": 0, "dropped": 0}
+    assert site.told("replay", "--all", "--set", "n=1")["replayed"] == 5
+    assert site.records_in_topic() == 10
+    asyncio.run(write_again())
+    assert site.counts() == {"open": 0, "replayed": 5, "dropped": 0}
 
 
 def test_a_letter_says_everything_and_marks_what_is_wrong(site: Letters) -> None:
