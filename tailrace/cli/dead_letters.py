@@ -2,23 +2,33 @@
 
 import asyncio
 import contextlib
-import datetime
-import getpass
 import heapq
-import socket
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from indexer.mend import Mend, parse_remove, parse_rename, parse_set
-from indexer.mend_file import Rule, rules
+from indexer.mend import Mend
+from indexer.mend_file import Rule
 from indexer.revive import Wish
 from tailrace.cli.groups import Suggesting
-from tailrace.cli.letter_replay import Choice, Outcome, drop_letters, replay_letters, tell
+from tailrace.cli.letter_options import (
+    all_option,
+    by_whom,
+    choice_of,
+    note_of,
+    now,
+    remove_option,
+    rename_option,
+    rules_of,
+    set_option,
+    settled_option,
+    where_option,
+)
+from tailrace.cli.letter_replay import Outcome, drop_letters, replay_letters, tell
 from tailrace.cli.letter_view import console, group_json, group_table, letter_block, letter_json, to_json
 from tailrace.cli.lines import quiet_pipe
 from tailrace.cli.options import config_option, json_option
@@ -31,42 +41,6 @@ from tailrace.letter_topic import read_letters
 from tailrace.letters import Letter
 from tailrace.settings import Settings
 from tailrace.where import Where, where
-
-_WHERE_HELP = "Only letters for which this holds, as reason=mapping, field=labels.n or time>2h; all given must."
-
-
-class _Conditions(click.ParamType[Any]):
-    """A condition as somebody typed it, checked."""
-
-    name = "condition"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401
-        try:
-            where([value], _now())
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        return str(value)
-
-
-class _Parsed(click.ParamType[Any]):
-    """A mend as somebody typed it, parsed."""
-
-    def __init__(self, name: str, parse: Callable[[str], Mend]) -> None:
-        self.name = name
-        self._parse = parse
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
-        try:
-            return self._parse(value) if isinstance(value, str) else value
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-where_option = click.option(
-    "--where", "-w", "conditions", multiple=True, metavar="CONDITION", type=_Conditions(), help=_WHERE_HELP
-)
-settled_option = click.option("--settled", is_flag=True, help="Also those that were replayed or dropped.")
-all_option = click.option("--all", "everything", is_flag=True, help="All open letters, where no --where chooses.")
 
 
 @click.group(
@@ -124,7 +98,7 @@ def stats(settings: Settings, *, conditions: tuple[str, ...], by: str, settled: 
         raise click.UsageError(str(error)) from error
     set_up_log(settings.log)
     groups, ended = Groups(names), Counter[str]()
-    chosen = where(conditions, _now())
+    chosen = where(conditions, now())
 
     async def read() -> None:
         async for letters in _letters(settings, chosen):
@@ -132,16 +106,16 @@ def stats(settings: Settings, *, conditions: tuple[str, ...], by: str, settled: 
             groups.add(letters if settled else [letter for letter in letters if letter.is_open])
 
     asyncio.run(read())
-    now = time.time()
+    moment = time.time()
     counts = {name: ended[name] for name in ("open", "replayed", "dropped")}
-    expires = _expires_in(settings, groups.oldest, now)
+    expires = _expires_in(settings, groups.oldest, moment)
     if as_json:
         found = [group_json(group) for group in groups.all()]
         click.echo(to_json({**counts, "oldest_open_expires_in_seconds": expires and round(expires), "groups": found}))
         return
     with quiet_pipe():
         if found_groups := groups.all():
-            console().print(group_table(found_groups, names, now))
+            console().print(group_table(found_groups, names, moment))
         told = [f"{counts['open']:,} open", *(f"{counts[name]:,} {name}" for name in ("replayed", "dropped"))]
         oldest = f"; retention may delete the oldest open one in {age(expires)}" if expires is not None else ""
         click.echo(f"{', '.join(told)}{oldest}")
@@ -171,7 +145,7 @@ def show(settings: Settings, *, conditions: tuple[str, ...], count: int, settled
     settled = settled or any(text.startswith("settled") for text in conditions)
     kept: list[tuple[int, int, int, Letter]] = []
     total = 0
-    chosen = where(conditions, _now())
+    chosen = where(conditions, now())
 
     async def read() -> None:
         nonlocal total
@@ -188,9 +162,9 @@ def show(settings: Settings, *, conditions: tuple[str, ...], count: int, settled
             for letter in letters:
                 click.echo(to_json(letter_json(letter)))
             return
-        screen, now = console(), time.time()
+        screen, moment = console(), time.time()
         for letter in letters:
-            screen.print(letter_block(letter, now))
+            screen.print(letter_block(letter, moment))
     if not letters:
         click.echo("No such dead letters.", err=True)
     elif total > len(letters):
@@ -216,15 +190,9 @@ or in the settings.
 )
 @where_option
 @all_option
-@click.option(
-    "--set", "sets", multiple=True, metavar="FIELD=VALUE", type=_Parsed("set", parse_set), help="Set a field."
-)
-@click.option(
-    "--remove", "removes", multiple=True, metavar="FIELD", type=_Parsed("remove", parse_remove), help="Remove a field."
-)
-@click.option(
-    "--rename", "renames", multiple=True, metavar="OLD=NEW", type=_Parsed("rename", parse_rename), help="Move a field."
-)
+@set_option
+@remove_option
+@rename_option
 @click.option("--filter-file", "file", type=click.Path(path_type=Path), metavar="FILE", help="Mends from a file.")
 @click.option("--dry-run", is_flag=True, help="Show what would change and send nothing.")
 @click.option("--again", is_flag=True, help="Also letters that were settled before.")
@@ -262,15 +230,15 @@ def replay(
     Each keeps its id and is looked up before it is stored, so that it is stored once, however often this is
     interrupted and run again. What is refused again is a new letter.
     """
-    choice = _choice(conditions, everything=everything, again=again)
-    mending = [*_rules(file), Rule(where((), _now()), (*renames, *removes, *sets))]
-    note = _note(conditions, mends=len(renames) + len(removes) + len(sets), file=file)
+    choice = choice_of(conditions, everything=everything, again=again)
+    mending = [*rules_of(file), Rule(where((), now()), (*renames, *removes, *sets))]
+    note = note_of(conditions, mends=len(renames) + len(removes) + len(sets), file=file)
     set_up_log(settings.log)
     wish = Wish(streams=settings.indexer.streams, as_text=as_text)
     outcome = _run(
         settings,
         replay_letters(
-            settings, choice, mending, wish, by=_by(), note=note, dry_run=dry_run, rate=rate, wait_seconds=wait
+            settings, choice, mending, wish, by=by_whom(), note=note, dry_run=dry_run, rate=rate, wait_seconds=wait
         ),
     )
     _finish(outcome, as_json=as_json)
@@ -311,13 +279,13 @@ def drop(
     """
     if not note.strip():
         raise click.UsageError("--note is empty; say why they are not to be stored.")
-    choice = _choice(conditions, everything=everything, again=False)
+    choice = choice_of(conditions, everything=everything, again=False)
     set_up_log(settings.log)
     if not (dry_run or yes):
-        outcome = _run(settings, drop_letters(settings, choice, by=_by(), note=note, dry_run=True))
+        outcome = _run(settings, drop_letters(settings, choice, by=by_whom(), note=note, dry_run=True))
         if outcome.chosen and not click.confirm(f"Drop {several(outcome.chosen, 'letter')}?", err=True):
             return
-    outcome = _run(settings, drop_letters(settings, choice, by=_by(), note=note, dry_run=dry_run))
+    outcome = _run(settings, drop_letters(settings, choice, by=by_whom(), note=note, dry_run=dry_run))
     _finish(outcome, as_json=as_json)
 
 
@@ -333,32 +301,6 @@ def _keep_latest(kept: list[tuple[int, int, int, Letter]], entry: tuple[int, int
         heapq.heappushpop(kept, entry)
     else:
         heapq.heappush(kept, entry)
-
-
-def _choice(conditions: tuple[str, ...], *, everything: bool, again: bool) -> Choice:
-    if everything == bool(conditions):
-        raise click.UsageError("Say which letters: --where CONDITION (as often as you like), or --all.")
-    return Choice(where(conditions, _now()), settled=again)
-
-
-def _rules(file: Path | None) -> list[Rule]:
-    if file is None:
-        return []
-    try:
-        return rules(file.read_text("utf-8"), _now())
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise click.UsageError(f"Cannot read {file}: {reason}.") from error
-    except ValueError as error:
-        raise click.UsageError(f"{file}: {error}") from error
-
-
-def _note(conditions: tuple[str, ...], *, mends: int, file: Path | None) -> str:
-    """What a settlement says of its replay."""
-    parts = ["where " + " and ".join(conditions) if conditions else "all"]
-    parts += [several(mends, "mend")] if mends else []
-    parts += [f"mends of {file.name}"] if file else []
-    return ", ".join(parts)
 
 
 def _run(settings: Settings, work: Any) -> Outcome:  # noqa: ANN401 - a coroutine
@@ -383,19 +325,7 @@ def _finish(outcome: Outcome, *, as_json: bool) -> None:
         click.get_current_context().exit(1)
 
 
-def _expires_in(settings: Settings, oldest: int | None, now: float) -> float | None:
+def _expires_in(settings: Settings, oldest: int | None, moment: float) -> float | None:
     """Seconds until retention may delete the oldest open letter; None if there is none, or no retention."""
     hours = settings.kafka.dead_letter_retention_hours
-    return None if oldest is None or hours <= 0 else max(0.0, oldest / 1000 + hours * 3600 - now)
-
-
-def _by() -> str:
-    try:
-        name = getpass.getuser()
-    except (KeyError, OSError):  # a container's user has no name
-        name = "?"
-    return f"{name}@{socket.gethostname()}"
-
-
-def _now() -> datetime.datetime:
-    return datetime.datetime.now().astimezone()
+    return None if oldest is None or hours <= 0 else max(0.0, oldest / 1000 + hours * 3600 - moment)
