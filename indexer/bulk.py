@@ -126,7 +126,7 @@ def read(status: int, answer: bytes, count: int) -> Reading:
     """The meaning of an HTTP status (0 if there was no answer) and body, given to ``count`` actions."""
     if status == 200:
         return _read_items(answer, count)
-    text = f"HTTP {status}: {failure_text(answer)}" if status else failure_text(answer)
+    text = f"HTTP {status}: {failure_text(answer)}".removesuffix(": ") if status else failure_text(answer)
     if status == 413:
         return Reading(Whole.TOO_LARGE, text=text)
     if status == 400:

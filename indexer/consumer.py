@@ -90,6 +90,10 @@ class Consumer:
                 await asyncio.sleep(delay(failures, random.random(), most=5.0))  # noqa: S311 - jitter
         self._kafka.subscribe(self._settings.topics, listener=_Listener(self))
 
+    def leads(self) -> bool:
+        """Whether what only one indexer of the group shall do is ours: whoever has the first partition does it."""
+        return TopicPartition(self._settings.topics[0], 0) in self._owned
+
     async def ends(self) -> dict[TopicPartition, int]:
         """The offsets after the last records of all partitions of our topics, now."""
         failures = 0

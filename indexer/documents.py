@@ -4,17 +4,16 @@ Header, key and value are untrusted: a raw newline that were passed through woul
 action line is only ever built of checked parts, and a document is one line of JSON or it is refused.
 """
 
-import enum
 import fnmatch
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import orjson
 
+from indexer.foreign import Fault, decode, document_of, stream_of, why_no_object
 from indexer.ownership import Origin
-from tailrace.record import HEADER, is_record_id, is_stream, is_stream_part, parse_header
+from indexer.reasons import Reason
+from tailrace.record import HEADER, is_record_id, is_stream, parse_header
 
 _SAFE_ID = bytes(byte for byte in range(0x21, 0x7F) if byte not in b'"\\|')
 _ONE_LINE = bytes.maketrans(b"\n\r", b"  ")
@@ -37,18 +36,6 @@ class Polled(Protocol):
     def value(self) -> bytes | None: ...  # noqa: D102
     @property
     def headers(self) -> Sequence[tuple[str, bytes]]: ...  # noqa: D102
-
-
-class Reason(enum.Enum):
-    """Why a record went to the dead letters; the value is the metric's label."""
-
-    HEADER = "header"
-    STREAM = "stream"
-    JSON = "json"
-    TIME = "time"
-    MAPPING = "mapping"
-    TOO_LARGE = "too_large"
-    FAILURE_STORE = "failure_store"
 
 
 class Refusal(NamedTuple):
@@ -145,7 +132,8 @@ class Translator:
                         continue
             rest.append(record)
         together = b"".join(documents)
-        if b"\n" in together or b"\r" in together or b"".join(ids).translate(None, _SAFE_ID):
+        broken = b"\n" in together or b"\r" in together or not _is_utf8(together)
+        if broken or b"".join(ids).translate(None, _SAFE_ID):
             return Documents([], [], [], [], [], 0), list(records)
         return Documents(kept, lines, documents, [False] * len(kept), [], 0), rest
 
@@ -163,7 +151,7 @@ class Translator:
             return Refusal(record, origin, *target.fault, stream=header.stream, record_id=header.record_id)
         document = value if _is_one_line(value) else one_line(value)
         if document is None:
-            text = "the value is not one JSON object"
+            text = why_no_object(value)
             return Refusal(record, origin, Reason.JSON, text, stream=header.stream, record_id=header.record_id)
         return target.line + record_id + _ACTION_END, document, target.may_repeat
 
@@ -192,43 +180,18 @@ class Translator:
 
     def _foreign(self, record: Polled, value: bytes, origin: Origin) -> tuple[bytes, bytes, bool] | Refusal:
         """A record that another program sent."""
-        time = _iso(record.timestamp)
         record_id = f"{origin.topic}-{origin.partition}-{record.offset}"
-        fields = _decode(value)
-        stream = self._foreign_stream(origin.topic, fields)
+        fields = decode(value)
+        stream = stream_of(origin.topic, fields, self._streams)
         fault = self._stream_fault(stream)
         if fault is None and not is_record_id(record_id):
             fault = (Reason.HEADER, f"{record_id[:300]!r} cannot be a document's id")
         if fault is not None:
             return Refusal(record, origin, *fault, stream=stream, record_id=record_id)
-        document: bytes | None
-        if fields is not None and fields.get("@timestamp") is not None:
-            document = value.strip().translate(_ONE_LINE)
-        elif time is None:
-            text = f"neither the record nor Kafka's timestamp {record.timestamp} says when it was"
-            return Refusal(record, origin, Reason.TIME, text, stream=stream, record_id=record_id)
-        elif fields is None:
-            document = orjson.dumps({"@timestamp": time, "message": value.decode("utf-8", "replace")})
-        elif "@timestamp" in fields:
-            document = _encode(fields | {"@timestamp": time})
-        else:
-            rest = value.strip()[1:].translate(_ONE_LINE)
-            document = b'{"@timestamp":"' + time.encode() + (b'",' if fields else b'"') + rest
-        if document is None:
-            text = "the value cannot be written as JSON again"
-            return Refusal(record, origin, Reason.JSON, text, stream=stream, record_id=record_id)
+        document = document_of(value, fields, record.timestamp)
+        if isinstance(document, Fault):
+            return Refusal(record, origin, document.reason, document.text, stream=stream, record_id=record_id)
         return _action_start(stream) + record_id.encode() + _ACTION_END, document, False
-
-    def _foreign_stream(self, topic: str, fields: Mapping[str, Any] | None) -> str:
-        nested = fields.get("data_stream") if fields else None
-        parts: list[str] = []
-        for name, default in (("type", "logs"), ("dataset", ""), ("namespace", "default")):
-            found = nested.get(name) if isinstance(nested, dict) else None
-            found = fields.get(f"data_stream.{name}", found) if fields else found
-            parts.append(found if isinstance(found, str) and found else default)
-        if parts[1]:
-            return "-".join(parts)
-        return self._streams.get(topic) or f"logs-{_dataset(topic)}-default"
 
 
 def one_line(value: bytes) -> bytes | None:
@@ -237,12 +200,24 @@ def one_line(value: bytes) -> bytes | None:
     In valid JSON a raw line break can only stand between tokens, so a space in its place changes nothing; nothing is
     encoded anew, and numbers stay as they were written.
     """
-    return value.strip().translate(_ONE_LINE) if _decode(value) is not None else None
+    return value.strip().translate(_ONE_LINE) if decode(value) is not None else None
 
 
 def _is_one_line(value: bytes) -> bool:
     """Whether a value may pass undecoded: what is wrong inside its braces can only be its own fault."""
-    return value[:1] == b"{" and value[-1:] == b"}" and b"\n" not in value and b"\r" not in value
+    braced = value[:1] == b"{" and value[-1:] == b"}"
+    return braced and b"\n" not in value and b"\r" not in value and _is_utf8(value)
+
+
+def _is_utf8(value: bytes) -> bool:
+    """Elasticsearch takes some bytes that are none, and then no client can read an answer with that document in it."""
+    if value.isascii():
+        return True
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def address(line: bytes) -> tuple[str, str]:
@@ -253,35 +228,3 @@ def address(line: bytes) -> tuple[str, str]:
 
 def _action_start(stream: str) -> bytes:
     return b'{"create":{"_index":"' + stream.encode() + b'","_id":"'
-
-
-def _decode(value: bytes) -> dict[str, Any] | None:
-    try:
-        fields = orjson.loads(value)
-    except orjson.JSONDecodeError:  # nesting beyond its limit of 1,024 is this error, too
-        return None
-    return fields if isinstance(fields, dict) else None
-
-
-def _encode(fields: Mapping[str, Any]) -> bytes | None:
-    try:
-        return orjson.dumps(fields)
-    except orjson.JSONEncodeError:  # nested beyond its limit of 254
-        return None
-
-
-def _iso(milliseconds: int) -> str | None:
-    """Kafka's timestamp as ISO 8601, or None if it has none or one beyond our calendar."""
-    if milliseconds < 0:
-        return None
-    try:
-        moment = datetime.fromtimestamp(math.floor(milliseconds / 1000), UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
-
-
-def _dataset(topic: str) -> str:
-    """A topic's name as a dataset: lower case, dashes to underscores, at most 100 characters."""
-    name = topic.lower().replace("-", "_")[:100]
-    return name if is_stream_part(name) else "foreign"

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from indexer import bulk
 from indexer.bulk import Outcome, Reading, Verdict, Whole
-from indexer.documents import Polled, Reason, Refusal, Translator, address
+from indexer.documents import Polled, Refusal, Translator, address
 from indexer.ownership import Owned
+from indexer.reasons import Reason
 from indexer.slices import Part
 
 
@@ -156,8 +157,14 @@ class Load:
                 self._doubt(count)
             self._most = count // 2
             return []
-        reason = Reason.TOO_LARGE if reading.whole is Whole.TOO_LARGE else Reason.MAPPING
-        self._refuse(0, reason, Verdict(Outcome.REJECTED, "", reading.text))
+        if reading.whole is Whole.TOO_LARGE:
+            size = len(self._lines[0]) + len(self._documents[0]) + 1
+            text = (
+                f"alone it is a request of {size:,} bytes, more than is taken (http.max_content_length): {reading.text}"
+            )
+            self._refuse(0, Reason.TOO_LARGE, Verdict(Outcome.REJECTED, "", text))
+        else:
+            self._refuse(0, Reason.MAPPING, Verdict(Outcome.REJECTED, "", reading.text))
         self._keep([False] + [True] * (len(self._lines) - 1))
         return []
 

@@ -6,6 +6,7 @@ import structlog
 
 from indexer.blockade import Blockade
 from indexer.consumer import Consumer
+from indexer.expiry import watch
 from indexer.group import Group
 from indexer.letterbox import Letterbox
 from indexer.sender import Sender
@@ -54,6 +55,8 @@ async def _run(settings: Settings, life: Life, group: Group, writer: Writer, *, 
         async with asyncio.TaskGroup() as tasks:
             await consumer.start(sender, tasks)
             background = [tasks.create_task(sender.run()), tasks.create_task(consumer.commits.run())]
+            if not once:
+                background.append(tasks.create_task(watch(settings.kafka, consumer.leads)))
             life.ready("indexing")
             polling = tasks.create_task(_poll(consumer, waiting, settings.indexer.buffer_bytes))
             if once:

@@ -41,7 +41,7 @@ class Transport:
         try:
             found = await self._client.perform_request(method, path, headers=headers, body=body)
         except ApiError as error:
-            said = error.body if isinstance(error.body, bytes) else str(error.body).encode("utf-8", "replace")
+            said = error.body if isinstance(error.body, bytes) else str(error.body or "").encode("utf-8", "replace")
             return Answer(error.meta.status, said)
         except TransportError as error:
             return Answer(0, cause(error).text.encode("utf-8", "replace"))

@@ -38,6 +38,7 @@ ABANDONED = Counter(
     "tailrace_indexer_abandoned_records", "Records received and left, unfinished, to the partition's next owner"
 )
 DEAD = Counter("tailrace_indexer_dead_records", "Records sent to the dead letters", ["reason"])
+EXPIRING = Gauge("tailrace_indexer_expiring_letters", "Open dead letters in the last fifth of their topic's retention")
 RETRIED = Counter("tailrace_indexer_retried_records", "Items of bulk answers that were sent again", ["reason"])
 BULKS = Counter("tailrace_indexer_bulk_requests", "Bulk requests by the outcome of the request", ["outcome"])
 BULK_SECONDS = Histogram(

@@ -48,6 +48,7 @@ class Kafka(Section, frozen=True, kw_only=True):
     """Replicas of each topic; 0 means three, or as many as there are brokers if fewer."""
     retention_hours: int = 168
     dead_letter_retention_hours: int = 720
+    """How long dead letters are kept; open ones in the last fifth of it are warned of."""
 
 
 class Elasticsearch(Section, frozen=True, kw_only=True):

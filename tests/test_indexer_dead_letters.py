@@ -3,8 +3,9 @@
 from fakes import FakePolled
 
 from indexer.dead_letters import cut, letter
-from indexer.documents import Reason, Refusal
+from indexer.documents import Refusal
 from indexer.ownership import Origin
+from indexer.reasons import Reason
 
 RECORD = FakePolled(b"value", (("t", b"1||s|i"), ("trace", b"x")), b"key", offset=7)
 ORIGIN = Origin("logs", 2)

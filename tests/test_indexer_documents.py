@@ -10,8 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from indexer import bulk, documents
-from indexer.documents import Documents, Reason, Translator, address, one_line
+from indexer.documents import Documents, Translator, address, one_line
 from indexer.ownership import Origin
+from indexer.reasons import Reason
 from tailrace.record import header_prefix, record_id
 
 STREAM = "logs-app-default"
@@ -69,6 +70,8 @@ def test_the_flag_and_the_reach_make_records_doubtful() -> None:
         (_ours(b'{"a":"x\ny"}'), Reason.JSON),
         (_ours(b""), Reason.JSON),
         (_ours(b"[" * 100_000), Reason.JSON),
+        (_ours(b'{"a":"\xc0\xaf"}'), Reason.JSON),
+        (_ours(b'{"a":"\xed\xa0\x80"}'), Reason.JSON),
         (FakePolled(VALUE[:-1] + b',"data_stream":{"dataset":"Not Valid"}}'), Reason.STREAM),
         (FakePolled(b"text", timestamp=-1), Reason.TIME),
         (FakePolled(b"text", timestamp=10**18), Reason.TIME),
@@ -98,7 +101,11 @@ def test_a_raw_line_break_between_tokens_becomes_a_space() -> None:
 @pytest.mark.parametrize(
     ("value", "stream", "document"),
     [
-        (b"plain \xff text", "logs-some_topic-default", {"@timestamp": "T", "message": "plain \ufffd text"}),
+        (
+            "plain ü \x1b[1mtext\n".encode(),
+            "logs-some_topic-default",
+            {"@timestamp": "T", "message": "plain ü \x1b[1mtext\n"},
+        ),
         (b'{"a":1}', "logs-some_topic-default", {"@timestamp": "T", "a": 1}),
         (b"{}", "logs-some_topic-default", {"@timestamp": "T"}),
         (b'{"@timestamp":null}', "logs-some_topic-default", {"@timestamp": "T"}),
@@ -118,6 +125,43 @@ def test_records_of_others_are_made_whole(value: bytes, stream: str, document: d
         if document["@timestamp"] == "T":
             document = document | {"@timestamp": "2026-11-23T18:37:18.138Z"}
         assert json.loads(found.documents[0]) == document
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (b"plain \xff text", "not JSON: it is no UTF-8 (byte FF at 6)"),
+        (b'{"a":"\xc3("}', "not JSON: it is no UTF-8 (byte C3 at 6)"),
+        (b"\x00\x00\x00\x00\x2a\x02hi", "(magic byte 0, schema 42)"),
+        (b"Obj\x01\x04\x14avro.codec", "an Avro file"),
+        (b"\xc3\x01" + bytes(8) + b"x", "a single Avro object"),
+        (b"\x0a\x05hello\x10\x01", "binary, perhaps Protobuf (byte 05 at 1)"),
+        (b"text\x00", "binary, perhaps Protobuf (byte 00 at 4)"),
+    ],
+)
+def test_what_is_no_text_is_not_made_one(value: bytes, said: str) -> None:
+    """A foreign record that cannot be a message without loss is a dead letter, which says what it looks like."""
+    (refusal,) = _translate(FakePolled(value)).refusals
+    assert refusal.reason is Reason.JSON
+    assert refusal.text.startswith("not JSON: ")
+    assert said in refusal.text
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (b"no json", "not JSON: invalid literal"),
+        (b"[1]", "no JSON object, but list"),
+        (b"null", "no JSON object, but null"),
+        (b"\x00\x00\x00\x00\x07{}", "(magic byte 0, schema 7)"),
+        (b'{"a":"x\ny"}', "not JSON: "),
+        (b"[" * 100_000, "not JSON: "),
+    ],
+)
+def test_a_record_of_ours_that_is_no_object_says_why(value: bytes, said: str) -> None:
+    """In few words, with the place."""
+    (refusal,) = _translate(_ours(value)).refusals
+    assert said in refusal.text
 
 
 def test_the_setting_of_a_topic_chooses_the_stream() -> None:
@@ -196,6 +240,7 @@ def test_nothing_can_inject_an_action(records: list[FakePolled], topic: str) -> 
     assert len(lines) == 2 * len(found.lines) + 1
     assert lines[-1] == b""
     assert b"\r" not in body
+    body.decode()
     for action, document in zip(lines[:-1:2], lines[1::2], strict=True):
         target = json.loads(action)
         assert target.keys() == {"create"}

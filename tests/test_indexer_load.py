@@ -4,9 +4,10 @@ from fakes import FakeElasticsearch, FakePolled
 
 from indexer import bulk
 from indexer.bulk import Reading, Whole
-from indexer.documents import Reason, Translator
+from indexer.documents import Translator
 from indexer.load import Load
 from indexer.ownership import Commit, Owned
+from indexer.reasons import Reason
 from indexer.slices import Waiting
 from tailrace.record import header_prefix, record_id
 

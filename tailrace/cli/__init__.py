@@ -18,6 +18,7 @@ _COMMANDS = {
     "try": "Say how well a file would be understood, and show three documents.",
     "status": "Say how far each file of this host is shipped.",
     "registry": "Show and change what is stored of each file.",
+    "dead-letters": "Look at what could not be stored, mend it and send it again.",
     "search": "Find lines in Elasticsearch.",
     "tail": "Follow the lines that pass through Kafka.",
     "stack": "Run a real Kafka and a real Elasticsearch on this machine.",
@@ -29,8 +30,8 @@ _COMMANDS = {
 
 
 def python_name(name: str) -> str:
-    """``try`` is a word of the language."""
-    return name + "_" if keyword.iskeyword(name) else name
+    """``try`` is a word of the language, and ``dead-letters`` is a subtraction."""
+    return name + "_" if keyword.iskeyword(name) else name.replace("-", "_")
 
 
 class _Lazy(Suggesting):

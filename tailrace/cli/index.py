@@ -68,7 +68,7 @@ async def _index_once(settings: Settings, life: Life, *, as_json: bool) -> None:
         "seconds": round(telling.seconds, 3),
         "complete": complete,
     }
-    telling.say(_total_words(counts, telling.seconds, settings.kafka.dead_letter_topic), "indexed", **totals)
+    telling.say(_total_words(counts, telling.seconds), "indexed", **totals)
     if as_json:
         click.echo(msgspec.json.encode(totals))
     if not complete:
@@ -95,7 +95,7 @@ def _words(counts: Mapping[str, int], seconds: float) -> str:
     return f"{counts['stored']:,} stored{dead}, {counts['left']:,} left, {rate:,.0f} records/s"
 
 
-def _total_words(counts: Mapping[str, int], seconds: float, dead_letter_topic: str) -> str:
+def _total_words(counts: Mapping[str, int], seconds: float) -> str:
     if not counts["records"]:
         return "Nothing new in Kafka."
     parts = [f"Stored {several(counts['stored'], 'record')} in {spoken_seconds(seconds)}"]
@@ -104,6 +104,5 @@ def _total_words(counts: Mapping[str, int], seconds: float, dead_letter_topic: s
     if counts["tombstones"]:
         parts.append(f"{counts['tombstones']:,} had no value")
     if counts["dead_letters"]:
-        look = f"`tailrace tail --topic {dead_letter_topic} --from-beginning --no-follow` shows them"
-        parts.append(f"{several(counts['dead_letters'], 'dead letter')} ({look})")
+        parts.append(f"{several(counts['dead_letters'], 'dead letter')} (`tailrace dead-letters stats` says why)")
     return f"{'; '.join(parts)}."

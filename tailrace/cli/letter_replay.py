@@ -1,0 +1,278 @@
+"""Chosen dead letters, sent again or dropped, to what came of them; a progress bar on stderr meanwhile."""
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from indexer.changes import Key, compare
+from indexer.group import Group
+from indexer.mend import decode
+from indexer.mend_file import Rule, mends_for
+from indexer.replay import Replay, fetch_whole
+from indexer.revive import Revived, Unfit, Wish, revive
+from tailrace.cli.letter_view import differences
+from tailrace.cli.words import several
+from tailrace.daemon import Life
+from tailrace.letter_topic import read_letters
+from tailrace.letters import Letter, Settled, Subject
+from tailrace.settings import Settings
+from tailrace.show import neutral
+from tailrace.where import Where
+
+_AT_ONCE = 500
+"""So many letters are sent and settled together; a run that is killed sends at most these again."""
+_MOST_SAMPLES = 5
+_MOST_TROUBLES = 10
+_LOOK_SECONDS = 0.3
+
+
+class Choice(NamedTuple):
+    """Which letters: those that fit, and unless ``settled`` only open ones."""
+
+    where: Where
+    settled: bool
+
+    def of(self, letters: Iterable[Letter]) -> list[Letter]:
+        """Those of these that are meant."""
+        return [one for one in letters if (one.is_open or self.settled) and self.where.holds(one)]
+
+
+class Trouble(msgspec.Struct, kw_only=True):
+    """Letters that had to stay for the same reason."""
+
+    text: str
+    letters: int
+    example: str
+
+
+class Sample(NamedTuple):
+    """What mends change in one letter."""
+
+    subject: Subject
+    keys: tuple[Key, ...]
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """What a run came to. ``waited`` is None if nobody waited, else whether the indexers are through."""
+
+    done: str
+    """``replayed`` or ``dropped``."""
+    dry_run: bool
+    chosen: int = 0
+    settled: int = 0
+    troubles: dict[str, Trouble] = {}
+    samples: list[Sample] = []
+    waited: bool | None = None
+    returned: int = 0
+    """How many were refused again while we waited."""
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether something is left to do."""
+        return bool(self.troubles) or bool(self.returned) or self.waited is False
+
+    def stays(self, letter: Letter, text: str) -> None:
+        """Note that a letter had to stay."""
+        known = self.troubles.setdefault(text, Trouble(text=text, letters=0, example=str(letter.subject)))
+        known.letters += 1
+
+    def json(self) -> dict[str, Any]:
+        """For programs."""
+        found: dict[str, Any] = {
+            "dry_run": self.dry_run,
+            "chosen": self.chosen,
+            self.done: self.settled,
+            "left": [msgspec.to_builtins(one) for one in self.troubles.values()],
+        }
+        return found if self.waited is None else {**found, "indexed": self.waited, "returned": self.returned}
+
+
+async def replay_letters(
+    settings: Settings,
+    choice: Choice,
+    mending: Sequence[Rule],
+    wish: Wish,
+    *,
+    by: str,
+    note: str,
+    dry_run: bool,
+    rate: int,
+    wait_seconds: float,
+) -> Outcome:
+    """Send the chosen letters again and settle them.
+
+    Raises:
+        RunSetup: there is no dead letter topic.
+        KafkaError: Kafka does not answer; what was not settled is still open.
+    """
+    outcome = Outcome(done="replayed", dry_run=dry_run)
+    total = sum([len(some) async for some in _chosen(settings, choice)])
+    if dry_run:
+        async for letters in _chosen(settings, choice):
+            records = await _revived(settings, letters, mending, wish, outcome)
+            outcome.settled += len(records)
+            _take_samples(outcome, records)
+        return outcome
+    pace = _Pace(rate)
+    sent: set[tuple[str, int, int]] = set()
+    with _progress("replaying", total) as advance:
+        async with Replay(settings.kafka, by) as replay:
+            async for letters in _chosen(settings, choice):
+                for some in _pieces(letters, min(_AT_ONCE, rate or _AT_ONCE)):
+                    await pace.wait(len(some))
+                    records = await _revived(settings, some, mending, wish, outcome)
+                    for one in await replay.send(records, note):
+                        if one.trouble:
+                            outcome.stays(one.letter, one.trouble)
+                        else:
+                            outcome.settled += 1
+                    advance(len(some))
+            sent = replay.places
+            ends = replay.ends
+    if wait_seconds and ends:
+        outcome.waited = await _until_indexed(settings, ends, wait_seconds)
+        async with contextlib.aclosing(read_letters(settings.kafka)) as pieces:
+            outcome.returned = sum([sum(one.subject[:3] in sent for one in letters) async for letters in pieces])
+    return outcome
+
+
+async def drop_letters(settings: Settings, choice: Choice, *, by: str, note: str, dry_run: bool) -> Outcome:
+    """Settle the chosen letters as dropped.
+
+    Raises:
+        RunSetup: there is no dead letter topic.
+        KafkaError: Kafka does not answer; what was not settled is still open.
+    """
+    outcome = Outcome(done="dropped", dry_run=dry_run)
+    async with Replay(settings.kafka, by) as replay:
+        async for letters in _chosen(settings, choice):
+            outcome.chosen += len(letters)
+            if not dry_run:
+                await replay.settle(letters, Settled.DROPPED, note)
+            outcome.settled += len(letters)
+    return outcome
+
+
+def tell(outcome: Outcome, console: Console) -> None:
+    """What came of it, for people."""
+    for sample in outcome.samples:
+        console.print(Text(neutral(str(sample.subject)), style="bold"))
+        for line in differences(sample.keys):
+            console.print(line, no_wrap=True, overflow="ellipsis")
+    if not outcome.chosen:
+        console.print("No open dead letters fit; nothing to do.")
+        return
+    letters = several(outcome.settled, "letter")
+    if outcome.dry_run:
+        console.print(f"{letters} would be {outcome.done}. Nothing was changed: this was a dry run.", style="bold")
+    elif outcome.settled:
+        console.print(f"✓ {letters} {outcome.done}.", style="bold green")
+    _tell_troubles(outcome, console)
+    if outcome.waited is False:
+        console.print("✗ The indexers have not come so far yet; ask `tailrace dead-letters stats` later.", style="red")
+    if outcome.returned:
+        console.print(f"✗ {several(outcome.returned, 'letter')} came back, see `dead-letters show`.", style="red")
+    elif outcome.waited:
+        console.print("✓ The indexers are through with them, and none came back.", style="green")
+
+
+def _tell_troubles(outcome: Outcome, console: Console) -> None:
+    troubles = sorted(outcome.troubles.values(), key=lambda one: -one.letters)
+    for trouble in troubles[:_MOST_TROUBLES]:
+        stay = f"{several(trouble.letters, 'letter')} {'would have' if outcome.dry_run else 'had'} to stay"
+        text = f"✗ {stay}: {neutral(trouble.text)} (for example {neutral(trouble.example)})"
+        console.print(text, style="red")
+    if len(troubles) > _MOST_TROUBLES:
+        console.print(f"✗ … and for {len(troubles) - _MOST_TROUBLES:,} more reasons (--json shows all)", style="red")
+
+
+async def _chosen(settings: Settings, choice: Choice) -> AsyncIterator[list[Letter]]:
+    async with contextlib.aclosing(read_letters(settings.kafka)) as pieces:
+        async for letters in pieces:
+            yield choice.of(letters)
+
+
+async def _revived(
+    settings: Settings, letters: Sequence[Letter], mending: Sequence[Rule], wish: Wish, outcome: Outcome
+) -> list[tuple[Letter, Revived]]:
+    """The records of these letters; those that can have none are noted."""
+    outcome.chosen += len(letters)
+    cut = [letter for letter in letters if letter.is_cut]
+    whole = await fetch_whole(settings.kafka, cut) if cut else {}
+    found = []
+    for letter in letters:
+        full = msgspec.structs.replace(letter, value=whole[letter.subject]) if letter.subject in whole else letter
+        revived = revive(full, mends_for(full, mending), wish)
+        if isinstance(revived, Unfit):
+            outcome.stays(letter, revived.text)
+        else:
+            found.append((full, revived))
+    return found
+
+
+def _take_samples(outcome: Outcome, records: Sequence[tuple[Letter, Revived]]) -> None:
+    for letter, revived in records:
+        if len(outcome.samples) >= _MOST_SAMPLES:
+            return
+        if revived.value != letter.value:
+            change = compare("letter", str(letter.subject), decode(revived.value) or {}, decode(letter.value) or {})
+            outcome.samples.append(Sample(letter.subject, change.keys))
+
+
+async def _until_indexed(settings: Settings, ends: dict[Any, int], seconds: float) -> bool:
+    """Whether the group has finished all that was sent, in time."""
+    group = Group(settings)
+    until = time.monotonic() + seconds
+    await group.start(Life(), once=True)
+    try:
+        while True:
+            past = await group.past(list(ends))
+            if all((past[partition].offset or 0) >= end for partition, end in ends.items()):
+                return True
+            if time.monotonic() >= until:
+                return False
+            await asyncio.sleep(_LOOK_SECONDS)
+    finally:
+        await group.close()
+
+
+class _Pace:
+    """Waits so that no more than ``rate`` a second go; 0 is no limit."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._next = time.monotonic()
+
+    async def wait(self, count: int) -> None:
+        """Wait until ``count`` more may go."""
+        if self._rate:
+            await asyncio.sleep(max(0.0, self._next - time.monotonic()))
+            self._next = max(self._next, time.monotonic()) + count / self._rate
+
+
+@contextlib.contextmanager
+def _progress(doing: str, total: int) -> Iterator[Any]:
+    """A bar on stderr for a person at a terminal; what is yielded moves it on."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task(doing, total=total)
+        yield lambda count: progress.advance(task, count)
+
+
+def _pieces(letters: Sequence[Letter], size: int) -> Iterator[Sequence[Letter]]:
+    for start in range(0, len(letters), size):
+        yield letters[start : start + size]
