@@ -3,10 +3,7 @@
 from typing import NamedTuple
 
 from indexer.documents import Refusal
-
-PREFIX = "tailrace."
-_MOST_BYTES = 1024
-"""Most bytes of one header of ours."""
+from tailrace.letters import PREFIX, headers
 
 
 class Letter(NamedTuple):
@@ -38,9 +35,8 @@ def letter(refusal: Refusal, now_ms: int) -> Letter:
         "timestamp": str(record.timestamp),
         "time": str(now_ms),
     }
-    headers = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
-    headers += [(PREFIX + name, _short(text)) for name, text in ours.items() if text]
-    return Letter(record.key, record.value, headers)
+    theirs = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
+    return Letter(record.key, record.value, theirs + headers(ours))
 
 
 def cut(whole: Letter, length: int) -> Letter:
@@ -49,8 +45,3 @@ def cut(whole: Letter, length: int) -> Letter:
     headers = [header for header in whole.headers if header[0] != PREFIX + "truncated"]
     known = next((said for name, said in whole.headers if name == PREFIX + "truncated"), str(len(value)).encode())
     return Letter(whole.key, value[:length], [*headers, (PREFIX + "truncated", known)])
-
-
-def _short(text: str) -> bytes:
-    """A text as a header of limited length, cut between characters."""
-    return text.encode("utf-8", "replace")[:_MOST_BYTES].decode("utf-8", "ignore").encode()
