@@ -18,6 +18,8 @@ _COMMANDS = {
     "try": "Say how well a file would be understood, and show three documents.",
     "status": "Say how far each file of this host is shipped.",
     "registry": "Show and change what is stored of each file.",
+    "audit": "Say what became of every byte that was shipped, and name what is missing.",
+    "trace": "Say where one line of a file is now.",
     "search": "Find lines in Elasticsearch.",
     "tail": "Follow the lines that pass through Kafka.",
     "stack": "Run a real Kafka and a real Elasticsearch on this machine.",
