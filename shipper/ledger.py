@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import orjson
 
 from shipper.source import Source
+from shipper.times import from_nanoseconds
 
 
 class Ledger:
@@ -43,7 +44,8 @@ def _entry(source: Source, host: str, now: str, *, ended: bool) -> bytes:
     """The ledger's record of a source, as JSON; its key in the topic is the source's name.
 
     ``position``, ``records`` and the bytes are those that the brokers have acknowledged: ``bytes`` gave records,
-    ``skipped_bytes`` gave none, and ``trailing_skipped_bytes`` of them stand after the last record.
+    ``skipped_bytes`` gave none, and ``trailing_skipped_bytes`` of them stand after the last record. ``modified`` is
+    when the file was last written, as far as was seen: its last lines cannot be in an index that was full before.
     """
     mark = source.mark
     return orjson.dumps(
@@ -59,6 +61,7 @@ def _entry(source: Source, host: str, now: str, *, ended: bool) -> bytes:
             "trailing_skipped_bytes": mark.skipped,
             "dropped": {},
             "ended": ended,
+            "modified": from_nanoseconds(source.modified) if source.modified else "",
             "@timestamp": now,
         }
     )

@@ -48,6 +48,10 @@ class RunAgain(TailraceError):
     """A run with ``--once`` was stopped before it was done; the next one goes on from there."""
 
 
+class MendPlan(TailraceError):
+    """A plan of what is to be repaired cannot be read; making it anew is next."""
+
+
 class StackFailed(TailraceError):
     """The local Kafka or Elasticsearch of ``tailrace stack`` could not be made, started or stopped."""
 

@@ -5,7 +5,8 @@ import zlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.demo.proof import Kept, examine, total
+from tailrace.audit.chain import Kept
+from tailrace.demo.proof import examine, total
 from tailrace.record import record_id
 
 _TEXT = b"first\nsecond\r\n\n  \nthird\n"

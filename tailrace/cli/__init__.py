@@ -19,6 +19,8 @@ _COMMANDS = {
     "status": "Say how far each file of this host is shipped.",
     "registry": "Show and change what is stored of each file.",
     "dead-letters": "Look at what could not be stored, mend it and send it again.",
+    "audit": "Say what became of every byte that was shipped, and name what is missing.",
+    "trace": "Say where one line of a file is now.",
     "search": "Find lines in Elasticsearch.",
     "tail": "Follow the lines that pass through Kafka.",
     "stack": "Run a real Kafka and a real Elasticsearch on this machine.",

@@ -1,6 +1,7 @@
 """``tailrace ship``: the agent."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -21,6 +22,7 @@ Examples:
   tailrace ship --config /etc/tailrace/tailrace.toml
   tailrace ship --once -c tailrace.toml     ship what is there now, wait for Kafka, exit
   tailrace ship --once --json | jq .records
+  tailrace ship --repair plan.json          send again what `tailrace audit --json` says is missing of this host
 
 \b
 With --once it gives up when Kafka has not answered, or has acknowledged nothing, for
@@ -29,22 +31,36 @@ kafka.request_timeout_seconds (30); without, it waits for Kafka for ever.
 \b
 Exit codes: 0 stopped, or with --once all was shipped. 1 it cannot go on; with --once also: a file could not be
 read, no pattern of an input matches anything, it was stopped before the end. The rest is shipped all the same.
+With --repair: 0 all that is missing was sent again, 1 not all could be, and each range is named with the reason.
 2 a mistake on the command line or in the settings file.
 """
 
 
 @click.command(epilog=_EPILOG)
 @click.option("--once", is_flag=True, help="Ship what is in the files now, wait until Kafka has it, and exit.")
-@click.option("--json", "as_json", is_flag=True, help="With --once: print the totals as JSON, for programs.")
+@click.option(
+    "--repair",
+    "plan",
+    type=click.Path(path_type=Path, allow_dash=True),
+    metavar="PLAN",
+    help="Send again what an audit found missing of this host (- reads stdin), also beside a running agent; and exit.",
+)
+@click.option("--json", "as_json", is_flag=True, help="With --once or --repair: print the totals as JSON.")
 @config_option
-def ship(settings: Settings, once: bool, as_json: bool) -> int:
+def ship(settings: Settings, once: bool, plan: Path | None, as_json: bool) -> int:
     """Read the log files of the inputs and send every line to Kafka."""
     from shipper.agent import ship as run_agent  # noqa: PLC0415 - loaded only by the command that needs it
 
-    if as_json and not once:
-        raise click.UsageError("--json prints the totals of --once; a service tells its metrics.")
+    if once and plan is not None:
+        raise click.UsageError("--once ships what is new, --repair what is missing; do one after the other.")
+    if as_json and not once and plan is None:
+        raise click.UsageError("--json prints the totals of --once or --repair; a service tells its metrics.")
     if not settings.shipper.inputs:
         raise FixSettings("The settings name no files to ship; add a [[shipper.inputs]] with paths and a dataset.")
+    if plan is not None:
+        from tailrace.cli.repair import mend  # noqa: PLC0415 - as above
+
+        return mend(settings, plan, as_json=as_json)
     if once:
         return daemon.run(lambda life: _ship_once(settings, life, as_json=as_json), settings.log)
     return daemon.run(lambda life: run_agent(settings, life, once=False), settings.log)

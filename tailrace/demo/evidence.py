@@ -3,33 +3,17 @@
 from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
 
-import msgspec
 from aiokafka import ConsumerRecord
 from elasticsearch import AsyncElasticsearch
 
 from tailrace import record
+from tailrace.audit.chain import Kept
+from tailrace.audit.stored import Stored
+from tailrace.audit.topics import kept_in
 from tailrace.demo.cast import Member
 from tailrace.demo.positions import Place, Position, place
-from tailrace.demo.proof import Account, Kept, examine
-from tailrace.pages import pages
-
-_FIELDS = ("log.offset", "tailrace.bytes", "tailrace.skipped")
-
-
-class _Tailrace(msgspec.Struct):
-    bytes: int
-    skipped: int
-
-
-class _Log(msgspec.Struct):
-    offset: int
-
-
-class _Value(msgspec.Struct):
-    tailrace: _Tailrace
-    log: _Log
+from tailrace.demo.proof import Account, examine
 
 
 async def accounts(
@@ -73,17 +57,10 @@ async def stored(client: AsyncElasticsearch, stream: str, source: str) -> list[K
     Ids, offsets and sizes are what the index holds.
     """
     kept: list[Kept] = []
-    query = {"term": {"tailrace.source": source}}
-    async with aclosing(pages(client, stream, _FIELDS, sort="log.offset", query=query)) as found:
-        async for hits in found:
-            kept += map(_kept, hits)
+    async with aclosing(Stored(client, [stream]).chain(source, 0, None)) as found:
+        async for page in found:
+            kept += page
     return kept
-
-
-def _kept(hit: dict[str, Any]) -> Kept:
-    fields = hit["fields"]
-    numbers = (fields[name][0] for name in _FIELDS)
-    return Kept(hit["_id"], *numbers)
 
 
 def _buried(letter: ConsumerRecord[bytes, bytes]) -> Kept | None:
@@ -91,8 +68,5 @@ def _buried(letter: ConsumerRecord[bytes, bytes]) -> Kept | None:
     header = next((record.parse_header(value) for name, value in letter.headers if name == record.HEADER), None)
     if header is None:
         return None
-    try:
-        value = msgspec.json.decode(letter.value or b"", type=_Value)
-    except msgspec.DecodeError:  # cut to fit: its place in the chain is not known, and told as a break
-        return Kept(header.record_id, 0, 0, 0)
-    return Kept(header.record_id, value.log.offset, value.tailrace.bytes, value.tailrace.skipped)
+    # Cut to fit, its place in the chain is not known, and told as a break.
+    return kept_in(header.record_id, letter.value or b"") or Kept(header.record_id, 0, 0, 0)

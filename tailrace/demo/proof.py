@@ -7,26 +7,15 @@ what it proves is none.
 import zlib
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from tailrace.audit.chain import Kept, Range, walked
 from tailrace.record import record_id
 
 _EXAMPLES = 5
 _HOLE = b"\0\r\n\t "
-
-
-class Kept(msgspec.Struct, frozen=True):
-    """One record of a source that Elasticsearch or the dead letters have.
-
-    It covers ``bytes`` bytes of the file from ``offset`` on, and ``skipped`` bytes just before gave no record.
-    """
-
-    record_id: str
-    offset: int
-    bytes: int
-    skipped: int
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,12 +95,12 @@ def examine(
     overlaid = [place for place, count in found.items() if count > 1]
     strange = sorted({one.record_id for one in kept if not genuine[one]})
     first = {one.record_id: one for one in reversed((*kept, *dead))}
-    breaks = list(_breaks(sorted(first.values(), key=lambda one: one.offset)))
+    breaks = _breaks(sorted(first.values(), key=lambda one: one.offset))
     faults = [f"missing: the line at byte {offset}" for offset in missing[:_EXAMPLES]]
     faults += [f"stored {counts[name]} times: {name}" for name in twice[:_EXAMPLES]]
     faults += [f"in {found[place]} documents: the line at byte {place}" for place in overlaid[:_EXAMPLES]]
     faults += [f"not a line of the file: {name}" for name in strange[:_EXAMPLES]]
-    faults += [f"chain broken: nothing covers bytes {start} to {end}" for start, end in breaks[:_EXAMPLES]]
+    faults += [f"chain broken at bytes {one.start} to {one.end}" for one in breaks[:_EXAMPLES]]
     return Account(
         service=service,
         path=path,
@@ -140,9 +129,11 @@ def _is_blank(line: bytes) -> bool:
     return not line or line.isspace() or (line[0] == 0 and not line.strip(_HOLE))
 
 
-def _breaks(records: Iterable[Kept]) -> Iterator[tuple[int, int]]:
-    end = 0
-    for one in records:
-        if one.offset - one.skipped != end:
-            yield end, one.offset - one.skipped
-        end = one.offset + one.bytes
+def _breaks(records: Sequence[Kept]) -> list[Range]:
+    """Where a record does not begin at the end of the one before: behind it, or before it."""
+    walk = walked(records)
+    return sorted([*walk.gaps, *walk.claims, *(Range(one.start, one.end) for one in walk.doubles)], key=_start)
+
+
+def _start(place: Range) -> int:
+    return place.start

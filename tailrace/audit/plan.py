@@ -1,0 +1,40 @@
+"""What ``tailrace audit --json`` prints, and what of it a host repairs. No I/O."""
+
+import msgspec
+
+from tailrace.audit.chain import Range
+from tailrace.errors import MendPlan
+
+VERSION = 1
+
+
+class Loss(msgspec.Struct, frozen=True, kw_only=True):
+    """The bytes of one source that are missing."""
+
+    source: str
+    host: str
+    path: str = ""
+    missing: list[Range] = []
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """An audit as far as a repair needs it; ``version`` is that of its form."""
+
+    version: int
+    time: str = ""
+    sources: list[Loss] = []
+
+
+def losses(text: bytes, host: str) -> list[Loss]:
+    """What a plan says is missing of a host's sources.
+
+    Raises:
+        MendPlan: it is no plan, or one of another version.
+    """
+    try:
+        plan = msgspec.json.decode(text, type=Plan)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise MendPlan(f"This is no plan ({error}); make one with `tailrace audit --json > plan.json`.") from error
+    if plan.version != VERSION:
+        raise MendPlan(f"This plan is of form {plan.version}, and we know {VERSION}; make it with this tailrace.")
+    return [one for one in plan.sources if one.missing and one.host == host]

@@ -1,0 +1,152 @@
+"""Kafka to what the ledger says of each source, which dead letters there are, and how far the indexers have got."""
+
+from collections.abc import AsyncGenerator, Callable, Collection
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.partitioner import murmur2
+
+from tailrace import kafka
+from tailrace.audit.chain import Kept
+from tailrace.audit.entry import Entry, entry
+from tailrace.audit.verdict import Buried
+from tailrace.letter_topic import partitions_of, read_letters
+from tailrace.letters import Letter, Settled
+from tailrace.settings import Settings
+
+_POLL_MS = 500
+_AT_ONCE = 5000
+
+Ends = dict[TopicPartition, int]
+"""Of each partition the offset behind its last record."""
+
+
+class _Covered(msgspec.Struct):
+    bytes: int
+    skipped: int
+
+
+class _Log(msgspec.Struct):
+    offset: int
+
+
+class _Value(msgspec.Struct):
+    tailrace: _Covered
+    log: _Log
+
+
+async def ledger(settings: Settings, wanted: Callable[[Entry], bool]) -> dict[str, Entry]:
+    """The newest record of the ledger for each source that is wanted.
+
+    Raises:
+        RunSetup: there is no such topic.
+        KafkaError: Kafka does not answer, or not to us.
+    """
+    newest: dict[str, Entry] = {}
+    async with aclosing(_whole(settings, settings.kafka.ledger_topic)) as pieces:
+        async for records in pieces:
+            for record in records:
+                found = entry(record.value) if record.value is not None else None
+                if found is not None:
+                    newest[found.source] = found
+                elif record.key is not None:
+                    newest.pop(record.key.decode("utf-8", "replace"), None)
+    return {name: one for name, one in newest.items() if wanted(one)}
+
+
+async def buried(settings: Settings, sources: Collection[str]) -> dict[str, list[Buried]]:
+    """The dead letters of these sources that nobody replayed; in memory all at once, for there should be few.
+
+    Raises:
+        RunSetup: there is no such topic.
+        KafkaError: Kafka does not answer, or not to us.
+    """
+    found: dict[str, list[Buried]] = {}
+    async with aclosing(read_letters(settings.kafka)) as pieces:
+        async for letters in pieces:
+            for letter in letters:
+                source = letter.record_id.partition(":")[0]
+                settlement = letter.settlement
+                if source in sources and (settlement is None or settlement.how is Settled.DROPPED):
+                    found.setdefault(source, []).append(_buried(letter, dropped=settlement is not None))
+    return found
+
+
+def kept_in(record_id: str, value: bytes) -> Kept | None:
+    """Which bytes of a source a record covers; None if its value does not say, as one that was cut."""
+    try:
+        said = msgspec.json.decode(value, type=_Value)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return Kept(record_id, said.log.offset, said.tailrace.bytes, said.tailrace.skipped)
+
+
+async def ends(settings: Settings) -> Ends:
+    """Where the record topics end now."""
+    partitions = [one for topic in settings.indexer.topics for one in await partitions_of(settings.kafka, topic)]
+    consumer = consumer_of(settings)
+    await consumer.start()
+    try:
+        found: Ends = await consumer.end_offsets(partitions)
+    finally:
+        await consumer.stop()
+    return found
+
+
+async def left(settings: Settings, goal: Ends) -> Ends:
+    """How many records before ``goal`` the indexers have not finished, of the partitions where there are any."""
+    admin = AIOKafkaAdminClient(**kafka.options(settings.kafka))
+    try:
+        await admin.start()
+        committed = await admin.list_consumer_group_offsets(settings.indexer.group)
+    finally:
+        await admin.close()
+    done = {partition: max(0, one.offset) for partition, one in committed.items()}
+    rest = {partition: end - done.get(partition, 0) for partition, end in goal.items()}
+    return {partition: count for partition, count in rest.items() if count > 0}
+
+
+def waits(source: str, goal: Ends, rest: Ends) -> bool:
+    """Whether records of a source may be among those that the indexers have not finished."""
+    counts: dict[str, int] = {}
+    for partition in goal:
+        counts[partition.topic] = counts.get(partition.topic, 0) + 1
+    number = int(murmur2(source.encode()) & 0x7FFFFFFF)
+    return any(partition.partition == number % counts[partition.topic] for partition in rest)
+
+
+def _buried(letter: Letter, *, dropped: bool) -> Buried:
+    reason = f"{letter.reason}, dropped" if dropped else letter.reason
+    kept = None if letter.is_cut else kept_in(letter.record_id, letter.value)
+    if kept is not None:
+        return Buried(kept, reason)
+    offset = letter.record_id.split(":")[1:2]
+    start = int(offset[0]) if offset and offset[0].isdecimal() else 0
+    return Buried(Kept(letter.record_id, start, 0, 0), reason, is_cut=True)
+
+
+async def _whole(settings: Settings, topic: str) -> AsyncGenerator[list[Any], None]:
+    """All records that are in a topic now, in pieces of one partition."""
+    partitions = await partitions_of(settings.kafka, topic)
+    consumer = consumer_of(settings)
+    await consumer.start()
+    try:
+        consumer.assign(partitions)
+        goal: Ends = await consumer.end_offsets(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        while any([await consumer.position(partition) < end for partition, end in goal.items()]):
+            polled = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_AT_ONCE)
+            for partition, records in polled.items():
+                yield [one for one in records if one.offset < goal[partition]]
+    finally:
+        await consumer.stop()
+
+
+def consumer_of(settings: Settings) -> AIOKafkaConsumer:
+    """A consumer of no group, which commits nothing and is assigned by hand."""
+    return AIOKafkaConsumer(
+        **kafka.options(settings.kafka), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
+    )

@@ -1,0 +1,190 @@
+"""Verdicts to a table and a summary for people, or to one JSON document for programs."""
+
+import datetime
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, Protocol
+
+import click
+import msgspec
+
+from tailrace.audit.chain import Amount, Double, Range
+from tailrace.audit.plan import VERSION
+from tailrace.audit.run import Audit
+from tailrace.audit.verdict import Result, Tally, Verdict
+from tailrace.cli.status import size
+from tailrace.cli.words import listed, several
+from tailrace.show import neutral
+
+_COLOURS = {
+    Result.MISSING: "red",
+    Result.DOUBLED: "red",
+    Result.WAITING: "yellow",
+    Result.EXPIRED: "cyan",
+    Result.WHOLE: "green",
+}
+_ORDER = list(Result)
+_MOST_RANGES = 5
+_HEADINGS = ("RESULT", "SHIPPED", "RECORDS", "STORED", "DEAD", "DROPPED", "HOST", "PATH")
+_DROPPED = _HEADINGS.index("DROPPED")
+"""This column is left out where no rule dropped anything."""
+
+Copies = Mapping[str, list[str]]
+"""In which indices a document is, by its id."""
+
+
+class Printer(Protocol):
+    """Takes verdicts as they come, and the totals at the end."""
+
+    def add(self, verdict: Verdict, copies: Copies) -> None: ...  # noqa: D102
+    def end(self, tally: Tally, audit: Audit) -> None: ...  # noqa: D102
+
+
+class _Row(NamedTuple):
+    rank: int
+    number: int
+    verdict: Verdict
+    copies: Copies
+
+
+class Json:
+    """One JSON document, written as it comes: a plan for ``tailrace ship --repair`` too."""
+
+    def __init__(self) -> None:
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        click.echo(f'{{"version":{VERSION},"time":"{now}","sources":[', nl=False)
+        self._between = b"\n"
+
+    def add(self, verdict: Verdict, copies: Copies) -> None:
+        """One source more."""
+        said = {**msgspec.to_builtins(verdict), "copies": copies}
+        click.echo(self._between + msgspec.json.encode(said), nl=False)
+        self._between = b",\n"
+
+    def end(self, tally: Tally, audit: Audit) -> None:
+        """All were told."""
+        rest = {
+            "totals": tally.totals,
+            "unfinished_records": audit.unfinished,
+            "notes": audit.notes,
+            "whole": not tally.is_faulty,
+        }
+        click.echo(b"\n]," + msgspec.json.encode(rest)[1:])
+
+
+class Table:
+    """The worst sources, at most so many (0: all), and a summary."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._rows: list[_Row] = []
+        self._count = 0
+
+    def add(self, verdict: Verdict, copies: Copies) -> None:
+        """One source more; in memory are those that may be shown."""
+        self._rows.append(_Row(_ORDER.index(verdict.result), self._count, verdict, copies))
+        self._count += 1
+        if self._most and len(self._rows) > 2 * self._most + 1000:
+            self._shorten()
+
+    def end(self, tally: Tally, audit: Audit) -> None:
+        """All were told: print them."""
+        self._shorten()
+        table = [_HEADINGS, *(_cells(row.verdict) for row in self._rows)]
+        if all(cells[_DROPPED] == "0" for cells in table[1:]):
+            table = [(*cells[:_DROPPED], *cells[_DROPPED + 1 :]) for cells in table]
+        last_number = len(table[0]) - 3
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        for cells, row in zip(table, [None, *self._rows], strict=True):
+            shown = [
+                cell.rjust(width) if 1 <= place <= last_number else cell.ljust(width)
+                for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+            ]
+            if row is None:
+                click.secho("  ".join(shown).rstrip(), bold=True)
+                continue
+            shown[0] = click.style(shown[0], fg=_COLOURS[row.verdict.result])
+            click.echo("  ".join(shown).rstrip())
+            for line in faults(row.verdict, row.copies):
+                click.echo(f"  {line}")
+        if self._count > len(self._rows):
+            click.echo(f"… and {self._count - len(self._rows):,} more (-n 0 shows all)")
+        for line, colour in summary(tally, audit):
+            click.secho(line, fg=colour)
+
+    def _shorten(self) -> None:
+        self._rows.sort(key=lambda row: row[:2])
+        if self._most:
+            del self._rows[self._most :]
+
+
+def faults(verdict: Verdict, copies: Copies) -> Iterator[str]:
+    """What is wrong with a source, a line each, the first few of a kind."""
+    kinds = ((verdict.missing, "missing"), (verdict.waiting, "on their way, or missing"))
+    for ranges, what in kinds:
+        yield from (f"bytes {_range(one)}: {what}" for one in ranges[:_MOST_RANGES])
+        yield from _more(len(ranges))
+    for one in verdict.expired[:_MOST_RANGES]:
+        yield f"bytes {_range(one)}: too old to be checked"
+    yield from _more(len(verdict.expired))
+    for double in verdict.doubled[:_MOST_RANGES]:
+        yield f"bytes {_range(double)}: stored twice"
+        for name in double.records:
+            yield from (f"  {index}/_doc/{name}" for index in sorted(copies.get(name, ["…"])))
+    yield from _more(len(verdict.doubled))
+
+
+def summary(tally: Tally, audit: Audit) -> Iterator[tuple[str, str | None]]:
+    """The totals and what they mean, each line with its colour."""
+    totals = tally.totals
+    where = f"{several(totals.sources, 'source')} of {several(totals.hosts, 'host')}"
+    dead = f"{totals.dead.records:,} dead{_counts(totals.dead_reasons)}"
+    dropped = f"{sum(one.records for one in totals.dropped.values()):,} dropped{_amounts(totals.dropped)}"
+    yield f"{where}: {several(totals.shipped.records, 'record')} of {size(totals.shipped.bytes)} shipped", None
+    yield f"{totals.stored.records:,} stored, {dead}, {dropped}; blank or dropped: {size(totals.skipped_bytes)}", None
+    for note in audit.notes:
+        yield f"! {note}", "yellow"
+    if totals.expired_bytes:
+        yield f"! {size(totals.expired_bytes)} are too old to be checked: their indices have been deleted", "cyan"
+    if totals.waiting_bytes:
+        late = several(audit.unfinished, "record")
+        yield f"✗ {size(totals.waiting_bytes)} may be on their way: the indexers have {late} left; ask again", "yellow"
+    if totals.doubled_bytes:
+        yield f"✗ {size(totals.doubled_bytes)} are stored twice", "red"
+    if totals.missing_bytes:
+        yield f"✗ {size(totals.missing_bytes)} are missing: tailrace audit --json > plan.json, and on the host:", "red"
+        yield "  tailrace ship --repair plan.json", "red"
+    if not totals.sources:
+        yield "! The ledger tells of no such source", "yellow"
+    elif not tally.is_faulty:
+        yield "✓ every byte is accounted for", "green"
+
+
+def _cells(verdict: Verdict) -> tuple[str, ...]:
+    dropped = sum(one.records for one in verdict.dropped.values())
+    return (
+        verdict.result.value,
+        size(verdict.shipped.bytes),
+        f"{verdict.shipped.records:,}",
+        f"{verdict.stored.records:,}",
+        f"{verdict.dead.records:,}",
+        f"{dropped:,}",
+        neutral(verdict.host),
+        neutral(verdict.path),
+    )
+
+
+def _range(one: Range | Double) -> str:
+    return f"{one.start:,} to {one.end:,} ({size(one.size)})"
+
+
+def _more(count: int) -> Iterator[str]:
+    if count > _MOST_RANGES:
+        yield f"… and {count - _MOST_RANGES:,} more such ranges"
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return f" ({listed(f'{name} {count:,}' for name, count in sorted(counts.items()))})" if counts else ""
+
+
+def _amounts(amounts: Mapping[str, Amount]) -> str:
+    return _counts({rule: amount.records for rule, amount in amounts.items()})

@@ -1,0 +1,227 @@
+"""``tailrace trace``: where one line of a file is now."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+import msgspec
+from aiokafka import TopicPartition
+from elasticsearch import AsyncElasticsearch
+
+from shipper import registry_file
+from shipper.registry_row import Row
+from shipper.repair import host_of
+from tailrace.audit import topics
+from tailrace.audit.chain import Kept
+from tailrace.audit.entry import Entry
+from tailrace.audit.line import State, Told, Trace, judge, told_by
+from tailrace.audit.seek import Documents, Wish, letters, sent
+from tailrace.audit.stored import Stored
+from tailrace.cli.once import Telling
+from tailrace.cli.options import config_option, json_option
+from tailrace.cli.reach_elastic import elasticsearch_client
+from tailrace.cli.reach_kafka import kafka_errors
+from tailrace.daemon import set_up_log
+from tailrace.errors import MendInputs
+from tailrace.settings import Settings
+from tailrace.show import neutral
+
+_STATES = {
+    State.STORED: ("stored", "green"),
+    State.DOUBLED: ("stored more than once", "red"),
+    State.DEAD: ("in the dead letters", "yellow"),
+    State.SKIPPED: ("it gave no record: blank, or left out by a rule", "cyan"),
+    State.WAITING: ("on its way: the indexers have not finished it", "yellow"),
+    State.UNREAD: ("not shipped", "yellow"),
+    State.MISSING: ("missing: `tailrace audit --json` makes a plan for `tailrace ship --repair`", "red"),
+}
+_MOST_MESSAGE = 200
+
+_EPILOG = """\b
+Examples:
+  tailrace trace web-1 /var/log/playback/app.log 862        the line that has this byte
+  tailrace trace web-1 /var/log/playback/app.log --text 'connection refused'
+  tailrace trace - /var/log/playback/app.log 0 --json       of this host
+
+\b
+Exit codes: 0 it is known where the line is, 1 it is missing or stored more than once, or nobody knows such a file;
+2 a mistake on the command line or in the settings.
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("host")
+@click.argument("path")
+@click.argument("offset", required=False, type=click.IntRange(0))
+@click.option("--text", default="", metavar="TEXT", help="Instead of an offset: what the line says.")
+@json_option
+@config_option
+@click.pass_context
+def trace(
+    context: click.Context,
+    settings: Settings,
+    *,
+    host: str,
+    path: str,
+    offset: int | None,
+    text: str,
+    as_json: bool,
+) -> None:
+    """Say where one line of a file is: registry, ledger, Kafka, Elasticsearch or dead letters.
+
+    HOST is the host's name as documents have it (- is this one), PATH the file's, OFFSET a byte in the line. On the
+    host itself its registry is read too. Where no index has the line, its partition is read through.
+    """
+    if (offset is None) is not bool(text):
+        raise click.UsageError("Say which line: an OFFSET, or --text TEXT.")
+    set_up_log(settings.log)
+    host = host_of(settings) if host == "-" else host
+    found = asyncio.run(_trace(settings, host, path, offset, text))
+    if as_json:
+        click.echo(msgspec.json.encode(found))
+    else:
+        for one in found:
+            _show(one)
+    context.exit(1 if any(one.state in (State.MISSING, State.DOUBLED) for one in found) else 0)
+
+
+async def _trace(settings: Settings, host: str, path: str, offset: int | None, text: str) -> list[Trace]:
+    telling = Telling(settings.log, dict, _words)
+    async with telling, elasticsearch_client(settings) as client, kafka_errors(settings):
+        search = _Search(settings, client, host, path)
+        await search.begin()
+        places = await search.saying(text) if offset is None else [(name, offset) for name in sorted(search.names)]
+        found = [await search.line(source, at) for source, at in places]
+    read = [one for one in found if one.state is not State.UNREAD]
+    if not found:
+        what = "No line says so" if search.names else "Nobody knows such a file"
+        raise MendInputs(f"{what}: {path} of {host}. `tailrace audit --host {host}` shows what was shipped.")
+    return read or found
+
+
+class _Search:
+    """Looks for lines of one file, which may have been several sources."""
+
+    def __init__(self, settings: Settings, client: AsyncElasticsearch, host: str, path: str) -> None:
+        self._settings = settings
+        self._stored = Stored(client, settings.indexer.allowed_streams)
+        self._documents = Documents(client, self._stored.index)
+        self._host = host
+        self._path = path
+        self._entries: dict[str, Entry] = {}
+        self._rows: dict[str, Row] = {}
+        self.names: set[str] = set()
+
+    async def begin(self) -> None:
+        """Find out which sources had this path."""
+        self._entries = await topics.ledger(self._settings, lambda one: one.host == self._host)
+        await self._stored.narrow((one.data_stream for one in self._entries.values()), [self._host])
+        self._documents.index = self._stored.index
+        folder = Path(self._settings.shipper.state_dir)
+        if self._host == host_of(self._settings) and folder.is_dir():
+            stored = registry_file.read(folder)
+            self._rows = {row.source: row for row in stored.rows} if stored is not None else {}
+        self.names = {name for name, one in self._entries.items() if one.path == self._path}
+        self.names |= {name for name, row in self._rows.items() if row.path == self._path}
+        self.names.update(await self._documents.sources(self._host, self._path))
+
+    async def saying(self, text: str) -> list[tuple[str, int]]:
+        """The lines that have a text in them, each by its source and offset."""
+        found = await self._documents.saying(self._host, self._path, text)
+        if found:
+            return list(dict.fromkeys((one.source, one.kept.offset) for one in found))
+        dead = await letters(self._settings, Wish("", text=text), self.names)
+        if dead:
+            return [(name.partition(":")[0], _offset(name)) for _, name, _ in dead]
+        passing = [(name, await sent(self._settings, Wish(name, text=text))) for name in sorted(self.names)]
+        return [(name, kept.offset) for name, (records, _) in passing for kept, _ in records]
+
+    async def line(self, source: str, offset: int) -> Trace:
+        """All that is known of the line at a byte of a source."""
+        one = self._known(source, offset)
+        if _trails(self._entries.get(source), offset):
+            one.state = State.SKIPPED
+            return one
+        stored = await self._documents.at(source, offset)
+        one.documents = [found.document for found in stored]
+        kept, read = (stored[0].kept, stored[0].read) if stored else (None, None)
+        if kept is None and await self._documents.skips(source, offset):
+            one.state = State.SKIPPED
+            return one
+        for covered, name, why in await letters(self._settings, _wish(source, offset, kept), [source]):
+            kept = kept or covered or Kept(name, _offset(name), 0, 0)
+            one.letters.append(why)
+        if kept is None and one.is_unread:
+            one.state = State.UNREAD
+            return one
+        records, one.kafka = await sent(self._settings, _wish(source, offset, kept)._replace(read=read))
+        one.sent = [record for _, record in records]
+        kept = kept or next((covered for covered, _ in records), None)
+        goal = {TopicPartition(record.topic, record.partition): record.offset + 1 for record in one.sent}
+        waits = bool(goal) and bool(await topics.left(self._settings, goal))
+        if kept is not None:
+            one.record_id, one.start, one.end = kept.record_id, kept.offset, kept.offset + kept.bytes
+        one.state = judge(one, waits=waits)
+        return one
+
+    def _known(self, source: str, offset: int) -> Trace:
+        """What the ledger and the registry say."""
+        entry, row = self._entries.get(source), self._rows.get(source)
+        one = Trace(host=self._host, path=self._path, source=source, offset=offset)
+        one.ledger = None if entry is None else told_by(entry)
+        one.registry = None if row is None else Told(row.position, row.reach, row.ended, "", row.path)
+        return one
+
+
+def _wish(source: str, offset: int, kept: Kept | None) -> Wish:
+    return Wish(source, kept.record_id if kept else "", offset)
+
+
+def _trails(entry: Entry | None, offset: int) -> bool:
+    """Whether a byte is among those behind the last record that gave none."""
+    return entry is not None and entry.chain_end <= offset < entry.position
+
+
+def _offset(record_id: str) -> int:
+    offset = record_id.split(":")[1:2]
+    return int(offset[0]) if offset and offset[0].isdecimal() else 0
+
+
+def _show(one: Trace) -> None:
+    state, colour = _STATES[one.state]
+    click.echo(f"{neutral(one.path)} of {neutral(one.host)}, byte {one.offset:,}: {click.style(state, fg=colour)}")
+    lines = [("source", one.source)]
+    if one.record_id and one.start is not None and one.end is not None:
+        lines.append(("record", f"bytes {one.start:,} to {one.end:,}, id {neutral(one.record_id)}"))
+    lines += [(name, _told(told)) for name, told in (("registry", one.registry), ("ledger", one.ledger)) if told]
+    for record in one.sent:
+        again = ", may be a repetition" if record.may_repeat else ""
+        lines.append(
+            (
+                "kafka",
+                f"{record.topic}, partition {record.partition}, offset {record.offset}, sent {record.time}{again}",
+            )
+        )
+    if one.kafka:
+        lines.append(("kafka", one.kafka))
+    lines += [("stored", f"{neutral(document.data_stream)}, in {document.index}") for document in one.documents]
+    for letter in one.letters:
+        field = f" (field {neutral(letter.field)})" if letter.field else ""
+        settled = f"; {letter.settled}" if letter.settled else ""
+        where = f"partition {letter.partition}, offset {letter.offset} of the dead letters"
+        lines.append(("dead", f"{letter.reason}: {neutral(letter.error)}{field}; {where}{settled}"))
+    lines += [("message", neutral(document.message[:_MOST_MESSAGE])) for document in one.documents[:1]]
+    for name, said in lines:
+        click.echo(f"  {click.style(name.ljust(9), dim=True)} {said}")
+
+
+def _told(told: Told) -> str:
+    reach = "" if told.reach is None else f", reach {told.reach:,}"
+    time = f", told {told.time}" if told.time else ""
+    return f"position {told.position:,}{reach}{time}{', ended' if told.ended else ''}, {neutral(told.path)}"
+
+
+def _words(_counts: Mapping[str, int], seconds: float) -> str:
+    """The line that is shown while it works."""
+    return f"Looking for it, {seconds:.0f} s"

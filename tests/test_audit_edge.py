@@ -1,0 +1,252 @@
+"""``tailrace audit`` on the real servers: it finds what was made to be missing or double, and nothing else."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import Site, append
+
+pytestmark = pytest.mark.edge
+
+
+def shipped(site: Site, text: str = "", name: str = "app.log") -> Path:
+    """A file, shipped and indexed."""
+    file = site.logs / name
+    if text:
+        append(file, text)
+    site.finish("ship", "--once")
+    site.finish("index", "--once")
+    return file
+
+
+def audited(site: Site, *options: str, expect: int = 0) -> dict[str, Any]:
+    """What an audit says to programs."""
+    said = site.finish("audit", "--json", "--wait", "0", *options, log="audit", expect=expect)
+    document: dict[str, Any] = json.loads(said)
+    return document
+
+
+def hits(site: Site) -> list[dict[str, Any]]:
+    """All documents, by their offsets."""
+    site.elastic(f"/{site.stream}/_refresh", method="POST")
+    found = site.elastic(f"/{site.stream}/_search?size=1000&sort=log.offset")["hits"]["hits"]
+    return list(found)
+
+
+def delete(site: Site, hit: dict[str, Any]) -> None:
+    """Take a document away by hand."""
+    site.elastic(f"/{hit['_index']}/_doc/{hit['_id']}?refresh=true", method="DELETE")
+
+
+LINES = "".join(f"line {number:03d} of the file\n" for number in range(100))
+
+
+def test_a_planted_hole_is_named_to_the_byte(site: Site) -> None:
+    """What is there is whole; of a document that was deleted by hand the bytes are named, and nothing else."""
+    shipped(site, LINES)
+    whole = audited(site)
+    assert whole["whole"] is True
+    assert [one["result"] for one in whole["sources"]] == ["whole"]
+    hit = hits(site)[41]
+    delete(site, hit)
+    found = audited(site, expect=1)
+    (source,) = found["sources"]
+    start = 41 * 21
+    assert source["missing"] == [{"start": start, "end": start + 21}]
+    assert (source["doubled"], source["expired"], source["waiting"]) == ([], [], [])
+    assert found["totals"]["missing_bytes"] == 21
+
+
+def repaired(site: Site, plan: dict[str, Any], expect: int = 0) -> dict[str, Any]:
+    """What repairing a plan says to programs."""
+    file = site.folder / "plan.json"
+    file.write_text(json.dumps(plan))
+    site.finish("ship", "--repair", str(file), "--json", log="repair", expect=expect)
+    said: dict[str, Any] = next(line for line in reversed(site.said("repair")) if "complete" in line)
+    return said
+
+
+def test_repair_fills_the_hole_with_the_same_record(site: Site) -> None:
+    """Beside a running agent: the same id, flagged, stored once; a second repair stores nothing more."""
+    shipped(site, LINES)
+    agent = site.agent(log="agent")
+    hit = hits(site)[41]
+    delete(site, hit)
+    delete(site, hits(site)[41])
+    plan = audited(site, expect=1)
+    before = site.registered("position")
+    for _ in range(2):
+        done = repaired(site, plan)
+        assert (done["records"], done["bytes"], done["complete"]) == (2, 42, True)
+    assert site.registered("position") == before
+    agent.stop()
+    again = site.shipped()[-4:]
+    site.finish("index", "--once")
+    assert all(record.may_repeat for record in site.shipped() if record.record_id == hit["_id"] and record in again)
+    restored = hits(site)
+    assert len(restored) == 100
+    assert restored[41]["_id"] == hit["_id"]
+    assert audited(site, "--full")["whole"] is True
+
+
+def rollover(site: Site) -> None:
+    """The stream gets a new write index."""
+    site.elastic(f"/{site.stream}/_rollover", {}, method="POST")
+
+
+def test_a_record_that_is_stored_twice_is_named_with_its_places(site: Site) -> None:
+    """The same id in two backing indices, which Elasticsearch does not refuse; people are told where."""
+    shipped(site, LINES)
+    hit = hits(site)[7]
+    rollover(site)
+    site.elastic(f"/{site.stream}/_create/{hit['_id']}?refresh=true", hit["_source"], method="PUT")
+    found = audited(site, expect=1)
+    (source,) = found["sources"]
+    assert source["doubled"] == [{"start": 147, "end": 168, "records": [hit["_id"]]}]
+    assert source["missing"] == []
+    assert len(source["copies"][hit["_id"]]) == 2
+    assert hit["_index"] in source["copies"][hit["_id"]]
+    # A document that is gone must not be made up for by one of the same size that is there twice.
+    delete(site, hits(site)[50])
+    (source,) = audited(site, expect=1)["sources"]
+    assert [len(source["doubled"]), len(source["missing"])] == [1, 1]
+    table = site.finish("audit", "--wait", "0", log="table", expect=1)
+    assert f"{hit['_index']}/_doc/{hit['_id']}" in table
+
+
+def test_a_dead_letter_is_no_gap(site: Site) -> None:
+    """What was refused is told with its reason, and apart from what is missing."""
+    shipped(site, "first\nsecond\n")
+    append(site.logs / "app.log", "refused\n\nalso refused\n")
+    site.finish("ship", "--once")
+    site.indexer = {"allowed_streams": ["logs-nothing-default"]}
+    site.finish("index", "--once")
+    site.indexer = {}
+    shipped(site, "third\nfourth\n")
+    found = audited(site)
+    (source,) = found["sources"]
+    assert (source["result"], source["dead"], source["dead_reasons"]) == (
+        "whole",
+        {"records": 2, "bytes": 21},
+        {"stream": 2},
+    )
+    assert source["stored"] == {"records": 4, "bytes": 26}
+    delete(site, next(hit for hit in hits(site) if hit["_source"]["message"] == "third"))
+    (source,) = audited(site, expect=1)["sources"]
+    assert source["missing"] == [{"start": 35, "end": 41}]
+    assert source["dead"]["records"] == 2
+
+
+def test_what_is_not_indexed_yet_is_on_its_way(site: Site) -> None:
+    """It is not called missing, and not repaired; but neither is it proved."""
+    shipped(site, LINES)
+    append(site.logs / "app.log", "one more\n")
+    site.finish("ship", "--once")
+    found = audited(site, expect=1)
+    (source,) = found["sources"]
+    assert (source["waiting"], source["missing"]) == ([{"start": 2100, "end": 2109}], [])
+    assert found["unfinished_records"] == 1
+    site.finish("index", "--once")
+    assert audited(site)["whole"] is True
+
+
+def test_what_retention_took_is_not_called_missing(site: Site) -> None:
+    """Where a stream's oldest index is gone its first records cannot be checked; a hole behind them still is one."""
+    shipped(site, LINES)
+    rollover(site)
+    shipped(site, "x" * 19 + "\n" + "y\n" * 3)
+    shipped(site, "a fresh file\n", "fresh.log")
+    old = hits(site)[0]["_index"]
+    site.elastic(f"/{old}", method="DELETE")
+    found = audited(site)
+    by_name = {Path(one["path"]).name: one for one in found["sources"]}
+    assert by_name["app.log"]["expired"] == [{"start": 0, "end": 2100}]
+    assert by_name["fresh.log"]["result"] == "whole"
+    delete(site, next(hit for hit in hits(site) if hit["_source"]["message"] == "a fresh file"))
+    delete(site, next(hit for hit in hits(site) if hit["_source"]["log"]["offset"] == 2122))
+    by_name = {Path(one["path"]).name: one for one in audited(site, expect=1)["sources"]}
+    assert by_name["app.log"]["missing"] == [{"start": 2122, "end": 2124}]
+    assert by_name["app.log"]["expired"] == [{"start": 0, "end": 2100}]
+    assert by_name["fresh.log"]["missing"] == [{"start": 0, "end": 13}]
+
+
+TRACE = 'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    x()\nValueError: no\n'
+
+
+def odd(site: Site) -> Path:
+    """A file with blank lines, traces, a line that is too long, and lines that were cut where they had no end yet."""
+    site.shipper |= {"max_line_bytes": 65_536, "chunk_bytes": 65_536}
+    file = shipped(site, "\n\nfirst\n" + TRACE + "  \n\nbehind the trace\nan unfinished")
+    for more in (" line\n\nwhole\n" + "long " * 40_000 + "\n" + TRACE, "an unfinished", " line\n" + TRACE + "last\n\n"):
+        shipped(site, more)
+    return file
+
+
+def test_a_file_of_all_that_is_odd_is_whole_and_can_be_repaired(site: Site) -> None:
+    """Each record that is taken away comes back as it was, where those beside it say where it began and ended."""
+    file = odd(site)
+    assert audited(site, "--full")["whole"] is True
+    before = hits(site)
+    flags = {flag for hit in before for flag in hit["_source"]["log"].get("flags", [])}
+    assert "truncated" in flags
+    assert any("stack_trace" in hit["_source"].get("error", {}) for hit in before)
+    ids = [hit["_id"] for hit in before]
+    for first in (0, 1):
+        for hit in before[first::2]:
+            site.elastic(f"/{hit['_index']}/_doc/{hit['_id']}", method="DELETE")
+        plan = audited(site, expect=1)
+        assert repaired(site, plan)["records"] == len(before[first::2])
+        site.finish("index", "--once")
+        assert [hit["_id"] for hit in hits(site)] == ids
+        assert audited(site)["whole"] is True
+    messages = [hit["_source"]["message"] for hit in before]
+    assert [hit["_source"]["message"] for hit in hits(site)] == messages
+    # Of all of it nobody knows any more where it was cut; it is whole all the same, and stays so.
+    for hit in hits(site):
+        site.elastic(f"/{hit['_index']}/_doc/{hit['_id']}", method="DELETE")
+    plan = audited(site, expect=1)
+    assert plan["totals"]["missing_bytes"] == file.stat().st_size - 1
+    for _ in range(2):
+        repaired(site, plan)
+    site.finish("index", "--once")
+    assert audited(site, "--full")["whole"] is True
+
+
+def test_a_rotated_and_compressed_file_is_repaired_from_its_sibling(site: Site) -> None:
+    """Though another file stands under its name; what cannot be read any more is named with the reason."""
+    file = shipped(site, LINES)
+    delete(site, hits(site)[41])
+    with gzip.open(site.logs / "app.log.1.gz", "wb") as packed:
+        packed.write(file.read_bytes())
+    file.unlink()
+    shipped(site, "another file\n")
+    plan = audited(site, expect=1)
+    done = repaired(site, plan)
+    assert done["done"][0]["file"] == str(site.logs / "app.log.1.gz")
+    site.finish("index", "--once")
+    assert audited(site)["whole"] is True
+    delete(site, hits(site)[41])
+    (site.logs / "app.log.1.gz").unlink()
+    done = repaired(site, audited(site, expect=1), expect=1)
+    assert (done["complete"], done["left_bytes"], done["records"]) == (False, 21, 0)
+    assert "neither" in done["done"][0]["reason"]
+    assert site.stored() == 100
+
+
+def test_only_a_plan_for_this_host_is_followed(site: Site) -> None:
+    """A plan names hosts; what is no plan is refused, and so are bytes that were never shipped."""
+    shipped(site, LINES)
+    delete(site, hits(site)[41])
+    plan = audited(site, expect=1)
+    other = {**plan, "sources": [{**plan["sources"][0], "host": "another"}]}
+    assert repaired(site, other)["ranges"] == 0
+    wrong = {**plan, "sources": [{**plan["sources"][0], "missing": [{"start": 2000, "end": 99_999}]}]}
+    assert "have been shipped" in repaired(site, wrong, expect=1)["done"][0]["reason"]
+    strange = {**plan, "sources": [{**plan["sources"][0], "source": "nobody"}]}
+    assert "does not know" in repaired(site, strange, expect=1)["done"][0]["reason"]
+    file = site.folder / "plan.json"
+    file.write_text("no plan")
+    assert "no plan" in site.finish("ship", "--repair", str(file), log="repair", expect=1)
+    assert len(site.shipped()) == 100

@@ -1,0 +1,62 @@
+"""``tailrace trace`` on the real servers: wherever a line is, it says so."""
+
+import json
+from typing import Any
+
+import pytest
+from processes import Site, append
+
+pytestmark = pytest.mark.edge
+
+
+def traced(site: Site, *where: str, expect: int = 0) -> list[dict[str, Any]]:
+    """What a trace of a line of app.log says to programs."""
+    said = site.finish("trace", "-", f"{site.logs}/app.log", *where, "--json", log="trace", expect=expect)
+    found: list[dict[str, Any]] = json.loads(said)
+    return found
+
+
+def test_a_line_is_found_wherever_it_is(site: Site) -> None:
+    """Stored, blank, dead, on its way, unread, and gone: each is told apart, with its places."""
+    file = site.logs / "app.log"
+    append(file, "first line\n\nsecond line\n\n")
+    site.finish("ship", "--once")
+    site.finish("index", "--once")
+    append(file, "refused line\n")
+    site.finish("ship", "--once")
+    site.indexer = {"allowed_streams": ["logs-nothing-default"]}
+    site.finish("index", "--once")
+    site.indexer = {}
+    append(file, "passing line\n")
+    site.finish("ship", "--once")
+    size = file.stat().st_size
+    append(file, "unread line\n")
+    shipped = {record.message: record for record in site.shipped()}
+
+    (one,) = traced(site, "14")
+    assert (one["state"], one["start"], one["end"]) == ("stored", 12, 24)
+    assert one["registry"]["position"] == one["ledger"]["position"] == size
+    record = shipped["second line"]
+    (sent,) = one["sent"]
+    assert (sent["topic"], sent["partition"], sent["offset"]) == (site.topic, record.partition, record.offset)
+    (document,) = one["documents"]
+    assert (document["data_stream"], document["id"]) == (site.stream, record.record_id)
+    assert [one["source"] for one in traced(site, "--text", "second line")] == [one["source"]]
+
+    (one,) = traced(site, "--text", "refused line")
+    assert (one["state"], one["record_id"]) == ("dead", shipped["refused line"].record_id)
+    assert one["letters"][0]["reason"] == "stream"
+    assert one["sent"][0]["offset"] == shipped["refused line"].offset
+    (one,) = traced(site, "--text", "passing line")
+    assert (one["state"], one["start"]) == ("waiting", size - 13)
+    assert [one["state"] for where in ("11", "24", str(size)) for one in traced(site, where)] == [
+        *("skipped", "skipped", "unread"),
+    ]
+    hit = site.elastic(f"/{site.stream}/_search?q=log.offset:12")["hits"]["hits"][0]
+    site.elastic(f"/{hit['_index']}/_doc/{hit['_id']}?refresh=true", method="DELETE")
+    (one,) = traced(site, "12", expect=1)
+    assert (one["state"], one["sent"][0]["offset"]) == ("missing", record.offset)
+    table = site.finish("trace", f"{site.name}-host", str(file), "0", log="table")
+    assert "byte 0: stored" in table
+    assert site.stream in table
+    assert "Nobody knows such a file" in site.finish("trace", "-", "/none", "0", log="none", expect=1)
