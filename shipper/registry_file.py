@@ -17,7 +17,7 @@ import msgspec
 
 from shipper.identity import Anchor, Head, Place
 from shipper.registry_row import Row
-from shipper.steps import Reading
+from shipper.steps import Reading, seconds_back
 from tailrace.errors import MendState
 
 NAME = "registry.sqlite"
@@ -157,6 +157,8 @@ def save(database: sqlite3.Connection, changed: Sequence[Row], reading: Reading 
     """Write these rows, and the clocks if they were set, all or nothing."""
     places = ", ".join("?" * _COLUMNS)
     with _transaction(database):
+        if reading is not None:
+            _set_clock(database, reading)
         database.executemany(f"insert or replace into sources values ({places})", map(_values, changed))  # noqa: S608 - question marks only
         database.executemany(
             "delete from cuts where source = ? and offset <= ?", [(row.source, row.position) for row in changed]
@@ -164,10 +166,6 @@ def save(database: sqlite3.Connection, changed: Sequence[Row], reading: Reading 
         database.executemany(
             "insert or ignore into cuts values (?, ?)", [(row.source, cut) for row in changed for cut in row.cuts]
         )
-        if reading is not None:
-            database.execute(
-                "insert or replace into meta values ('clock', ?)", (msgspec.json.encode(reading).decode(),)
-            )
 
 
 def gone(database: sqlite3.Connection) -> dict[str, int]:
@@ -272,6 +270,14 @@ def _recognise(database: sqlite3.Connection, machine: str) -> None:
                 "the state folder comes from another machine: its sources get new names", sources=len(names)
             )
         database.execute("insert or replace into meta values ('machine', ?)", (machine,))
+
+
+def _set_clock(database: sqlite3.Connection, reading: Reading) -> None:
+    """All times that are stored are on the clock that is."""
+    if seconds := seconds_back(clock(database), reading):
+        database.execute("update sources set updated = max(0, updated - ?)", (seconds,))
+    text = msgspec.json.encode(reading).decode()
+    database.execute("insert or replace into meta values ('clock', ?)", (text,))
 
 
 @contextlib.contextmanager

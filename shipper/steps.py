@@ -26,13 +26,18 @@ def drift(last: Reading, now: Reading) -> int:
     return now.wall - last.wall - (now.even - last.even) if last.boot == now.boot else 0
 
 
+def seconds_back(stored: Reading | None, now: Reading) -> int:
+    """By how many whole seconds times on the stored clock are to be put back to be before the same ones of now."""
+    back = -drift(stored, now) if stored is not None else 0
+    return back // _SECOND + 1 if back > _SECOND else 0
+
+
 def corrected(rows: Iterable[Row], stored: Reading | None, now: Reading) -> list[Row]:
     """Rows that were stored on the clock as ``stored``, as if the clock had always been what it is now.
 
     Of those that seem to be of a time to come nobody can say when they were looked at: any time may have been after.
     """
-    back = -drift(stored, now) if stored is not None else 0
-    seconds = back // _SECOND + 1 if back > _SECOND else 0
+    seconds = seconds_back(stored, now)
     return [_corrected(row, seconds, now.wall // _SECOND) for row in rows]
 
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from world_files import Clock
 
+from shipper import registry as registry_module
 from shipper.disk import STILL, Disk, Look, Request, Wanted
 from shipper.identity import Anchor, Head, Place, anchor_of, begins_with, head_of, same
 from shipper.plan import Found, Snapshot, changes
@@ -17,6 +19,7 @@ from shipper.registry import Registry, new_source
 from shipper.registry_file import read
 from shipper.registry_row import Row
 from shipper.scan import scan, siblings
+from shipper.steps import Reading
 from tailrace.errors import MendState
 from tailrace.settings import Input
 
@@ -64,6 +67,23 @@ def test_a_second_agent_on_the_state_folder_is_refused(tmp_path: Path) -> None:
         Registry(tmp_path)
     registry.close()
     Registry(tmp_path).close()
+
+
+def test_all_that_is_stored_follows_a_step_of_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also what is not stored again after it, and whenever the agent is started next."""
+    second = msgspec.structs.replace(ROW, source="b" * 20, place=Place(1, 2))
+    clock = Clock()
+    monkeypatch.setattr(registry_module, "_reading", lambda: Reading(clock.time_ns(), int(clock.now * 1e9), "boot"))
+    registry = Registry(tmp_path)
+    asyncio.run(registry.save([msgspec.structs.replace(one, updated=int(clock.time())) for one in (ROW, second)]))
+    clock.set -= 3600
+    asyncio.run(registry.save([msgspec.structs.replace(ROW, updated=int(clock.time()))]))
+    registry.close()
+    clock.set += 7200
+    registry = Registry(tmp_path)
+    was = int(clock.time()) - 7200
+    assert {row.source: row.updated for row in registry.load()} == {ROW.source: was, second.source: was - 1}
+    registry.close()
 
 
 def test_a_registry_of_a_newer_format_is_left_alone(tmp_path: Path) -> None:

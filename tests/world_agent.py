@@ -12,7 +12,7 @@ from unittest import mock
 import structlog
 from world_files import Clock
 
-from shipper import follow, looks, reader, unpack
+from shipper import follow, looks, orphans, reader, unpack
 from shipper.disk import Disk
 from shipper.follow import Follow
 from shipper.reader import Reader
@@ -36,7 +36,7 @@ def small_world(clock: Clock) -> Iterator[None]:
             for module in modules:
                 if hasattr(module, name):
                     patches.enter_context(mock.patch.object(module, name, value))
-        for timed in (follow, looks, reader, unpack):
+        for timed in (follow, looks, orphans, reader, unpack):
             patches.enter_context(mock.patch.object(timed, "time", clock))
         patches.enter_context(mock.patch.object(structlog, "get_logger", mock.Mock))
         yield
@@ -89,8 +89,10 @@ class Memory:
         return Reading(self._clock.time_ns(), int(self._clock.monotonic() * 1e9))
 
     async def save(self, rows: Sequence[Row]) -> None:
-        self.rows |= {row.source: row for row in rows}
+        if self._reading is not None:
+            self.rows = {row.source: row for row in corrected(self.rows.values(), self._reading, self._now())}
         self._reading = self._now()
+        self.rows |= {row.source: row for row in rows}
         standing = [row.place for row in self.rows.values() if not row.ended]
         assert len(standing) == len(set(standing)), "a place has two sources that have not ended"
 
