@@ -1,7 +1,7 @@
 """Records that were made only to be looked at, to a report on how well a file is understood. No I/O."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -10,14 +10,43 @@ import orjson
 from shipper.formats import guessed
 from shipper.formats.auto import guess
 from shipper.formats.json import fields as json_fields
+from shipper.identity import Place
 from shipper.multiline import joiner_of
-from shipper.records import Record
-from tailrace.settings import Input
+from shipper.records import Encoder, Record
+from shipper.source import Source, fresh_row
+from tailrace.settings import Input, Shipper
 
 _SAMPLES = 3
 _DOUBTS = frozenset({"format", "time", "auto"})
 """Flags of records that were not understood."""
 _SURE = 0.8
+
+
+def source_of(entry: Input, path: str, host: str, limits: Shipper) -> Source:
+    """A source of that path as the agent would read it, whose records nobody sends."""
+    joiner = joiner_of(entry, limits.chunk_bytes)
+    encoder = Encoder(entry, "try", path, {"name": host}, limits.max_record_bytes, limits.max_line_bytes, joiner)
+    return Source(fresh_row("try", path, Place(0, 0)), encoder, b"")
+
+
+def records_of(
+    source: Source, read_at: Callable[[int, int], bytes], most: int, now: Callable[[], int]
+) -> Iterator[list[Record]]:
+    """All records of a source, as the agent makes them; a last line without its end counts as it is.
+
+    ``read_at`` gives at most so many bytes from that offset on; ``now`` is in nanoseconds since 1970.
+    """
+    while True:
+        back = len(source.anchor)
+        window = read_at(most + back, source.at - back)
+        full = len(window) == most + back
+        step = source.read(window, now(), full=full)
+        if step is not None:
+            yield step.records
+        elif not full and source.open_bytes:
+            source.make_cut()
+        elif not full:
+            return
 
 
 class Fit(msgspec.Struct, frozen=True):
