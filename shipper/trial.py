@@ -135,7 +135,7 @@ def fits_of(lines: Sequence[bytes]) -> list[Fit]:
     """How well each format fits the first lines of a file, each with its own way of joining lines; best first."""
     found: list[Fit] = []
     for name, fields in {"json": json_fields, **guessed()}.items():
-        joiner = joiner_of(Input(paths=[], dataset="x", format=name), 2**30)  # type: ignore[arg-type]
+        joiner = joiner_of(Input(paths=[], dataset="x", format=name), 2**30)
         records = joiner.join([*lines], b"", final=True).records if joiner is not None else lines
         share = guess(records, {name: fields}).share
         if share:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from tailrace.patterns import BadPattern, pattern_of
+from tailrace.format_mistakes import wrong_format, wrong_pattern
 from tailrace.record import is_stream, is_stream_part
 
 if TYPE_CHECKING:
@@ -127,6 +127,8 @@ def _choices(kind: type[msgspec.Struct], path: str) -> tuple[str, ...]:
     for part in path.split("."):
         section = _section(hint)
         hint = typing.get_type_hints(section).get(part.partition("[")[0]) if section else None
+        if typing.get_origin(hint) is dict:
+            hint = typing.get_args(hint)[1]
     return typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
 
 
@@ -211,14 +213,7 @@ def _wrong_multiline(multiline: "Multiline", here: str) -> Iterator[str]:
         if not getattr(multiline, key) >= 0:
             yield f"{here}.{key}: must be 0 or more, not {getattr(multiline, key)}."
     for key in ("start", "continues"):
-        yield from _wrong_pattern(getattr(multiline, key), f"{here}.{key}")
-
-
-def _wrong_pattern(pattern: str, here: str) -> Iterator[str]:
-    try:
-        pattern_of(pattern)
-    except BadPattern as error:
-        yield f"{here}: {error}.\n{error.pointed()}"
+        yield from wrong_pattern(getattr(multiline, key), f"{here}.{key}")
 
 
 def _wrong_ages(entry: "Input", here: str) -> Iterator[str]:
@@ -238,9 +233,7 @@ def _wrong_input(entry: "Input", here: str) -> Iterator[str]:
     for key in ("dataset", "namespace"):
         if not is_stream_part(getattr(entry, key)):
             yield f"{here}.{key}: {getattr(entry, key)!r} cannot be part of a data stream's name; {_NAME_RULE}."
-    yield from _wrong_pattern(entry.pattern, f"{here}.pattern")
-    if (entry.format == "regex") != bool(entry.pattern):
-        yield f'{here}.pattern: it is for format = "regex", which needs one.'
+    yield from wrong_format(entry, here)
     yield from _wrong_multiline(entry.multiline, f"{here}.multiline")
     if entry.timezone != "local":
         try:

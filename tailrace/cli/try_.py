@@ -12,7 +12,6 @@ from typing import Any
 import click
 import msgspec
 
-from shipper.formats import FORMATS
 from shipper.globs import input_of
 from shipper.identity import HEAD_BYTES
 from shipper.leaves import is_everywhere, leaves
@@ -22,8 +21,9 @@ from tailrace import settings as settings_module
 from tailrace.cli.options import json_option
 from tailrace.cli.words import several, spoken_bytes
 from tailrace.errors import MendInputs
+from tailrace.plugins import FORMATS_OF_OTHERS, names_of
 from tailrace.record import is_stream_part
-from tailrace.settings import Input, Settings, Shipper
+from tailrace.settings import FORMATS, Input, Settings, Shipper
 
 _FIRST_LINES = 1000
 _LONG_BYTES = 8_388_608
@@ -46,8 +46,14 @@ Exit codes: 0 at least 99 % of the records were understood, 1 fewer were, 2 a mi
 
 @click.command("try", epilog=_EPILOG)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--format", "name", type=click.Choice(FORMATS), metavar="NAME", help=f"One of {', '.join(FORMATS)}.")
-@click.option("--pattern", default="", help="For the format regex.")
+@click.option(
+    "--format",
+    "name",
+    type=click.Choice([*FORMATS, *names_of(FORMATS_OF_OTHERS)]),
+    metavar="NAME",
+    help=f"One of {', '.join(FORMATS)}.",
+)
+@click.option("--pattern", default="", help="For the formats regex and grok.")
 @click.option("--timezone", default="", help="Zone of times that do not say theirs; else the host's.")
 @click.option(
     "--most", type=click.IntRange(min=1), default=1_000_000, show_default=True, help="Stop after so many records."
