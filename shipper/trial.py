@@ -20,6 +20,9 @@ _SAMPLES = 3
 _DOUBTS = frozenset({"format", "time", "auto"})
 """Flags of records that were not understood."""
 _SURE = 0.8
+_PATTERNED = ("regex", "grok")
+_OWN = (*_PATTERNED, "csv")
+"""Formats that no file is recognised as, since a person says what they are."""
 
 
 def source_of(entry: Input, path: str, host: str, limits: Shipper) -> Source:
@@ -113,6 +116,7 @@ class Tally:
     def report(self, path: str, entry: Input, size: int, fits: list[Fit]) -> Report:
         """What was counted, and what the file's first lines say of its format."""
         best = fits[0] if fits and fits[0].share >= _SURE else None
+        named = entry.format in _OWN and self.records > self._doubtful
         levels = {level or "none": count for level, count in self._levels.most_common()}
         return Report(
             path=path,
@@ -127,7 +131,7 @@ class Tally:
             doubtful=self._odd,
             documents=self._documents,
             fits=fits,
-            suggested=best.format if best else "plain",
+            suggested=entry.format if named else best.format if best else "plain",
         )
 
 
@@ -143,7 +147,8 @@ def fits_of(lines: Sequence[bytes]) -> list[Fit]:
     return sorted(found, key=lambda one: -one.share)
 
 
-def advice(report: Report, dataset: str) -> str:
+def advice(report: Report, dataset: str, pattern: str) -> str:
     """The input to paste into the settings file."""
-    paths = orjson.dumps([report.path]).decode()
-    return f'[[shipper.inputs]]\npaths = {paths}\ndataset = "{dataset}"\nformat = "{report.suggested}"\n'
+    paths, quoted = (orjson.dumps(value).decode() for value in ([report.path], pattern))
+    more = f"pattern = {quoted}\n" if report.suggested in _PATTERNED else ""
+    return f'[[shipper.inputs]]\npaths = {paths}\ndataset = "{dataset}"\nformat = "{report.suggested}"\n{more}'

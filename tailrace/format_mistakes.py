@@ -47,7 +47,7 @@ def _pointed(compiled: Callable[[], object], here: str) -> Iterator[str]:
     try:
         compiled()
     except BadPattern as error:
-        yield f"{here}: {error}.\n{error.pointed()}"
+        yield f"{here}: {f'{error}.'.replace('?.', '?')}\n{error.pointed()}"
 
 
 def _unknown(name: str, ours: tuple[str, ...], here: str) -> Iterator[str]:

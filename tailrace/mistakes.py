@@ -64,8 +64,9 @@ def wrong_type(error: str, kind: type[msgspec.Struct]) -> str:
     """What msgspec says of a value of the wrong type, in words of the settings file."""
     found = _LOCATED.match(error)
     what, path = (found["what"], found["path"] or "") if found else (error, "")
+    path = path.replace("[...]", "")
     choices = _choices(kind, path)
-    where = path.replace("[...]", "") or "the file"
+    where = path or "the file"
     if missing := _MISSING.match(what):
         return f"{where}: the key {missing['key']} is missing."
     if choices:

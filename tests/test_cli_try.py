@@ -90,6 +90,17 @@ def test_the_input_of_a_settings_file_is_used(tmp_path: Path) -> None:
     assert f"No input of {settings} names {other}; " in str(said.exception)
 
 
+def test_a_pattern_that_was_tried_is_in_what_to_paste(tmp_path: Path) -> None:
+    """As it was given, in TOML's quotes."""
+    file = tmp_path / "a.log"
+    file.write_text("took 7\n")
+    pattern = r'^took %{INT:took:int}\b"?'
+    said = tried(file, "--format", "grok", "--pattern", pattern)
+    (entry,) = tomllib.loads(said.stdout[said.stdout.index("[[shipper.inputs]]") :])["shipper"]["inputs"]
+    assert (entry["format"], entry["pattern"]) == ("grok", pattern)
+    assert "numeric_labels.took: 7" in said.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [

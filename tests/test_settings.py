@@ -106,7 +106,7 @@ def test_a_value_of_the_wrong_type_is_told_in_plain_words(text: str, sentence: s
         (INPUT + 'format = "grok"\n', 'pattern: it is for format = "grok", which needs one.'),
         (
             INPUT + "format = \"grok\"\npattern = '%{IPX:a}'\n",
-            "no pattern is called IPX; did you mean IP?.\n  %{IPX:a}\n    ^",
+            "no pattern is called IPX; did you mean IP?\n  %{IPX:a}\n    ^",
         ),
         (INPUT + 'pattern = "x"\n', 'it is for format = "regex" or "grok", which needs one.'),
         (

@@ -70,7 +70,7 @@ def try_(context: click.Context, /, file: Path, name: str, *, most: int, as_json
     if as_json:
         click.echo(msgspec.json.encode(report))
     else:
-        _show(report, file)
+        _show(report, file, entry.pattern)
     context.exit(0 if report.parsed >= _GOOD else 1)
 
 
@@ -128,7 +128,7 @@ def _dataset(file: Path) -> str:
     return name if is_stream_part(name) else "app"
 
 
-def _show(report: Report, file: Path) -> None:
+def _show(report: Report, file: Path, pattern: str) -> None:
     said = f"{several(report.records, 'record')} in {spoken_bytes(report.bytes)}, read as {report.format}"
     click.echo(f"{click.style(str(file), bold=True)}: {said}")
     good = report.parsed >= _GOOD
@@ -149,4 +149,4 @@ def _show(report: Report, file: Path) -> None:
                 click.echo(click.style(f"    {key}: ", dim=True) + text.replace("\n", "\n      "))
     fits = ", ".join(f"{one.format} {one.share:.0%}" for one in report.fits[:_SHOWN])
     click.echo(f"\nThe first lines fit: {fits or 'no format but plain'}. For the settings file:\n")
-    click.echo(advice(report, _dataset(file)), nl=False)
+    click.echo(advice(report, _dataset(file), pattern), nl=False)
