@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from shipper.disk import Opened
+from shipper.foreign import bring
 from shipper.identity import NO_HEAD, Head, Place, anchor_of, head_of, same
 from shipper.multiline import joiner_of
 from shipper.records import Encoder
@@ -19,6 +20,7 @@ class Sources:
     """Makes sources; few files still use all partitions, for names are chosen so that these are used in turn."""
 
     def __init__(self, settings: Settings, host: dict[str, str]) -> None:
+        bring(settings.shipper.inputs)
         self._shipper = settings.shipper
         self._host = host
         self.most_record_bytes = settings.shipper.max_record_bytes

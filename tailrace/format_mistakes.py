@@ -4,9 +4,10 @@ import difflib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from tailrace.formats import GROUP
 from tailrace.grok import check_definition, grok_of
 from tailrace.patterns import BadPattern, pattern_of
-from tailrace.plugins import FORMATS_OF_OTHERS, names_of
+from tailrace.plugins import names_of
 from tailrace.time_forms import time_form_of
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def _pointed(compiled: Callable[[], object], here: str) -> Iterator[str]:
 def _unknown(name: str, ours: tuple[str, ...], here: str) -> Iterator[str]:
     if name in ours:
         return
-    known = (*ours, *names_of(FORMATS_OF_OTHERS))
+    known = (*ours, *names_of(GROUP))
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
         advice = f"; did you mean {near[0]}?" if near else "."

@@ -8,9 +8,6 @@ from tailrace.errors import FixSettings
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-FORMATS_OF_OTHERS = "tailrace.formats"
-"""The group of entry points that are formats; see docs/plugins.md."""
-
 
 def names_of(group: str) -> tuple[str, ...]:
     """The names that installed packages bring, in order; loads nothing."""
@@ -19,8 +16,10 @@ def names_of(group: str) -> tuple[str, ...]:
 
 def package_of(group: str, name: str) -> str:
     """The package that brings a name, with its version, for people."""
-    found = _points(group)[name].dist
-    return f"{found.name} {found.version}" if found is not None else "an unknown package"
+    point = _points(group).get(name)
+    if point is None or point.dist is None:
+        return "an unknown package"
+    return f"{point.dist.name} {point.dist.version}"
 
 
 def load(group: str, name: str) -> object:

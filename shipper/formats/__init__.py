@@ -8,6 +8,7 @@ from shipper.formats import (
     apache,
     auto,
     csv,
+    foreign,
     grok,
     java,
     json,
@@ -67,4 +68,4 @@ def _named(name: str, entry: Input) -> Format:
         return grok.make(entry.pattern, entry.definitions, entry.time_format)
     if name == "csv":
         return csv.make(entry.csv, entry.time_format)
-    return _FIXED[name]
+    return _FIXED[name] if name in _FIXED else foreign.Foreign(name)

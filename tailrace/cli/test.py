@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from shipper.cases import Case, CaseFile, Judged, judge
+from shipper.foreign import bring
 from shipper.globs import input_of
 from shipper.records import Record
 from shipper.trial import records_of, source_of
@@ -88,6 +89,7 @@ def _judged(file: Path, settings_file: str | None) -> Iterator[Judged]:
         where = f"{file}: cases[{number}] ({case.name})"
         entry = _entry(case, settings.shipper.inputs, where)
         content = _content(case, file, where)
+        bring([entry])
         path = case.path or entry.paths[0]
         yield judge(case, path, content, _records(case, path, entry, settings, content))
 

@@ -12,6 +12,7 @@ from typing import Any
 import click
 import msgspec
 
+from shipper.foreign import bring
 from shipper.globs import input_of
 from shipper.identity import HEAD_BYTES
 from shipper.leaves import is_everywhere, leaves
@@ -21,7 +22,8 @@ from tailrace import settings as settings_module
 from tailrace.cli.options import json_option
 from tailrace.cli.words import several, spoken_bytes
 from tailrace.errors import MendInputs
-from tailrace.plugins import FORMATS_OF_OTHERS, names_of
+from tailrace.formats import GROUP
+from tailrace.plugins import names_of
 from tailrace.record import is_stream_part
 from tailrace.settings import FORMATS, Input, Settings, Shipper
 
@@ -49,7 +51,7 @@ Exit codes: 0 at least 99 % of the records were understood, 1 fewer were, 2 a mi
 @click.option(
     "--format",
     "name",
-    type=click.Choice([*FORMATS, *names_of(FORMATS_OF_OTHERS)]),
+    type=click.Choice([*FORMATS, *names_of(GROUP)]),
     metavar="NAME",
     help=f"One of {', '.join(FORMATS)}.",
 )
@@ -66,6 +68,7 @@ Exit codes: 0 at least 99 % of the records were understood, 1 fewer were, 2 a mi
 def try_(context: click.Context, /, file: Path, name: str, *, most: int, as_json: bool, **options: str) -> None:
     """Say how well a file would be understood, and show three documents; nothing is sent or stored."""
     entry = _entry(file, name, options)
+    bring([entry])
     report = _tried(file, entry, most, quiet=as_json)
     if as_json:
         click.echo(msgspec.json.encode(report))
