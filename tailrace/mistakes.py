@@ -136,6 +136,8 @@ def _choices(kind: type[msgspec.Struct], path: str) -> tuple[str, ...]:
 def _wrong_values(settings: "Settings") -> Iterator[str]:
     yield from _wrong_numbers(settings)
     yield from _wrong_addresses(settings)
+    if not settings.host.cloud_url.startswith("http://") or not _is_url(settings.host.cloud_url, with_port=False):
+        yield f"host.cloud_url: {settings.host.cloud_url!r} is no address; write it as http://169.254.169.254."
     yield from _wrong_names(settings)
     if not settings.shipper.state_dir.startswith("/"):
         yield f"shipper.state_dir: {settings.shipper.state_dir!r} is not absolute; a service has no current folder."

@@ -30,6 +30,15 @@ class Host(Section, frozen=True, kw_only=True):
 
     name: str = ""
     """``host.name``; empty means the machine's own host name."""
+    details: bool = False
+    """Whether documents also say the host's id, addresses, architecture and operating system: some 400 bytes each."""
+    fields: dict[str, str | int | float | bool] = {}
+    """Constant fields of all documents, as dotted ECS names or labels."""
+    metadata_file: str = ""
+    """More of them, JSON or TOML: ``fields``, and ``pods`` by ``namespace/name`` or uid; read at the start."""
+    cloud: Literal["off", "aws", "gcp", "azure"] = "off"
+    """Whose metadata service is asked, at the start, for ``cloud.*``."""
+    cloud_url: str = "http://169.254.169.254"
 
 
 class Kafka(Section, frozen=True, kw_only=True):

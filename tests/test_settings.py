@@ -122,6 +122,8 @@ def test_a_value_of_the_wrong_type_is_told_in_plain_words(text: str, sentence: s
         (INPUT + CSV + 'csv = { columns = ["a", "a"] }\n', "columns: a is there twice"),
         (INPUT + CSV + 'csv = { columns = ["took"], types = { tok = "text" } }\n', "did you mean took?"),
         (INPUT + CSV + 'csv = { columns = ["a"], types = { a = "nmber" } }\n', "'nmber' is not known"),
+        ('[host]\ncloud_url = "ftp://x"\n', "host.cloud_url: 'ftp://x' is no address"),
+        ('[host]\ncloud = "awz"\n', "did you mean aws?"),
         (INPUT + 'format = "cri"\ninner = "cri"\n', "inner: 'cri' is not known"),
         (INPUT + 'format = "jsn"\n', "did you mean json?"),
         (

@@ -10,8 +10,10 @@ import click
 import msgspec
 
 from shipper.cases import Case, CaseFile, Judged, judge
+from shipper.constants import Surroundings
 from shipper.foreign import bring
 from shipper.globs import input_of
+from shipper.machine import surroundings
 from shipper.records import Record
 from shipper.trial import records_of, source_of
 from tailrace import mistakes
@@ -100,11 +102,16 @@ def _records(case: Case, path: str, entry: Input, settings: Settings, content: b
     def read_at(most: int, offset: int) -> bytes:
         return content[offset : offset + most]
 
-    source = source_of(entry, path, settings.host.name or socket.gethostname(), settings.shipper)
+    source = source_of(entry, path, settings.host.name or socket.gethostname(), settings.shipper, _around(settings))
     now = time.time_ns() if case.read is None else round(case.read.timestamp() * 1000) * 10**6
     return [
         record for some in records_of(source, read_at, settings.shipper.chunk_bytes, lambda: now) for record in some
     ]
+
+
+def _around(settings: Settings) -> Surroundings:
+    """What documents say of the host, but for what a server would have to be asked."""
+    return surroundings(msgspec.structs.replace(settings.host, cloud="off"))
 
 
 def _read(file: Path) -> CaseFile:
