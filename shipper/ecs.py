@@ -319,6 +319,8 @@ _KINDS: dict[str, Claim] = {"keyword": _keyword, "long": _long, "ip": _ip, "date
 CLAIMS: dict[str, Claim] = {name: _KINDS[kind] for name, kind in FIELDS.items()}
 """By dotted name: what takes a value for an ECS field, and says False if the value does not fit it."""
 CLAIMS |= {"@timestamp": _time, "message": _message, "log.level": _level, "log.logger": _logger}
+CLAIMS["fields.message"] = _message
+"""Rust's tracing puts it there."""
 TIME, LEVEL = _time, _level
 TEXTS = frozenset({_message, _logger, _error, _stack, _keyword, _text, *_NAMED.values()})
 """What takes any text of one line as it stands."""

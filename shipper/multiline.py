@@ -14,7 +14,14 @@ from shipper.trace_lines import LANGUAGES, Marks, Traces
 from tailrace.patterns import pattern_of
 from tailrace.settings import Input
 
-_RULE_OF_FORMAT = {"auto": "traces", "plain": "traces", "java": "java", "python": "python", "postgresql": "indent"}
+_RULE_OF_FORMAT = {
+    "auto": "traces",
+    "plain": "traces",
+    "java": "java",
+    "python": "python",
+    "rust": "rust",
+    "postgresql": "indent",
+}
 _RULE_OF_FORMAT |= {"cri": "cri", "docker": "docker", "csv": "csv"}
 """What ``rule = "auto"`` means for a format; the others have one line for each record."""
 

@@ -12,8 +12,9 @@ from tailrace import mistakes
 from tailrace.errors import FixSettings
 
 SEARCHED = ("tailrace.toml", "/etc/tailrace/tailrace.toml")
-FORMATS = tuple(
-    "auto json plain apache cri csv docker grok java klog logfmt nginx postgresql python redis regex syslog".split()
+FORMATS = (
+    *("auto", "json", "plain", "apache", "cri", "csv", "docker", "grok", "java", "klog", "logfmt", "nginx"),
+    *("postgresql", "python", "redis", "regex", "rust", "syslog"),
 )
 """The formats of lines that we bring."""
 WRAPPERS = ("cri", "docker")

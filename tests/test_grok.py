@@ -1,7 +1,7 @@
 """Grok patterns: what the common names match, and what a mistake is told like."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailrace.grok import check_definition, grok_of
@@ -108,6 +108,7 @@ def test_patterns_that_double_do_not_fill_the_memory() -> None:
         grok_of("%{A29}", doubling)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="%{}()[]:aIPNUMBER?*+|<>\\.", max_size=40))
 def test_whatever_a_person_writes_is_a_pattern_or_a_mistake(text: str) -> None:
     """Nothing else comes out."""

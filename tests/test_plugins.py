@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import orjson
 import pytest
 import structlog
@@ -237,6 +238,7 @@ _JSON = st.recursive(
 )
 
 
+@hypothesis.settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=12) | st.sampled_from(["@timestamp", "message", "log", "log.level"]), _JSON))
 def test_whatever_a_format_returns_a_document_comes_out(fields: dict[str, Any]) -> None:
     """Valid JSON, with the line in it if that is asked for."""

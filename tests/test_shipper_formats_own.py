@@ -4,6 +4,7 @@ import csv
 import io
 from typing import Any
 
+import hypothesis
 import orjson
 import pytest
 from hypothesis import given
@@ -110,6 +111,7 @@ def test_a_stray_quote_ends_at_the_limit() -> None:
     assert whole.pieces == {1}
 
 
+@hypothesis.settings(deadline=None)
 @given(
     st.lists(st.lists(st.text(alphabet="ab\",;\n \t'é", max_size=8), min_size=2, max_size=2), min_size=1, max_size=6),
     st.sampled_from(",;\t|"),
@@ -136,6 +138,7 @@ KEYS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", KEYS)
+@hypothesis.settings(deadline=None)
 @given(
     st.binary(max_size=80) | st.lists(st.sampled_from([b'"', b",", b"\n", b"1", b"9e999", b"x", b"\r"])).map(b"".join)
 )

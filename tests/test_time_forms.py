@@ -3,7 +3,7 @@
 import datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipper.times import Times
@@ -94,6 +94,7 @@ def test_a_time_is_read_as_its_form_says(written: str, form: str, utc: str | Non
     assert times.by_format(written, form) == utc
 
 
+@settings(deadline=None)
 @given(
     st.datetimes(datetime.datetime(1971, 1, 1), datetime.datetime(2200, 1, 1)),  # noqa: DTZ001 - it gets a zone below
     st.sampled_from(["%Y-%m-%d %H:%M:%S.%f", "%d/%b/%Y %I:%M:%S.%f %p", "%a %B %d %H:%M:%S.%f %Y", "%j %Y %T.%f"]),
@@ -124,6 +125,7 @@ def test_a_mistake_in_a_form_is_told_with_its_place(form: str, place: int, reaso
     assert reason in str(caught.value)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="%YmdHMSfbzZsajTF-: .x", max_size=16), st.text(max_size=30))
 def test_whatever_the_form_and_the_time_nothing_breaks(form: str, text: str) -> None:
     """A time, none, or a mistake in the form."""

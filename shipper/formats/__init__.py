@@ -20,6 +20,7 @@ from shipper.formats import (
     python,
     redis,
     regex,
+    rust,
     syslog,
     wrapped,
 )
@@ -36,6 +37,7 @@ _FIXED: dict[str, Format] = {
     "syslog": syslog.fields,
     "java": java.fields,
     "python": python.fields,
+    "rust": rust.fields,
     "logfmt": logfmt.fields,
     "json": json.fields,
     "plain": plain.fields,
