@@ -17,9 +17,7 @@ _MOST_DROPPED = 5
 def told(judged: Judged) -> Iterator[str]:
     """The differences of a case, document by document; ``-`` is expected, ``+`` came out; styled."""
     if judged.expects_nothing:
-        yield click.style(
-            "It does not say what it expects. This came out; paste what is right into the case:", fg="red"
-        )
+        yield click.style("It expects nothing yet. This came out; paste what is right into the case:", fg="red")
         yield ""
         yield from pasted(judged.documents).splitlines()
         if not judged.documents:
