@@ -63,7 +63,7 @@ def check(data: bytes) -> None:
     """One input of the fuzzer: which settings, how it is cut into reads, and the file."""
     if len(data) < 3 or len(data) > _READ_BYTES // 2:
         return
-    entry, first, second = _INPUTS[data[0] % len(_INPUTS)], data[1] + 1, data[2] + 1
+    entry, first, second = _INPUTS[data[0] % len(_INPUTS)], data[1] * 3 + 8, data[2] + 16
     content = data[3:]
     whole = _records(entry, content, itertools.cycle([_READ_BYTES]))
     originals = [orjson.loads(value)["event"]["original"] for _, value in whole]

@@ -119,8 +119,8 @@ def test_lines_that_are_in_no_document_are_counted(tmp_path: Path) -> None:
     from shipper.cases import Case, judge
 
     value = {"log": {"offset": 2}, "tailrace": {"bytes": 4}, "event": {"created": ""}}
-    judged = judge(Case(name="a", dropped=1), "/x", b"a\nb\nc\n\nd\n", [(b"", json.dumps(value).encode())])
-    assert judged.dropped == ["a", "d"]
+    judged = judge(Case(name="a", dropped=1), "/x", b"a\nb\nc\nd\n\ne\n", [(b"", json.dumps(value).encode())])
+    assert judged.dropped == ["a", "d", "e"]
 
 
 def test_the_text_shows_the_lines_that_differ(tmp_path: Path) -> None:

@@ -105,9 +105,10 @@ def test_no_name_stands_twice_in_a_document() -> None:
 
 def test_constants_are_not_shared_between_documents() -> None:
     """What one line adds must not be in the next."""
-    made = documents(POD, b'{"container":{"name":"a"},"x":"1"}\n{"message":"m","y":2}\n', AROUND, format="json")
-    assert made[0]["container"] == {"name": "a"}
-    assert "container" not in made[1]
+    lines = b'{"kubernetes":{"node":{"name":"a"}},"x":"1"}\n{"message":"m","y":2}\n'
+    made = documents(POD, lines, AROUND, format="json")
+    assert made[0]["kubernetes"]["node"] == {"name": "a"}
+    assert "node" not in made[1]["kubernetes"]
     assert "x" not in made[1]["labels"]
 
 
