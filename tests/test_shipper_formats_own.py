@@ -157,3 +157,16 @@ def test_whatever_the_bytes_a_document_comes_out(name: str, content: bytes) -> N
 def test_a_line_that_almost_fits_takes_no_time(name: str, text: str) -> None:
     """A long line of repetitions: quadratic time would not end."""
     shipped(text.encode() * 60_000, format=name.split(maxsplit=1)[0], **KEYS[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"), [("grok", "^%{WORD:w} %{GREEDYDATA:message}$"), ("regex", r"(?P<w>\w+) (?P<message>.*)")]
+)
+def test_patterns_match_characters_and_what_is_none_is_replaced(name: str, pattern: str) -> None:
+    """Not bytes; what is no UTF-8 costs the line a flag, and not its fields."""
+    assert document("a é名\r", format=name, pattern=pattern) == {"labels": {"w": "a"}, "message": "é名"}
+    assert document(b"a x\xff\r", format=name, pattern=pattern) == {
+        "labels": {"w": "a"},
+        "message": "x\ufffd",
+        "flags": ["encoding"],
+    }

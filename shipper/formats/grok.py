@@ -6,8 +6,7 @@ As Logstash and Elasticsearch have it, the pattern may match anywhere in the lin
 from collections.abc import Callable, Mapping
 
 from shipper import ecs
-from shipper.formats.fill import text_of
-from shipper.formats.typed import field_of, fill_all
+from shipper.formats.typed import field_of, fill_groups, raw_of
 from tailrace.grok import grok_of
 
 
@@ -22,11 +21,11 @@ def make(pattern: str, definitions: Mapping[str, str], time_format: str) -> Call
     fields = [(field_of(one.name, one.kind), one.group) for one in grok.fields]
 
     def taken(line: bytes, document: ecs.Document) -> bool:
-        text = text_of(line)
-        found = search(text)
+        raw = raw_of(line)
+        found = search(raw)
         if found is None:
             return False
         values = found.groups()
-        return fill_all(document, line, text, ((field, values[group - 1]) for field, group in fields), time_format)
+        return fill_groups(document, line, raw, ((field, values[group - 1]) for field, group in fields), time_format)
 
     return taken

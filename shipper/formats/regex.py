@@ -8,8 +8,7 @@ time.
 from collections.abc import Callable
 
 from shipper import ecs
-from shipper.formats.fill import text_of
-from shipper.formats.typed import field_of, fill_all
+from shipper.formats.typed import field_of, fill_groups, raw_of
 from tailrace.patterns import pattern_of
 
 
@@ -24,11 +23,11 @@ def make(pattern: str, time_format: str) -> Callable[[bytes, ecs.Document], bool
     fields.sort(key=lambda one: one[1])
 
     def taken(line: bytes, document: ecs.Document) -> bool:
-        text = text_of(line)
-        found = compiled.fullmatch(text)
+        raw = raw_of(line)
+        found = compiled.fullmatch(raw)
         if found is None:
             return False
         values = found.groups()
-        return fill_all(document, line, text, ((field, values[number - 1]) for field, number in fields), time_format)
+        return fill_groups(document, line, raw, ((field, values[number - 1]) for field, number in fields), time_format)
 
     return taken

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from shipper import ecs
-from shipper.formats.fill import fill, finish, finish_untimed
+from shipper.columns import is_utf8
+from shipper.formats.fill import fill, finish, finish_untimed, text_of
 
 Kind = Literal["text", "integer", "number"]
 _TIMES = ("time", "timestamp", "@timestamp")
@@ -25,6 +26,26 @@ def field_of(name: str, kind: Kind = "text") -> Field:
     """A field by the name that a person gave it."""
     known = name if name in ecs.CLAIMS else ecs.label_of(ecs.key_of(name))
     return Field(known, kind, name in _TIMES)
+
+
+def raw_of(line: bytes) -> bytes:
+    """A line as patterns take it: UTF-8, without the CR of its delimiter.
+
+    Bytes, since the library that matches them would count out the place of every group anew in a text.
+    """
+    return line.removesuffix(b"\r") if is_utf8(line) else text_of(line).encode()
+
+
+def fill_groups(
+    document: ecs.Document,
+    line: bytes,
+    raw: bytes,
+    groups: Iterable[tuple[Field, bytes | None]],
+    time_format: str,
+) -> bool:
+    """As ``fill_all``, of what the groups of a pattern matched in ``raw``."""
+    pairs = ((field, value.decode("utf-8", "replace")) for field, value in groups if value)
+    return fill_all(document, line, raw.decode(), pairs, time_format)
 
 
 def fill_all(
