@@ -23,11 +23,13 @@ _KEY_CHARACTERS = 256
 _DEPTH = 16
 
 _KEYWORDS = """
-client.address client.domain client.user.name cloud.account.id cloud.availability_zone cloud.instance.id cloud.provider
-cloud.region container.id container.image.name container.name destination.address destination.domain error.code
+client.address client.domain client.user.name cloud.account.id cloud.availability_zone cloud.instance.id
+cloud.machine.type cloud.project.id cloud.provider cloud.region container.id container.image.name container.name
+destination.address destination.domain error.code
 error.grouping_key error.id error.type event.action event.category event.code event.id event.kind event.module
 event.outcome event.provider event.reason event.type file.name file.path http.request.body.content http.request.id
 http.request.method http.request.mime_type http.request.referrer http.response.mime_type http.version
+kubernetes.container.name kubernetes.namespace kubernetes.node.name kubernetes.pod.name kubernetes.pod.uid
 log.origin.file.name log.origin.function log.syslog.appname
 log.syslog.facility.name log.syslog.hostname log.syslog.msgid log.syslog.procid log.syslog.severity.name
 log.syslog.version network.protocol network.transport network.type orchestrator.cluster.name
@@ -317,6 +319,8 @@ _KINDS: dict[str, Claim] = {"keyword": _keyword, "long": _long, "ip": _ip, "date
 CLAIMS: dict[str, Claim] = {name: _KINDS[kind] for name, kind in FIELDS.items()}
 """By dotted name: what takes a value for an ECS field, and says False if the value does not fit it."""
 CLAIMS |= {"@timestamp": _time, "message": _message, "log.level": _level, "log.logger": _logger}
+CLAIMS["fields.message"] = _message
+"""Rust's tracing puts it there."""
 TIME, LEVEL = _time, _level
 TEXTS = frozenset({_message, _logger, _error, _stack, _keyword, _text, *_NAMED.values()})
 """What takes any text of one line as it stands."""

@@ -9,13 +9,20 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from shipper.formats import wrapped
+from shipper.formats import csv, wrapped
 from shipper.trace_lines import LANGUAGES, Marks, Traces
 from tailrace.patterns import pattern_of
 from tailrace.settings import Input
 
-_RULE_OF_FORMAT = {"auto": "traces", "plain": "traces", "java": "java", "python": "python", "postgresql": "indent"}
-_RULE_OF_FORMAT |= {"cri": "cri", "docker": "docker"}
+_RULE_OF_FORMAT = {
+    "auto": "traces",
+    "plain": "traces",
+    "java": "java",
+    "python": "python",
+    "rust": "rust",
+    "postgresql": "indent",
+}
+_RULE_OF_FORMAT |= {"cri": "cri", "docker": "docker", "csv": "csv"}
 """What ``rule = "auto"`` means for a format; the others have one line for each record."""
 
 
@@ -116,12 +123,10 @@ def _rule_of(entry: Input) -> Rule | None:
     if multiline.count:
         return _all
     name = _RULE_OF_FORMAT.get(entry.format, "off") if multiline.rule == "auto" else multiline.rule
-    if name == "off":
-        return None
-    if name == "indent":
-        return _indented
-    if name in _PARTS:
-        return _Parts(_PARTS[name])
+    if name == "csv":
+        return _Quoted(csv.Quotes(entry.csv)) if entry.csv.quote else None
+    if name in _SIMPLE:
+        return _SIMPLE[name]
     return Traces(LANGUAGES, attach=False) if name == "traces" else Traces((name,), attach=True)
 
 
@@ -151,7 +156,27 @@ class _Parts:
         return Marks([False, *going[:-1]], [], going[-1])
 
 
-_PARTS = {"cri": wrapped.cri_goes_on, "docker": wrapped.docker_goes_on}
+class _Quoted:
+    """A line that ends within a value in quotes goes on in the next."""
+
+    def __init__(self, quotes: csv.Quotes) -> None:
+        self._is_open = quotes.is_open
+
+    def __call__(self, lines: Sequence[bytes], most_lines: int, most_bytes: int) -> Marks:
+        """Mark lines."""
+        continues: list[bool] = []
+        pieces: list[int] = []
+        goes_on, first, size = False, 0, 0
+        for number, line in enumerate(lines):
+            size += len(line) + 1
+            if goes_on and (number - first >= most_lines or size > most_bytes):
+                pieces.append(number)
+                goes_on = False
+            if not goes_on:
+                first, size = number, len(line) + 1
+            continues.append(goes_on)
+            goes_on = self._is_open(line, was_open=goes_on)
+        return Marks(continues, pieces, goes_on)
 
 
 def _all(lines: Sequence[bytes], _most_lines: int, _most_bytes: int) -> Marks:
@@ -163,6 +188,15 @@ def _indented(lines: Sequence[bytes], _most_lines: int, _most_bytes: int) -> Mar
     """A line that begins with white space belongs to the one before."""
     continues = [line[:1] in (b" ", b"\t") for line in lines]
     return Marks(continues, [0] if continues[0] else [], may_go_on=True)
+
+
+_SIMPLE: dict[str, Rule | None] = {
+    "off": None,
+    "indent": _indented,
+    "cri": _Parts(wrapped.cri_goes_on),
+    "docker": _Parts(wrapped.docker_goes_on),
+}
+"""Rules that need no settings."""
 
 
 def _size(lines: list[bytes]) -> int:

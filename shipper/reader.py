@@ -12,6 +12,8 @@ import structlog
 from shipper.disk import LATER, Disk, Look, Nothing
 from shipper.file import File
 from shipper.follow import Follow
+from shipper.foreign import tell_faults
+from shipper.formats.foreign import FLAG
 from shipper.lanes import Sending
 from shipper.policy import idle_seconds
 from shipper.producer import Producer
@@ -261,6 +263,8 @@ class Reader:
         span = source.begin(step)
         for flag, count in step.flagged.items():
             metrics.FLAGGED.labels(flag).inc(count)
+        if FLAG in step.flagged:
+            tell_faults()
         whole = source.is_read_to(step.end)
         sending = Sending(partial(self._acknowledged, source, step, span, now, whole=whole))
         self._producer.hand_in(self._producer.lane_of(source.name), source.name.encode(), step.records, sending)

@@ -7,7 +7,7 @@ import itertools
 import sys
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -15,6 +15,7 @@ import orjson
 
 from shipper import ecs, traces
 from shipper.columns import interleave
+from shipper.constants import NOTHING, Constants, Surroundings
 from shipper.formats import format_of, plain
 from shipper.lines import HOLE, Cut
 from shipper.multiline import Joiner
@@ -52,10 +53,11 @@ class Encoder:
         entry: Input,
         source: str,
         path: str,
-        host: dict[str, str],
+        host: Mapping[str, Any],
         most_bytes: int,
         most_line_bytes: int,
         joiner: Joiner | None = None,
+        around: Surroundings = NOTHING,
     ) -> None:
         self.dataset = entry.dataset
         self.joiner = joiner
@@ -68,11 +70,11 @@ class Encoder:
         self.most_bytes = most_bytes
         self._keep_original = entry.keep_original
         self._service = entry.service or entry.dataset
-        self._fields = entry.fields
+        self._constants = Constants(entry, path, around, self._times)
         self.stream = entry.stream
         constant = {
             "ecs": {"version": ecs.VERSION},
-            "host": host,
+            "host": {**host, **around.host},
             "agent": {"type": "tailrace", "version": __version__},
             "data_stream": {"type": "logs", "dataset": entry.dataset, "namespace": entry.namespace},
         }
@@ -202,8 +204,8 @@ class Encoder:
 
     def _parsed(self, line: bytes) -> ecs.Document:
         document = ecs.Document(self._times)
-        if self._fields:
-            document.walk("", self._fields, 0)
+        if self._constants.some:
+            self._constants.begin(document)
         if line[:1] == HOLE:
             line = line.lstrip(HOLE)
             document.flags.append("hole")

@@ -5,7 +5,9 @@ from collections.abc import Callable
 import msgspec
 
 from shipper.disk import Opened
+from shipper.foreign import bring
 from shipper.identity import NO_HEAD, Head, Place, anchor_of, head_of, same
+from shipper.machine import surroundings
 from shipper.multiline import joiner_of
 from shipper.records import Encoder
 from shipper.registry import new_source
@@ -19,6 +21,8 @@ class Sources:
     """Makes sources; few files still use all partitions, for names are chosen so that these are used in turn."""
 
     def __init__(self, settings: Settings, host: dict[str, str]) -> None:
+        bring(settings.shipper.inputs)
+        self._around = surroundings(settings.host)
         self._shipper = settings.shipper
         self._host = host
         self.most_record_bytes = settings.shipper.max_record_bytes
@@ -61,8 +65,8 @@ class Sources:
         most_line_bytes = self._shipper.max_line_bytes
         entry = self._shipper.inputs[number]
         joiner = joiner_of(entry, self._shipper.chunk_bytes)
-        encoder = Encoder(entry, row.source, row.path, self._host, self.most_record_bytes, most_line_bytes, joiner)
-        return Source(row, encoder, before)
+        limits = self.most_record_bytes, most_line_bytes
+        return Source(row, Encoder(entry, row.source, row.path, self._host, *limits, joiner, self._around), before)
 
     def _name(self) -> str:
         self._turn += 1

@@ -5,6 +5,9 @@ import math
 import re
 import zoneinfo
 
+from tailrace.months import LONGEST, month_of
+from tailrace.time_forms import time_form_of
+
 _ISO = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d{1,9})\d*)? ?(Z|z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?", re.ASCII
 )
@@ -15,12 +18,15 @@ _LAST = 9_214_646_400 * 10**9
 _CACHED = 4096
 MONTHS = {name: number for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
 _CLF = re.compile(r"(\d\d)/([A-Z][a-z][a-z])/(\d{4}):(\d\d:\d\d:\d\d) ([+-]\d{4})", re.ASCII)
-_BSD = re.compile(r"([A-Z][a-z][a-z]) ([ \d]\d) (\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?", re.ASCII)
+BSD_MONTH = rf"[^\W\d_]{{3,{LONGEST - 1}}}\.?"
+_BSD = re.compile(rf"({BSD_MONTH}) ([ 0-9][0-9]) ([0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}})(?:[.,]([0-9]{{1,9}}))?")
 _DAY = 86_400 * 10**9
 _GRACE = datetime.timedelta(hours=1)
 """A clock that is ahead by less is not a day behind."""
 _DIGITS = re.compile(r"\d{9,19}(?:\.\d{1,9})?", re.ASCII)
 _NAMES = tuple(MONTHS)
+_SCALES = ((10**11, 10**9), (10**14, 10**6), (10**17, 10**3), (10**20, 1))
+"""Numbers below the first are seconds, of which each has so many nanoseconds, and so on."""
 
 
 class Times:
@@ -69,15 +75,17 @@ class Times:
     def bsd(self, text: str) -> str | None:
         """As ``utc``, of a time without a year, as RFC 3164 has it: ``Nov  4 03:57:40``, with a fraction or without.
 
-        The year is the latest with which the time is not more than a day after ``now``.
+        The month may be in any of several languages. The year is the latest with which the time is not more than a day
+        after ``now``.
         """
         found = _BSD.fullmatch(text)
-        if found is None or found[1] not in MONTHS:
+        month = None if found is None else MONTHS.get(found[1]) or month_of(found[1])
+        if found is None or month is None:
             return None
         latest = datetime.datetime.fromtimestamp((self.now + _DAY) / 10**9, datetime.UTC)
         # Four years more find the last 29th of February.
         for year in range(latest.year + 1, latest.year - 8, -1):
-            naive = f"{year}-{MONTHS[found[1]]:02d}-{found[2].replace(' ', '0')}T{found[3]}"
+            naive = f"{year}-{month:02d}-{found[2].replace(' ', '0')}T{found[3]}"
             second = self._known(naive + "naive", naive, "naive")
             if second is not None and second <= f"{latest:%Y-%m-%dT%H:%M:%S}":
                 return f"{second}.{found[4]}Z" if found[4] else second + "Z"
@@ -100,18 +108,31 @@ class Times:
     def of_text(self, text: str) -> str | None:
         """As ``utc``, where a number may stand as text, and the forms of access logs and syslog are known too."""
         if _DIGITS.fullmatch(text):
-            return _number(float(text) if "." in text else int(text))
+            whole, _, fraction = text.partition(".")
+            return _exact(int(whole), fraction)
         return self.utc(text) or self.clf(text) or self.bsd(text)
 
     def by_format(self, text: str, form: str) -> str | None:
-        """As ``utc``, of a time in a form of ``strptime``, with English names; without a year it is the latest."""
-        try:
-            time = datetime.datetime.strptime(text, form)  # noqa: DTZ007 - it gets the input's zone
-        except ValueError:
+        """As ``utc``, of a time in a form of ``strptime``; without a year, or a day, it is of the latest.
+
+        Raises:
+            BadPattern: the form is wrong.
+        """
+        written = time_form_of(form).read(text)
+        if written is None:
             return None
-        if "%Y" not in form and "%y" not in form:
-            return self.bsd(f"{_NAMES[time.month - 1]} {time.day:02d} {time:%H:%M:%S.%f}")
-        return self.utc(time.isoformat())
+        fraction = f".{written.fraction}" if written.fraction else ""
+        if written.seconds:
+            return _exact(int(written.seconds), written.fraction)
+        if not written.day:
+            return self.clock(written.clock + fraction)
+        if not written.year:
+            if not 1 <= written.month <= 12:
+                return None
+            return self.bsd(f"{_NAMES[written.month - 1]} {written.day:2d} {written.clock}{fraction}")
+        return self._text(
+            f"{written.year}-{written.month:02d}-{written.day:02d}T{written.clock}{fraction}{written.offset}"
+        )
 
     def _known(self, key: str, second: str, offset: str) -> str | None:
         """``_second``, remembered under a key."""
@@ -158,10 +179,19 @@ def from_nanoseconds(nanoseconds: int) -> str:
     return f"{time:%Y-%m-%dT%H:%M:%S}.{digits}Z"
 
 
+def _exact(whole: int, fraction: str) -> str | None:
+    """A number as it was written, to the nanosecond."""
+    for most, scale in _SCALES:
+        if whole < most:
+            nanoseconds = int(f"{whole}{fraction}") * scale // 10 ** len(fraction)
+            return from_nanoseconds(nanoseconds) if 0 < nanoseconds < _LAST else None
+    return None
+
+
 def _number(value: float) -> str | None:
     if value <= 0 or not math.isfinite(value):
         return None
-    for most, scale in ((10**11, 10**9), (10**14, 10**6), (10**17, 10**3), (10**20, 1)):
+    for most, scale in _SCALES:
         if value < most:
             # A double holds the present to the microsecond only; more digits would be invented.
             nanoseconds = value * scale if isinstance(value, int) else round(value * scale / 1000) * 1000

@@ -1,23 +1,58 @@
 """Records that were made only to be looked at, to a report on how well a file is understood. No I/O."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 import orjson
 
+from shipper.constants import NOTHING, Surroundings
 from shipper.formats import guessed
 from shipper.formats.auto import guess
 from shipper.formats.json import fields as json_fields
+from shipper.identity import Place
 from shipper.multiline import joiner_of
-from shipper.records import Record
-from tailrace.settings import Input
+from shipper.records import Encoder, Record
+from shipper.source import Source, fresh_row
+from tailrace.settings import Input, Shipper
 
 _SAMPLES = 3
 _DOUBTS = frozenset({"format", "time", "auto"})
 """Flags of records that were not understood."""
 _SURE = 0.8
+_PATTERNED = ("regex", "grok")
+_OWN = (*_PATTERNED, "csv")
+"""Formats that no file is recognised as, since a person says what they are."""
+
+
+def source_of(entry: Input, path: str, host: str, limits: Shipper, around: Surroundings = NOTHING) -> Source:
+    """A source of that path as the agent would read it, whose records nobody sends."""
+    joiner = joiner_of(entry, limits.chunk_bytes)
+    encoder = Encoder(
+        entry, "try", path, {"name": host}, limits.max_record_bytes, limits.max_line_bytes, joiner, around
+    )
+    return Source(fresh_row("try", path, Place(0, 0)), encoder, b"")
+
+
+def records_of(
+    source: Source, read_at: Callable[[int, int], bytes], most: int, now: Callable[[], int]
+) -> Iterator[list[Record]]:
+    """All records of a source, as the agent makes them; a last line without its end counts as it is.
+
+    ``read_at`` gives at most so many bytes from that offset on; ``now`` is in nanoseconds since 1970.
+    """
+    while True:
+        back = len(source.anchor)
+        window = read_at(most + back, source.at - back)
+        full = len(window) == most + back
+        step = source.read(window, now(), full=full)
+        if step is not None:
+            yield step.records
+        elif not full and source.open_bytes:
+            source.make_cut()
+        elif not full:
+            return
 
 
 class Fit(msgspec.Struct, frozen=True):
@@ -84,6 +119,7 @@ class Tally:
     def report(self, path: str, entry: Input, size: int, fits: list[Fit]) -> Report:
         """What was counted, and what the file's first lines say of its format."""
         best = fits[0] if fits and fits[0].share >= _SURE else None
+        named = entry.format in _OWN and self.records > self._doubtful
         levels = {level or "none": count for level, count in self._levels.most_common()}
         return Report(
             path=path,
@@ -98,7 +134,7 @@ class Tally:
             doubtful=self._odd,
             documents=self._documents,
             fits=fits,
-            suggested=best.format if best else "plain",
+            suggested=entry.format if named else best.format if best else "plain",
         )
 
 
@@ -106,7 +142,7 @@ def fits_of(lines: Sequence[bytes]) -> list[Fit]:
     """How well each format fits the first lines of a file, each with its own way of joining lines; best first."""
     found: list[Fit] = []
     for name, fields in {"json": json_fields, **guessed()}.items():
-        joiner = joiner_of(Input(paths=[], dataset="x", format=name), 2**30)  # type: ignore[arg-type]
+        joiner = joiner_of(Input(paths=[], dataset="x", format=name), 2**30)
         records = joiner.join([*lines], b"", final=True).records if joiner is not None else lines
         share = guess(records, {name: fields}).share
         if share:
@@ -114,7 +150,8 @@ def fits_of(lines: Sequence[bytes]) -> list[Fit]:
     return sorted(found, key=lambda one: -one.share)
 
 
-def advice(report: Report, dataset: str) -> str:
+def advice(report: Report, dataset: str, pattern: str) -> str:
     """The input to paste into the settings file."""
-    paths = orjson.dumps([report.path]).decode()
-    return f'[[shipper.inputs]]\npaths = {paths}\ndataset = "{dataset}"\nformat = "{report.suggested}"\n'
+    paths, quoted = (orjson.dumps(value).decode() for value in ([report.path], pattern))
+    more = f"pattern = {quoted}\n" if report.suggested in _PATTERNED else ""
+    return f'[[shipper.inputs]]\npaths = {paths}\ndataset = "{dataset}"\nformat = "{report.suggested}"\n{more}'

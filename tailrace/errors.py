@@ -20,6 +20,12 @@ class FixSettings(TailraceError):
     exit_code = 2
 
 
+class FixCases(TailraceError):
+    """A file of cases for `tailrace test` is wrong; the text names the file and the case."""
+
+    exit_code = 2
+
+
 class RunSetup(TailraceError):
     """A topic or a template that ``tailrace setup`` makes is missing."""
 

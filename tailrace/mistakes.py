@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from tailrace.patterns import BadPattern, pattern_of
+from tailrace.format_mistakes import wrong_format, wrong_pattern
 from tailrace.record import is_stream, is_stream_part
 
 if TYPE_CHECKING:
@@ -64,8 +64,9 @@ def wrong_type(error: str, kind: type[msgspec.Struct]) -> str:
     """What msgspec says of a value of the wrong type, in words of the settings file."""
     found = _LOCATED.match(error)
     what, path = (found["what"], found["path"] or "") if found else (error, "")
+    path = path.replace("[...]", "")
     choices = _choices(kind, path)
-    where = path.replace("[...]", "") or "the file"
+    where = path or "the file"
     if missing := _MISSING.match(what):
         return f"{where}: the key {missing['key']} is missing."
     if choices:
@@ -127,12 +128,16 @@ def _choices(kind: type[msgspec.Struct], path: str) -> tuple[str, ...]:
     for part in path.split("."):
         section = _section(hint)
         hint = typing.get_type_hints(section).get(part.partition("[")[0]) if section else None
+        if typing.get_origin(hint) is dict:
+            hint = typing.get_args(hint)[1]
     return typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
 
 
 def _wrong_values(settings: "Settings") -> Iterator[str]:
     yield from _wrong_numbers(settings)
     yield from _wrong_addresses(settings)
+    if not settings.host.cloud_url.startswith("http://") or not _is_url(settings.host.cloud_url, with_port=False):
+        yield f"host.cloud_url: {settings.host.cloud_url!r} is no address; write it as http://169.254.169.254."
     yield from _wrong_names(settings)
     if not settings.shipper.state_dir.startswith("/"):
         yield f"shipper.state_dir: {settings.shipper.state_dir!r} is not absolute; a service has no current folder."
@@ -211,14 +216,7 @@ def _wrong_multiline(multiline: "Multiline", here: str) -> Iterator[str]:
         if not getattr(multiline, key) >= 0:
             yield f"{here}.{key}: must be 0 or more, not {getattr(multiline, key)}."
     for key in ("start", "continues"):
-        yield from _wrong_pattern(getattr(multiline, key), f"{here}.{key}")
-
-
-def _wrong_pattern(pattern: str, here: str) -> Iterator[str]:
-    try:
-        pattern_of(pattern)
-    except BadPattern as error:
-        yield f"{here}: {error}.\n{error.pointed()}"
+        yield from wrong_pattern(getattr(multiline, key), f"{here}.{key}")
 
 
 def _wrong_ages(entry: "Input", here: str) -> Iterator[str]:
@@ -238,9 +236,7 @@ def _wrong_input(entry: "Input", here: str) -> Iterator[str]:
     for key in ("dataset", "namespace"):
         if not is_stream_part(getattr(entry, key)):
             yield f"{here}.{key}: {getattr(entry, key)!r} cannot be part of a data stream's name; {_NAME_RULE}."
-    yield from _wrong_pattern(entry.pattern, f"{here}.pattern")
-    if (entry.format == "regex") != bool(entry.pattern):
-        yield f'{here}.pattern: it is for format = "regex", which needs one.'
+    yield from wrong_format(entry, here)
     yield from _wrong_multiline(entry.multiline, f"{here}.multiline")
     if entry.timezone != "local":
         try:

@@ -12,6 +12,13 @@ from tailrace import mistakes
 from tailrace.errors import FixSettings
 
 SEARCHED = ("tailrace.toml", "/etc/tailrace/tailrace.toml")
+FORMATS = (
+    *("auto", "json", "plain", "apache", "cri", "csv", "docker", "grok", "java", "klog", "logfmt", "nginx"),
+    *("postgresql", "python", "redis", "regex", "rust", "syslog"),
+)
+"""The formats of lines that we bring."""
+WRAPPERS = ("cri", "docker")
+"""Formats whose lines hold those of another."""
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -24,6 +31,15 @@ class Host(Section, frozen=True, kw_only=True):
 
     name: str = ""
     """``host.name``; empty means the machine's own host name."""
+    details: bool = False
+    """Whether documents also say the host's id, addresses, architecture and operating system: some 400 bytes each."""
+    fields: dict[str, str | int | float | bool] = {}
+    """Constant fields of all documents, as dotted ECS names or labels."""
+    metadata_file: str = ""
+    """More of them, JSON or TOML: ``fields``, and ``pods`` by ``namespace/name`` or uid; read at the start."""
+    cloud: Literal["off", "aws", "gcp", "azure"] = "off"
+    """Whose metadata service is asked, at the start, for ``cloud.*``."""
+    cloud_url: str = "http://169.254.169.254"
 
 
 class Kafka(Section, frozen=True, kw_only=True):
@@ -115,6 +131,18 @@ class Multiline(Section, frozen=True, kw_only=True):
     """How long a record that could go on waits, unchanged, before it is shipped as it is."""
 
 
+class Csv(Section, frozen=True, kw_only=True):
+    """``[shipper.inputs.csv]``: what the values of a line are."""
+
+    columns: list[str] = []
+    """A field for each, as a dotted ECS name or a label; an empty one is not kept."""
+    delimiter: str = ","
+    quote: str = '"'
+    """Around a value with delimiters or line ends in it; empty where nothing is quoted."""
+    types: dict[str, Literal["text", "integer", "number"]] = {}
+    """Of columns that are labels; ECS fields have their own."""
+
+
 class Input(Section, frozen=True, kw_only=True):
     """``[[shipper.inputs]]``: files that are read the same way and go to the same data stream."""
 
@@ -122,42 +150,17 @@ class Input(Section, frozen=True, kw_only=True):
     exclude: list[str] = []
     dataset: str
     namespace: str = "default"
-    format: Literal[
-        "auto",
-        "json",
-        "plain",
-        "apache",
-        "cri",
-        "docker",
-        "java",
-        "klog",
-        "logfmt",
-        "nginx",
-        "postgresql",
-        "python",
-        "redis",
-        "regex",
-        "syslog",
-    ] = "auto"
-    inner: Literal[
-        "auto",
-        "json",
-        "plain",
-        "apache",
-        "java",
-        "klog",
-        "logfmt",
-        "nginx",
-        "postgresql",
-        "python",
-        "redis",
-        "syslog",
-    ] = "auto"
+    format: str = "auto"
+    """One of ``FORMATS``, or one that an installed package brings (``tailrace.formats``)."""
+    inner: str = "auto"
     """What is in the lines of ``cri`` and ``docker``."""
     pattern: str = ""
-    """For ``regex``: what a whole line matches (RE2), its groups named as fields with ``__`` for a dot."""
+    """For ``grok``; or for ``regex``: what a whole line matches (RE2), groups named as fields with ``__`` for a dot."""
+    definitions: dict[str, str] = {}
+    """For ``grok``: named patterns of one's own."""
+    csv: Csv = Csv()
     time_format: str = ""
-    """For ``regex``: how the group ``time`` is written, as of ``strptime``; empty takes all common forms."""
+    """For ``regex``, ``grok``, ``csv``: how ``time`` is written, as of ``strptime``; empty takes all common forms."""
     start: Literal["beginning", "end"] = "beginning"
     """Where files begin that are there at the first start with this input; later ones begin at their beginning."""
     ignore_older_seconds: float = 0.0

@@ -34,7 +34,7 @@ def test_a_real_log_is_understood_by_its_format(sample: Path) -> None:
     assert len(found["documents"]) == 3
     assert found["bytes"] == sample.stat().st_size
     if sample.stem != "python_0":
-        assert "2026-11-23" <= found["first"] <= found["last"] < "2026-11-25"
+        assert "2026-11-23" <= found["first"] <= found["last"] < "2026-11-27"
     assert found["suggested"] in {"apache": ("apache", "nginx")}.get(name, (name,))
 
 
@@ -88,6 +88,17 @@ def test_the_input_of_a_settings_file_is_used(tmp_path: Path) -> None:
     said = tried(other, "-c", settings)
     assert isinstance(said.exception, MendInputs)
     assert f"No input of {settings} names {other}; " in str(said.exception)
+
+
+def test_a_pattern_that_was_tried_is_in_what_to_paste(tmp_path: Path) -> None:
+    """As it was given, in TOML's quotes."""
+    file = tmp_path / "a.log"
+    file.write_text("took 7\n")
+    pattern = r'^took %{INT:took:int}\b"?'
+    said = tried(file, "--format", "grok", "--pattern", pattern)
+    (entry,) = tomllib.loads(said.stdout[said.stdout.index("[[shipper.inputs]]") :])["shipper"]["inputs"]
+    assert (entry["format"], entry["pattern"]) == ("grok", pattern)
+    assert "numeric_labels.took: 7" in said.stdout
 
 
 @pytest.mark.parametrize(

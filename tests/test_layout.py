@@ -130,7 +130,10 @@ def test_nothing_is_named_for_everything(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_only_the_daemon_swallows_everything(path: Path) -> None:
-    """A broad ``except`` hides what nobody thought of, unless it raises again or hands the error to who waits."""
+    """A broad ``except`` hides what nobody thought of, unless it raises again or hands the error to who waits.
+
+    What calls formats of other packages must outlive whatever they raise.
+    """
     broad = [
         node.lineno
         for node in ast.walk(tree_of(path))
@@ -141,7 +144,7 @@ def test_only_the_daemon_swallows_everything(path: Path) -> None:
             for inner in ast.walk(node)
         )
     ]
-    assert broad == [] or name_of(path) == "tailrace/daemon.py"
+    assert broad == [] or name_of(path) in ("tailrace/daemon.py", "shipper/formats/foreign.py")
 
 
 def test_tests_are_flat_and_say_what_they_promise() -> None:

@@ -19,6 +19,7 @@ paths = ["/var/log/playback/*.log"]
 dataset = "playback"
 format = "json"
 """
+CSV = 'format = "csv"\n'
 INPUT = '[[shipper.inputs]]\npaths = ["/a.log"]\ndataset = "a"\n'
 
 
@@ -102,6 +103,28 @@ def test_a_value_of_the_wrong_type_is_told_in_plain_words(text: str, sentence: s
             INPUT + 'format = "jsn"\n',
             "shipper.inputs[0].format: 'jsn' is not known; known are auto, json, plain,",
         ),
+        (INPUT + 'format = "grok"\n', 'pattern: it is for format = "grok", which needs one.'),
+        (
+            INPUT + "format = \"grok\"\npattern = '%{IPX:a}'\n",
+            "no pattern is called IPX; did you mean IP?\n  %{IPX:a}\n    ^",
+        ),
+        (INPUT + 'pattern = "x"\n', 'it is for format = "regex" or "grok", which needs one.'),
+        (
+            INPUT + 'format = "grok"\npattern = "%{A}"\ndefinitions = { A = "x(" }\n',
+            "definitions.A: missing ).\n  x(\n   ^",
+        ),
+        (INPUT + 'definitions = { A = "x" }\n', 'definitions: they are for format = "grok".'),
+        (INPUT + 'time_format = "%Y"\n', "time_format: it is for the formats regex, grok, csv."),
+        (INPUT + CSV + 'time_format = "%Q"\ncsv.columns = ["a"]\n', "%Q is no directive"),
+        (INPUT + CSV, 'csv.columns: they are for format = "csv", which needs them.'),
+        (INPUT + CSV + 'csv = { columns = ["a"], delimiter = "ab" }\n', "delimiter: must be one character, not 'ab'."),
+        (INPUT + CSV + 'csv = { columns = ["a"], quote = "," }\n', "quote: ',' is the delimiter too."),
+        (INPUT + CSV + 'csv = { columns = ["a", "a"] }\n', "columns: a is there twice"),
+        (INPUT + CSV + 'csv = { columns = ["took"], types = { tok = "text" } }\n', "did you mean took?"),
+        (INPUT + CSV + 'csv = { columns = ["a"], types = { a = "nmber" } }\n', "'nmber' is not known"),
+        ('[host]\ncloud_url = "ftp://x"\n', "host.cloud_url: 'ftp://x' is no address"),
+        ('[host]\ncloud = "awz"\n', "did you mean aws?"),
+        (INPUT + 'format = "cri"\ninner = "cri"\n', "inner: 'cri' is not known"),
         (INPUT + 'format = "jsn"\n', "did you mean json?"),
         (
             '[log]\nlevel = "warn"\n',

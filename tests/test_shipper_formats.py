@@ -202,6 +202,36 @@ REFUSED = (
             },
         ),
         (
+            "rust",
+            '2026-11-24T05:04:15.123456Z  INFO request{id=7 path="/a"}:order{n="A"}: shop::cart: placed: x took=1.5',
+            {
+                "@timestamp": "2026-11-24T05:04:15.123456Z",
+                "message": "placed: x took=1.5",
+                "log": {"level": "info", "logger": "shop::cart"},
+                "labels": {"spans": 'request{id=7 path="/a"}:order{n="A"}'},
+            },
+        ),
+        (
+            "json",
+            '{"timestamp":"2026-11-24T05:04:15Z","level":"WARN","fields":{"message":"slow","order":"A"},"target":"shop"}',
+            {
+                "@timestamp": "2026-11-24T05:04:15Z",
+                "message": "slow",
+                "log": {"level": "warn"},
+                "labels": {"fields.order": "A", "target": "shop"},
+            },
+        ),
+        (
+            "syslog",
+            "Okt  4 05:04:15 web kernel: auf",
+            {
+                "@timestamp": "2026-10-04T05:04:15Z",
+                "message": "auf",
+                "log": {"syslog": {"hostname": "web", "appname": "kernel"}},
+                "process": {"name": "kernel"},
+            },
+        ),
+        (
             "python",
             "[2026-11-24 05:04:15 +0100] [77] [INFO] Booting worker",
             {

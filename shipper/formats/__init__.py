@@ -4,11 +4,12 @@ A format takes a line's bytes (without its delimiter; a CR may still be there) a
 and returns True; or it returns False, leaving the document as it was, when the line is not of the format.
 """
 
-import typing
-
 from shipper.formats import (
     apache,
     auto,
+    csv,
+    foreign,
+    grok,
     java,
     json,
     klog,
@@ -19,14 +20,13 @@ from shipper.formats import (
     python,
     redis,
     regex,
+    rust,
     syslog,
     wrapped,
 )
 from shipper.formats.auto import Format
 from tailrace.settings import Input
 
-FORMATS: tuple[str, ...] = typing.get_args(typing.get_type_hints(Input)["format"])
-"""All names, as settings give them."""
 _UNWRAPS = {"cri": wrapped.cri, "docker": wrapped.docker}
 _FIXED: dict[str, Format] = {
     "klog": klog.fields,
@@ -37,6 +37,7 @@ _FIXED: dict[str, Format] = {
     "syslog": syslog.fields,
     "java": java.fields,
     "python": python.fields,
+    "rust": rust.fields,
     "logfmt": logfmt.fields,
     "json": json.fields,
     "plain": plain.fields,
@@ -50,10 +51,8 @@ def format_of(entry: Input) -> Format:
         BadPattern: its pattern is wrong.
     """
     if entry.format in _UNWRAPS:
-        return wrapped.Wrapped(_named(entry.inner), _UNWRAPS[entry.format])
-    if entry.format == "regex":
-        return regex.make(entry.pattern, entry.time_format)
-    return _named(entry.format)
+        return wrapped.Wrapped(_named(entry.inner, entry), _UNWRAPS[entry.format])
+    return _named(entry.format, entry)
 
 
 def guessed() -> dict[str, Format]:
@@ -62,5 +61,13 @@ def guessed() -> dict[str, Format]:
     return {**wrappers, **{name: one for name, one in _FIXED.items() if name not in ("json", "plain")}}
 
 
-def _named(name: str) -> Format:
-    return auto.Auto(guessed()) if name == "auto" else _FIXED[name]
+def _named(name: str, entry: Input) -> Format:
+    if name == "auto":
+        return auto.Auto(guessed())
+    if name == "regex":
+        return regex.make(entry.pattern, entry.time_format)
+    if name == "grok":
+        return grok.make(entry.pattern, entry.definitions, entry.time_format)
+    if name == "csv":
+        return csv.make(entry.csv, entry.time_format)
+    return _FIXED[name] if name in _FIXED else foreign.Foreign(name)

@@ -18,9 +18,11 @@ _KINDS = tuple(
         # Spring Boot
         rf"{_TIME} +{_LEVEL} (?P<pid>\d+) --- (?:\[[^\]]*\] )??{_THREAD} (?P<logger>\S+) *: (?P<text>.*)",
         # logback
-        rf"\[?{_TIME}\]? +{_THREAD} +\[?{_LEVEL}\]? +{_LOGGER} ?(?:-|:) (?P<text>.*)",
+        rf"\[?{_TIME}\]? +{_THREAD} +\[?{_LEVEL}\]? +{_LOGGER} ?(?:--?|:) (?P<text>.*)",
         # log4j, with the thread or without
         rf"\[?{_TIME}\]? +\[?{_LEVEL}\]? +(?:{_THREAD} +)?{_LOGGER} ?(?:-|:) (?P<text>.*)",
+        # log4j's "%d %p %c [%t] %m"
+        rf"{_TIME} +{_LEVEL} +{_LOGGER} +{_THREAD} (?P<text>.*)",
         # Kafka, whose logger stands behind the text
         rf"\[{_TIME}\] {_LEVEL} (?P<text>.*)",
     )

@@ -8,10 +8,8 @@ time.
 from collections.abc import Callable
 
 from shipper import ecs
-from shipper.formats.fill import fill, finish, finish_untimed, text_of
+from shipper.formats.typed import field_of, fill_groups, raw_of
 from tailrace.patterns import pattern_of
-
-_TIMES = ("time", "timestamp", "@timestamp")
 
 
 def make(pattern: str, time_format: str) -> Callable[[bytes, ecs.Document], bool]:
@@ -21,21 +19,15 @@ def make(pattern: str, time_format: str) -> Callable[[bytes, ecs.Document], bool
         BadPattern: it is wrong.
     """
     compiled = pattern_of(pattern)
-    named = {number: name.replace("__", ".") for name, number in compiled.groupindex.items()}
-    names = [named.get(number) for number in range(1, compiled.groups + 1)]
+    fields = [(field_of(name.replace("__", ".")), number) for name, number in compiled.groupindex.items()]
+    fields.sort(key=lambda one: one[1])
 
-    def fields(line: bytes, document: ecs.Document) -> bool:
-        text = text_of(line)
-        found = compiled.fullmatch(text)
+    def taken(line: bytes, document: ecs.Document) -> bool:
+        raw = raw_of(line)
+        found = compiled.fullmatch(raw)
         if found is None:
             return False
-        pairs = [(name, value) for name, value in zip(names, found.groups(), strict=True) if name is not None]
-        fill(document, (pair for pair in pairs if pair[0] not in _TIMES))
-        document.fields.setdefault("message", text)
-        time = next((value for name, value in pairs if name in _TIMES and value), None)
-        if time is None:
-            return finish_untimed(document, line)
-        times = document.times
-        return finish(document, line, times.by_format(time, time_format) if time_format else times.of_text(time))
+        values = found.groups()
+        return fill_groups(document, line, raw, ((field, values[number - 1]) for field, number in fields), time_format)
 
-    return fields
+    return taken

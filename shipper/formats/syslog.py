@@ -7,10 +7,11 @@ import re
 
 from shipper import ecs
 from shipper.formats.fill import fill, finish, text_of
+from shipper.times import BSD_MONTH
 
 _ISO = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)"
 _OLD = re.compile(
-    rf"(?:<(\d{{1,3}})>)?(?:([A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?)|({_ISO})) (\S+) "
+    rf"(?:<(\d{{1,3}})>)?(?:({BSD_MONTH} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?)|({_ISO})) (\S+) "
     r"([^\s:\[\]]+(?: [^\s:\[\]]+)?)(?:\[([^\]]{1,64})\])?: ?(.*)",
     re.DOTALL,
 )

@@ -15,6 +15,7 @@ _COMMANDS = {
     "index": "Load the records of Kafka into Elasticsearch.",
     "setup": "Create topics, templates and dashboards, showing what changes.",
     "check": "Say whether the settings are right and everything they name answers.",
+    "test": "Say whether lines become the documents that are expected of them.",
     "try": "Say how well a file would be understood, and show three documents.",
     "status": "Say how far each file of this host is shipped.",
     "registry": "Show and change what is stored of each file.",

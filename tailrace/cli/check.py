@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from tailrace.cli import check_settings
+from tailrace.cli import check_host, check_settings
 from tailrace.cli.finding import Finding, Mark
 from tailrace.cli.options import SETTINGS_FILE, config_option, json_option
 from tailrace.daemon import set_up_log
@@ -53,6 +53,7 @@ def check(context: click.Context, settings: Settings, *, connect: bool, as_json:
         from tailrace.cli import check_servers  # noqa: PLC0415 - the clients take half a second to load
 
         found += asyncio.run(check_servers.findings(settings))
+        found += check_host.connected(settings)
     report = _Report(file, all(one.mark is not Mark.WRONG for one in found), found)
     if as_json:
         click.echo(msgspec.json.encode(report))

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from shipper.scan import scan
 from tailrace import kafka
+from tailrace.cli import check_host, check_plugins
 from tailrace.cli.finding import Finding, look, ok, wrong
 from tailrace.cli.words import several, spoken_bytes
 from tailrace.errors import FixSettings
@@ -28,6 +29,8 @@ def findings(settings: Settings) -> Iterator[Finding]:
         yield from _login("kibana", settings.kibana, settings.kibana.url)
     yield from _state_dir(settings.shipper.state_dir)
     yield from _inputs(settings)
+    yield from check_plugins.findings(settings)
+    yield from check_host.findings(settings)
     yield from _indexer(settings)
 
 

@@ -5,26 +5,27 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from shipper.formats import FORMATS
-from shipper.identity import HEAD_BYTES, Place
-from shipper.multiline import joiner_of
-from shipper.records import Encoder, Record
-from shipper.source import Source, fresh_row
-from shipper.trial import Report, Tally, advice, fits_of
+from shipper.foreign import bring
+from shipper.globs import input_of
+from shipper.identity import HEAD_BYTES
+from shipper.leaves import is_everywhere, leaves
+from shipper.trial import Report, Tally, advice, fits_of, records_of, source_of
 from shipper.unpack import Handle, Unpacked, close, packing, read_at
 from tailrace import settings as settings_module
 from tailrace.cli.options import json_option
 from tailrace.cli.words import several, spoken_bytes
 from tailrace.errors import MendInputs
+from tailrace.formats import GROUP
+from tailrace.plugins import names_of
 from tailrace.record import is_stream_part
-from tailrace.settings import Input, Settings, Shipper
+from tailrace.settings import FORMATS, Input, Settings, Shipper
 
 _FIRST_LINES = 1000
 _LONG_BYTES = 8_388_608
@@ -32,9 +33,6 @@ _LONG_BYTES = 8_388_608
 _WIDTH = 200
 _GOOD = 0.99
 _SHOWN = 4
-_EVERYWHERE = frozenset(
-    ("agent", "data_stream", "ecs", "host", "tailrace", "event.created", "event.dataset", "log.file.path", "log.offset")
-)
 
 _EPILOG = """\b
 Examples:
@@ -50,8 +48,14 @@ Exit codes: 0 at least 99 % of the records were understood, 1 fewer were, 2 a mi
 
 @click.command("try", epilog=_EPILOG)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--format", "name", type=click.Choice(FORMATS), metavar="NAME", help=f"One of {', '.join(FORMATS)}.")
-@click.option("--pattern", default="", help="For the format regex.")
+@click.option(
+    "--format",
+    "name",
+    type=click.Choice([*FORMATS, *names_of(GROUP)]),
+    metavar="NAME",
+    help=f"One of {', '.join(FORMATS)}.",
+)
+@click.option("--pattern", default="", help="For the formats regex and grok.")
 @click.option("--timezone", default="", help="Zone of times that do not say theirs; else the host's.")
 @click.option(
     "--most", type=click.IntRange(min=1), default=1_000_000, show_default=True, help="Stop after so many records."
@@ -64,18 +68,19 @@ Exit codes: 0 at least 99 % of the records were understood, 1 fewer were, 2 a mi
 def try_(context: click.Context, /, file: Path, name: str, *, most: int, as_json: bool, **options: str) -> None:
     """Say how well a file would be understood, and show three documents; nothing is sent or stored."""
     entry = _entry(file, name, options)
+    bring([entry])
     report = _tried(file, entry, most, quiet=as_json)
     if as_json:
         click.echo(msgspec.json.encode(report))
     else:
-        _show(report, file)
+        _show(report, file, entry.pattern)
     context.exit(0 if report.parsed >= _GOOD else 1)
 
 
 def _entry(file: Path, name: str | None, options: dict[str, str]) -> Input:
     if options["settings_file"]:
         known = settings_module.load(settings_module.find(options["settings_file"])).shipper.inputs
-        entry = next((one for one in known if any(file.absolute().match(path) for path in one.paths)), None)
+        entry = input_of(str(file.absolute()), known)
         if entry is None:
             raise MendInputs(
                 f"No input of {options['settings_file']} names {file.absolute()}; leave --config out to try it."
@@ -101,11 +106,11 @@ def _tried(file: Path, entry: Input, most: int, *, quiet: bool) -> Report:
             handle = Unpacked(handle, kind)  # type: ignore[arg-type]
         fits = fits_of(read_at(handle, Shipper().chunk_bytes, 0).split(b"\n")[:-1][:_FIRST_LINES])
         tally = Tally()
-        source = _source(file, entry)
+        source = source_of(entry, str(file), socket.gethostname(), Shipper())
         hidden = quiet or size < _LONG_BYTES
         done = 0
         with click.progressbar(length=size, label="Reading", hidden=hidden, file=sys.stderr) as bar:
-            for records in _records(handle, source):
+            for records in records_of(source, partial(read_at, handle), Shipper().chunk_bytes, time.time_ns):
                 tally.add(records)
                 bar.update(source.at - done)
                 done = source.at
@@ -118,30 +123,6 @@ def _tried(file: Path, entry: Input, most: int, *, quiet: bool) -> Report:
         close(handle)
 
 
-def _source(file: Path, entry: Input) -> Source:
-    limits = Shipper()
-    host = {"name": socket.gethostname()}
-    joiner = joiner_of(entry, limits.chunk_bytes)
-    encoder = Encoder(entry, "try", str(file), host, limits.max_record_bytes, limits.max_line_bytes, joiner)
-    return Source(fresh_row("try", str(file), Place(0, 0)), encoder, b"")
-
-
-def _records(handle: Handle, source: Source) -> Iterator[list[Record]]:
-    """All records of a file, as the agent makes them; a last line without its end counts as it is."""
-    most = Shipper().chunk_bytes
-    while True:
-        back = len(source.anchor)
-        window = read_at(handle, most + back, source.at - back)
-        full = len(window) == most + back
-        step = source.read(window, time.time_ns(), full=full)
-        if step is not None:
-            yield step.records
-        elif not full and source.open_bytes:
-            source.make_cut()
-        elif not full:
-            return
-
-
 def _dataset(file: Path) -> str:
     """A name from the file's: ``nginx.access`` for ``/var/log/nginx/access.log``."""
     folder = file.absolute().parent.name
@@ -150,7 +131,7 @@ def _dataset(file: Path) -> str:
     return name if is_stream_part(name) else "app"
 
 
-def _show(report: Report, file: Path) -> None:
+def _show(report: Report, file: Path, pattern: str) -> None:
     said = f"{several(report.records, 'record')} in {spoken_bytes(report.bytes)}, read as {report.format}"
     click.echo(f"{click.style(str(file), bold=True)}: {said}")
     good = report.parsed >= _GOOD
@@ -165,18 +146,10 @@ def _show(report: Report, file: Path) -> None:
         click.secho(f"    {text.splitlines()[0][:_WIDTH] if text else ''}", dim=True)
     for document in report.documents:
         click.echo()
-        for key, value in _leaves(document):
-            click.echo(click.style(f"    {key}: ", dim=True) + value.replace("\n", "\n      "))
+        for key, value in leaves(document):
+            if not is_everywhere(key):
+                text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+                click.echo(click.style(f"    {key}: ", dim=True) + text.replace("\n", "\n      "))
     fits = ", ".join(f"{one.format} {one.share:.0%}" for one in report.fits[:_SHOWN])
     click.echo(f"\nThe first lines fit: {fits or 'no format but plain'}. For the settings file:\n")
-    click.echo(advice(report, _dataset(file)), nl=False)
-
-
-def _leaves(tree: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted names and values; without what every document has."""
-    for key, value in tree.items():
-        name = f"{path}.{key}" if path else key
-        if isinstance(value, dict) and key not in _EVERYWHERE:
-            yield from _leaves(value, name)
-        elif name not in _EVERYWHERE:
-            yield name, value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    click.echo(advice(report, _dataset(file), pattern), nl=False)
