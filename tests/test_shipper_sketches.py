@@ -1,0 +1,166 @@
+"""Lines of text formats that go the quick way: the same documents as the ordinary way makes."""
+
+import itertools
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from shipper.records import Encoder
+from shipper.sketches import SKETCHES
+from tailrace.bench.samples import SAMPLES
+from tailrace.settings import Input
+
+NOW = 1_795_456_800_500_000_000
+TIMES = st.sampled_from(
+    [
+        *("2026-11-23 18:00:00", "2026-11-23T18:00:00.5Z", "2026-11-23 18:00:00,123456789", "2026-11-23 18:00:00 +0100"),
+        *("2026-11-23T18:00:00.1234567890", "2026-11-23 18:00:00.12x", "2026-11-23 18:00:00+02:00", "18:00:00.123"),
+        *("0000-01-01 00:00:00", "9999-01-01 00:00:00", "2026-13-01 00:00:00", "2026-11-23 18:00:00Z", "2026-11-23", "-"),
+        *("23/Nov/2026:18:00:00 +0000", "23/Nov/2026:18:00:00 -0330", "31/Feb/2026:18:00:00 +0000", "23/Xyz/2026:1:2:3 Z"),
+        *("2026-11-23 18:00:00 Z", "2026-11-23 18:00:00é", "2026-03-29 02:30:00", "2026-11-23 18:00:00.", "x"),
+    ]
+)
+LEVELS = st.sampled_from(
+    ["INFO", "WARN", "WARNING", "ERROR", "DEBUG", "TRACE", "FATAL", "SEVERE", "NOTICE", "INFOé", "info", "CRITICAL", "x"]
+)
+WORDS = st.one_of(
+    st.sampled_from(
+        [
+            *("", "-", " ", "a", "main", "com.example.App", "o.a.k.Consumer$1", "[main]", "--- 12", "é", "\\", '"', "\\x22"),
+            *("\t", "\x00", "\x1a", "\x0b", "\x85", "\xa0", "\u2028", "'", "%s", "ERROR", "x INFO y", "\\u001a", "\\n", "n"),
+            *("\\\\", "\r", "\r\r", "{", "}", "127.0.0.1", "::1", "256.1.1.1", "1.1.1", "01.1.1.1", "host.example", "a" * 90),
+            *("https://example.com/a?b=c", "GET", "POST /x", "777000000000001", "2002-03-04T05:06:07.080Z", "10.0.0.1.", "^"),
+        ]
+    ),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"), max_size=8),
+)
+JUNK = st.binary(max_size=6).map(lambda some: some.replace(b"\n", b""))
+
+
+def _java(time: str, level: str, words: list[str]) -> list[str]:
+    a, b, c = words[:3]
+    return [
+        f"{time} [{a}] {level}  {b} - {c}",
+        f"[{time}] [{a}] [{level}] {b}: {c}",
+        f"{time} {level} [{a}] {b} - {c}",
+        f"{time} {level}  {b}: {c}",
+        f"[{time}][{level} ][{a}] [{b}] {c}",
+        f"{time}  {level} 12 --- [{a}] {b} : {c}",
+        f"[{time}] {level} {c} ({b})",
+    ]
+
+
+def _access(time: str, _level: str, words: list[str]) -> list[str]:
+    a, b, c, d, e, f = words[:6]
+    return [
+        f'{a} - {b} [{time}] "GET /{c} HTTP/1.1" 200 {len(d)} "{e}" "{f}"',
+        f'{a} - - [{time}] "{b} /{c} HTTP/1.1" 404 - "{d}" "{e}"',
+        f'1.2.3.4 {a} - [{time}] "GET {b} HTTP/2" 099 07 "-" "{c}" {d}',
+        f'1.2.3.4 - - [{time}] "GET /{a}" 500 12',
+        f'{a} 1.2.3.4 - {b} [{time}] "GET /{c} HTTP/1.0" 301 9',
+    ]
+
+
+def _plain(time: str, level: str, words: list[str]) -> list[str]:
+    a, b, c = words[:3]
+    return [f"{time} {level} {a}", f"[{time}] {a} {level}:{b}", f"{a}{b} {level}{c}", a + time, f"{time},{a}", f" {a}"]
+
+
+FORMS = {"java": _java, "nginx": _access, "apache": _access, "plain": _plain, "auto": _plain}
+
+
+@st.composite
+def chunks(draw: st.DrawFn) -> tuple[str, list[bytes]]:
+    """A format, and lines that are or might be of it; some of one form and some of others."""
+    name = draw(st.sampled_from(sorted(FORMS)))
+    lines = []
+    form = draw(st.integers(0, 6))
+    for _ in range(draw(st.integers(4, 8))):
+        words = draw(st.lists(WORDS, min_size=6, max_size=6))
+        made = FORMS[name](draw(TIMES), draw(LEVELS), words)
+        line = made[(draw(st.integers(0, 6)) if draw(st.integers(0, 3)) == 0 else form) % len(made)].encode()
+        if draw(st.integers(0, 9)) == 0:
+            line = draw(st.one_of(JUNK, JUNK.map(lambda some, line=line: line + some), st.just(b" \t"), st.just(b"\0a")))
+        lines.append(line + draw(st.sampled_from([b"", b"", b"", b"\r", b"\nmore"])))
+    return name, lines
+
+
+def encoder(name: str, fields: dict[str, Any] | None = None) -> Encoder:
+    """An encoder whose constant parts need escapes."""
+    entry = Input(paths=["/x"], dataset="app", format=name, timezone="Europe/Berlin", fields=fields or {})  # type: ignore[arg-type]
+    return Encoder(entry, "a" * 20, '/var/log/%d "é".log', {"name": "h"}, 900_000, 1_000_000)
+
+
+def same_both_ways(name: str, lines: list[bytes], fields: dict[str, Any] | None = None) -> None:
+    """The quick way and an encoder without it give the same records, with bytes skipped before them and without."""
+    quick, ordinary = encoder(name, fields), encoder(name, fields)
+    ordinary._quick = None
+    for skipped in (0, 3, 0):
+        got, wanted = (one.chunk(lines, 100, skipped, 0, NOW) for one in (quick, ordinary))
+        assert [header for header, _ in got.records] == [header for header, _ in wanted.records]
+        assert [orjson.loads(value) for _, value in got.records] == [orjson.loads(value) for _, value in wanted.records]
+        assert got[1:] == wanted[1:]
+
+
+@settings(max_examples=600, deadline=None)
+@given(chunks())
+@example(("plain", [b"", b"a", b" ", b"b"]))
+@example(("plain", [b"a\\n", b"b\\", b"\\n", b"\\\\n"]))
+@example(("plain", [b"a\\n", b"b\x1a", b"\\u001a", b"c"]))
+def test_a_line_that_goes_the_quick_way_gives_the_document_of_the_ordinary_way(chunk: tuple[str, list[bytes]]) -> None:
+    """Whatever the line, and whatever stands around it; none raises."""
+    same_both_ways(*chunk)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(sorted(SKETCHES)), st.lists(st.binary(max_size=40).filter(lambda line: b"\n" not in line), min_size=4))
+def test_no_bytes_raise(name: str, lines: list[bytes]) -> None:
+    """Of any format."""
+    same_both_ways(name, lines)
+
+
+@pytest.mark.parametrize("name", [*SKETCHES, "auto"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"environment": "test", "service": {"name": "s"}},
+        {"log.level": "info"},
+        {"log.level": "INFO", "message": "said"},
+        {"http.request.method": "GET"},
+        {"source.ip": "192.0.2.7"},
+        {"event": {"outcome": "success"}},
+        {"@timestamp": "2001-02-03T04:05:06.789Z"},
+        {"note": "\x1a \\u001a 777000000000001"},
+    ],
+    ids=str,
+)
+def test_fields_from_the_settings_are_as_in_the_ordinary_way(name: str, fields: dict[str, Any]) -> None:
+    """Also such as are in the way of what a line says."""
+    some = SAMPLES.get(name, SAMPLES["nginx"])
+    lines = [line[:-1] for line in some(40, 1, 1_795_000_000)]
+    same_both_ways(name, [*lines, b"\\" + lines[0], lines[1]], fields)
+
+
+@pytest.mark.parametrize("sketch", [(name, number) for name in SKETCHES for number in range(len(SKETCHES[name]))], ids=str)
+def test_every_sketch_makes_the_lines_it_is_for(sketch: tuple[str, int]) -> None:
+    """Otherwise the tests above would prove nothing, and the speed would be gone unseen."""
+    name, number = sketch
+    lines = list(itertools.islice(itertools.cycle(SKETCHES[name][number].probes), 6))
+    ways = encoder(name)._quick
+    assert ways is not None
+    offsets = [b"%d" % (100 * row) for row in range(6)]
+    assert None not in ways.documents(lines, offsets, b"2026-11-23T18:00:03.000Z")
+    assert all(at_work._parts for at_work in ways._sketched.values())
+
+
+def test_a_file_whose_format_was_learnt_goes_the_quick_way() -> None:
+    """As if somebody had named it."""
+    lines = [line[:-1] for line in SAMPLES["nginx"](40, 1, 1_795_000_000)]
+    quick = encoder("auto")
+    quick.chunk(lines, 0, 0, 0, NOW)
+    assert quick._quick is not None
+    assert [at_work._parts != () for at_work in quick._quick._sketched.values()] == [True]
