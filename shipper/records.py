@@ -110,6 +110,7 @@ class Encoder:
         if lines and self._learn is not None:
             self._learn(lines)
         ends = list(itertools.accumulate([len(line) + 1 for line in lines], initial=start))
+        ends.pop()
         offsets = [b"%d" % end for end in ends]
         values = self._quick_values(lines, offsets, read)
         if pieces:

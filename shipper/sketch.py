@@ -28,6 +28,7 @@ STAND_IN = rb"\u001a"
 """What stands for a backslash of a line until its document is made."""
 _REMEMBERED = 4096
 _MOST_KEY_BYTES = 256
+_SECOND_BYTES = 19
 _NOTHING = frozenset((b"", b"-"))
 
 # Stand-ins of the document that a sketch is held against; no line contains them by chance.
@@ -123,27 +124,46 @@ class Rated(NamedTuple):
 
 
 class Iso(NamedTuple):
-    """A time of three pieces: the second, the digits of its fraction, the zone; the last two may be empty."""
+    """A time of two pieces: 19 bytes of date and clock, and what follows: a fraction, a zone, both, or nothing."""
 
     second: int
-    fraction: int
-    zone: int
+    tail: int
 
     def columns(self, cells: Cells, memo: "Memos") -> list[bytes | Column]:
         """The second in UTC, and its fraction."""
-        seconds, fractions = cells.groups[self.second], cells.groups[self.fraction]
-        zones = cells.groups[self.zone]
-        if any(zones):
-            seconds = [second + zone for second, zone in zip(seconds, zones, strict=True)]
-        column = list(map(memo(_second).__getitem__, seconds))
-        if b"" not in fractions:
-            return [column, b".", fractions, b"Z"]
-        return [column, [b"." + fraction if fraction else b"" for fraction in fractions], b"Z"]
+        seconds, tails = cells.groups[self.second], cells.groups[self.tail]
+        together = b"\n".join(tails)
+        masks = set(together.translate(_ONES).split(b"\n"))
+        if _ZONELESS.issuperset(masks):
+            known, fractions = memo(_naive), together
+        elif _IN_UTC.issuperset(masks):
+            known, fractions = memo(_utc), together.translate(None, b"Z")
+        else:
+            pieces = [_TAIL.fullmatch(tail) for tail in tails]
+            keys = [b"?" if zone is None else second + zone[2] for second, zone in zip(seconds, pieces, strict=True)]
+            rest = [b"" if zone is None else zone[1] for zone in pieces]
+            return [list(map(memo(_zoned).__getitem__, keys)), [piece.replace(b",", b".") for piece in rest], b"Z"]
+        return [list(map(known.__getitem__, seconds)), fractions.replace(b",", b".").split(b"\n"), b"Z"]
 
 
-def _second(text: str, times: Times) -> str | None:
-    found = times.utc(text)
+_ONES = bytes(0x31 if 0x30 <= byte <= 0x39 else 0x00 if byte == 0x31 else byte for byte in range(256))
+_ZONELESS = frozenset([b"", *(mark + b"1" * digits for mark in (b".", b",") for digits in range(1, 10))])
+_IN_UTC = frozenset(mask + b"Z" for mask in _ZONELESS)
+_TAIL = re.compile(rb"((?:[.,]\d{1,9})?)(Z|[+-]\d\d:?\d\d|)")
+_SECOND = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d", re.ASCII)
+
+
+def _zoned(text: str, times: Times) -> str | None:
+    found = times.utc(text) if _SECOND.match(text) else None
     return None if found is None else found[:-1]
+
+
+def _naive(text: str, times: Times) -> str | None:
+    return _zoned(text, times) if len(text) == _SECOND_BYTES else None
+
+
+def _utc(text: str, times: Times) -> str | None:
+    return _naive(text, times) and _zoned(text + "Z", times)
 
 
 class Computed(NamedTuple):
@@ -164,10 +184,11 @@ Memos = Callable[[Turn], Memo]
 class Sketch(NamedTuple):
     """The simple lines of a format.
 
-    ``pattern`` matches such a line from its beginning to its end, written as inside a JSON text: a quote has a backslash
-    before it, and no other backslash may be in a piece that means something. It must find exactly what the ordinary way
-    finds, or nothing. The parts are JSON: ``fields`` the document's own, ``log`` and ``event`` what is inside these two
-    objects, each member followed by a comma; where optional members come first, others must be sure to follow.
+    ``pattern`` matches the beginning of such a line, written as inside a JSON text (a quote has a backslash before it),
+    and behind the line stands ``END``. It has two groups or more. Together with what the parts refuse it must find exactly what
+    the ordinary way finds, or nothing: quick patterns are loose ones (``[^ ]+``), so parts must look closely at what they
+    found. The parts are JSON: ``fields`` the document's own, ``log`` and ``event`` what is inside these two objects, each
+    member followed by a comma.
     ``probes`` are two lines of this kind that differ in all pieces.
     """
 
@@ -199,8 +220,8 @@ class Sketched:
     def __init__(self, sketch: Sketch, times: Times, reference: Reference) -> None:
         self._times = times
         self._memos: dict[Turn, Memo] = {}
-        self._find = re.compile(rb"\\n(?:%b)(?=\\n)" % sketch.pattern).findall
-        self._fits = re.compile(sketch.pattern).fullmatch
+        self._find = re.compile(rb"\\n(?:%b)" % sketch.pattern).findall
+        self._fits = re.compile(sketch.pattern).match
         self._mixed = False
         self._parts = self._learn(sketch, reference)
 
@@ -225,9 +246,10 @@ class Sketched:
         """Which lines match the pattern, and the columns of those."""
         if not self._mixed:
             found = self._find(b"%b%b%b" % (END, lines.together, END))
+            # Each match begins at a line's beginning, and none can reach into the next line, or that one would lack.
             if len(found) == len(lines.rows):
                 return [True] * len(found), list(zip(*found, strict=True))
-        matches = list(map(self._fits, lines.texts))
+        matches = [self._fits(text + END) for text in lines.texts]
         fit = [match is not None for match in matches]
         self._mixed = not all(fit)
         return fit, list(zip(*(match.groups(b"") for match in matches if match is not None), strict=True))
@@ -271,7 +293,7 @@ class Sketched:
         """What the ordinary document of a line has besides what the sketch says: in ``log``, in ``event``, and else."""
         wanted = orjson.loads(reference(probe, _OFFSET, _SIZE, 0, _READ))
         text = orjson.dumps(probe.decode())[1:-1]
-        match = self._fits(text)
+        match = self._fits(text + END)
         if match is None:
             return None
         self._parts = (b"{", *sketch.fields, b'"log":{', *sketch.log, b'"_":0},"event":{', *sketch.event, b'"_":0}}')

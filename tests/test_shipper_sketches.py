@@ -105,7 +105,7 @@ def same_both_ways(name: str, lines: list[bytes], fields: dict[str, Any] | None 
         assert got[1:] == wanted[1:]
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(chunks())
 @example(("plain", [b"", b"a", b" ", b"b"]))
 @example(("plain", [b"a\\n", b"b\\", b"\\n", b"\\\\n"]))
@@ -115,7 +115,7 @@ def test_a_line_that_goes_the_quick_way_gives_the_document_of_the_ordinary_way(c
     same_both_ways(*chunk)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(sorted(SKETCHES)), st.lists(st.binary(max_size=40).filter(lambda line: b"\n" not in line), min_size=4))
 def test_no_bytes_raise(name: str, lines: list[bytes]) -> None:
     """Of any format."""

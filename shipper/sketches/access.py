@@ -1,15 +1,19 @@
 """Simple lines of access logs (formats/access.py) to documents. No I/O."""
 
 import ipaddress
+import re
 
 from shipper.columns import Column
 from shipper.sketch import Given, Known, Maker, Rated, Sketch, Text, Whole
 from shipper.times import Times
 
 _OCTETS = frozenset(b"%d" % number for number in range(256))
+_HOST = re.compile(r"(?!-)[\w.:-]+", re.ASCII)
+_METHOD = re.compile("[A-Z]+")
+_VERSION = re.compile(r"\d\.\d", re.ASCII)
+_STATUS = re.compile(r"[1-9]\d\d", re.ASCII)
 _PATTERN = (
-    rb"(?!-)([\w.:-]+) - ([!-Z^-~]+) \[(\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] "
-    rb'\\"([A-Z]+) (/[^ \\]*) HTTP/(\d\.\d)\\" ([1-9]\d\d) (0|[1-9]\d{0,15}|-)'
+    rb'([^ ]+) - ([!-Z^-~]+) \[([^]]+)\] \\"([^ ]+) (/[^ \\]*) HTTP/([^\\]+)\\" ([^ ]+) (0|[1-9]\d{0,15}|-)'
 )
 
 
@@ -21,6 +25,8 @@ def _are_ipv4(column: Column) -> bool:
 
 
 def _source(text: str, _times: Times) -> str | None:
+    if not _HOST.fullmatch(text):
+        return None
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -32,8 +38,16 @@ def _time(text: str, times: Times) -> str | None:
     return times.clf(text)
 
 
-def _status(text: str, _times: Times) -> str:
-    return f'"response":{{"status_code":{text}'
+def _method(text: str, _times: Times) -> str | None:
+    return text if _METHOD.fullmatch(text) else None
+
+
+def _version(text: str, _times: Times) -> str | None:
+    return text if _VERSION.fullmatch(text) else None
+
+
+def _status(text: str, _times: Times) -> str | None:
+    return f'"response":{{"status_code":{text}' if _STATUS.fullmatch(text) else None
 
 
 def _outcome(text: str, _times: Times) -> str:
@@ -45,8 +59,8 @@ def _common(referrer: tuple[bytes | Given, ...], agent: tuple[bytes | Given, ...
         *(b'"message":"', Whole(), b'",'),
         Rated(0, _are_ipv4, (b'"source":{"address":"', Text(0), b'","ip":"', Text(0), b'"},'), _source),
         Given(1, b'"user":{"name":"', b'"},'),
-        *(b'"http":{"request":{"method":"', Text(3), b'"', *referrer),
-        *(b'},"version":"', Text(5), b'",', Known(6, _status), Given(7, b',"body":{"bytes":', b"}")),
+        *(b'"http":{"request":{"method":"', Known(3, _method), b'"', *referrer),
+        *(b'},"version":"', Known(5, _version), b'",', Known(6, _status), Given(7, b',"body":{"bytes":', b"}")),
         *(b'}},"url":{"original":"', Text(4), b'"},', *agent),
         *(b'"@timestamp":"', Known(2, _time), b'",'),
     )
@@ -57,10 +71,10 @@ _PROBES = (
     b'host - - [04/Feb/2001:04:05:06 +0000] "PUT /b HTTP/2.0" 503 -',
 )
 COMBINED = Sketch(
-    pattern=_PATTERN + rb' \\"([^\\]*)\\" \\"([^\\]*)\\"',
+    pattern=_PATTERN + rb' \\"([^\\]*)\\" \\"([^\\]*)\\"(?=\\n)',
     fields=_common((Given(8, b',"referrer":"'),), (Given(9, b'"user_agent":{"original":"', b'"},'),)),
     event=(Known(6, _outcome),),
     probes=(_PROBES[0] + b' "http://c/" "Agent/1"', _PROBES[1] + b' "-" "Agent/2"'),
 )
-COMMON = Sketch(pattern=_PATTERN, fields=_common((), ()), event=(Known(6, _outcome),), probes=_PROBES)
+COMMON = Sketch(pattern=_PATTERN + rb"(?=\\n)", fields=_common((), ()), event=(Known(6, _outcome),), probes=_PROBES)
 SKETCHES = (COMBINED, COMMON)

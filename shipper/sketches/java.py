@@ -1,48 +1,86 @@
 """Simple lines of Java loggers (formats/java.py) to documents. No I/O."""
 
+import re
+
 from shipper.sketch import Known, Sketch, Text
-from shipper.sketches.pieces import REST, SECOND, level, time
+from shipper.sketches.pieces import REST, TIME, level, time
 from shipper.times import Times
 
-_TIME = SECOND + rb"(?:[.,](\d{1,9}))?( ?(?:Z|[+-]\d\d:?\d\d))?"
-_LEVEL = rb"(TRACE|DEBUG|INFO|WARNING|WARN|ERROR|FATAL)"
-_THREAD = rb"\[ *([^\]\\]+)\]"
-_LOGGER = rb"([A-Za-z_][\w$.\[\]/-]*)"
+_LOGGER = re.compile(r"[A-Za-z_][\w$.\[\]/-]*", re.ASCII)
+"""More would be more: a number here would be Spring Boot's process."""
+_level = level("TRACE", "DEBUG", "INFO", "WARNING", "WARN", "ERROR", "FATAL")
 
 
 def _thread(text: str, _times: Times) -> str | None:
-    return '"process":{"thread":{"name":"%s"}},' % text if text != "-" else ""
+    name = text.lstrip(" ") or " "
+    if name == "-":
+        return ""
+    return None if "\\" in name else f'"process":{{"thread":{{"name":"{name}"}}}},'
 
 
 def _logger(text: str, _times: Times) -> str | None:
-    return '"logger":"%s",' % text
+    return f'"logger":"{text}",' if _LOGGER.fullmatch(text) else None
 
 
-LOGBACK = Sketch(
-    pattern=rb"\[?" + _TIME + rb"\]? +" + _THREAD + rb" +\[?" + _LEVEL + rb"\]? +" + _LOGGER + rb" ?(?:-|:) " + REST,
-    fields=(b'"message":"', Text(6), b'",', Known(3, _thread), *time(0, 1, 2)),
-    log=(Known(4, level), Known(5, _logger)),
-    probes=(
+def _threaded(pattern: bytes, level: int, thread: int, *probes: bytes) -> Sketch:
+    return Sketch(
+        pattern=TIME + pattern + REST,
+        fields=(b'"message":"', Text(5), b'",', Known(thread, _thread), *time(0, 1)),
+        log=(Known(level, _level), Known(4, _logger)),
+        probes=(probes[0], probes[1]),
+    )
+
+
+def _bare(pattern: bytes, *probes: bytes) -> Sketch:
+    return Sketch(
+        pattern=TIME + pattern + REST,
+        fields=(b'"message":"', Text(4), b'",', *time(0, 1)),
+        log=(Known(2, _level), Known(3, _logger)),
+        probes=(probes[0], probes[1]),
+    )
+
+
+_LOGBACK = rb"\]? +\[([^\]]+)\] +\[?([A-Z]+)\]? +"
+_LOG4J = rb"\]? +\[?([A-Z]+)\]? +\[([^\]]+)\] +"
+_PLAIN = rb"\]? +\[?([A-Z]+)\]? +"
+_DASH, _COLON = rb"([^ ]+) [-:] ", rb"([^ :]+): "
+SKETCHES = (
+    _threaded(
+        _LOGBACK + _DASH,
+        3,
+        2,
         b"2001-02-03 04:05:06.789 [main] INFO  com.example.App - said",
+        b"[2001-02-04T04:05:07Z] [other] [ERROR] app : not said",
+    ),
+    _threaded(
+        _LOG4J + _DASH,
+        2,
+        3,
+        b"2001-02-03 04:05:06,789 INFO  [main] com.example.App - said",
+        b"[2001-02-04T04:05:07Z] ERROR [other] app : not said",
+    ),
+    _threaded(
+        _LOGBACK + _COLON,
+        3,
+        2,
+        b"2001-02-03 04:05:06.789 [main] INFO  com.example.App: said",
         b"[2001-02-04T04:05:07Z] [other] ERROR app: not said",
     ),
-)
-LOG4J = Sketch(
-    pattern=rb"\[?" + _TIME + rb"\]? +" + _LEVEL + rb" +" + _THREAD + rb" +" + _LOGGER + rb" ?(?:-|:) " + REST,
-    fields=(b'"message":"', Text(6), b'",', Known(4, _thread), *time(0, 1, 2)),
-    log=(Known(3, level), Known(5, _logger)),
-    probes=(
-        b"2001-02-03 04:05:06,789 INFO  [main] com.example.App - said",
+    _threaded(
+        _LOG4J + _COLON,
+        2,
+        3,
+        b"2001-02-03 04:05:06,789 INFO  [main] com.example.App: said",
         b"[2001-02-04T04:05:07Z] ERROR [other] app: not said",
     ),
-)
-LOG4J_BARE = Sketch(
-    pattern=rb"\[?" + _TIME + rb"\]? +" + _LEVEL + rb" +" + _LOGGER + rb" ?(?:-|:) " + REST,
-    fields=(b'"message":"', Text(5), b'",', *time(0, 1, 2)),
-    log=(Known(3, level), Known(4, _logger)),
-    probes=(
+    _bare(
+        _PLAIN + _DASH,
+        b"2001-02-03 04:05:06,789 INFO com.example.App - said",
+        b"[2001-02-04T04:05:07Z] [ERROR] app : not said",
+    ),
+    _bare(
+        _PLAIN + _COLON,
         b"2001-02-03 04:05:06,789 INFO com.example.App: said",
-        b"[2001-02-04T04:05:07Z] ERROR app - not said",
+        b"[2001-02-04T04:05:07Z] ERROR app: not said",
     ),
 )
-SKETCHES = (LOGBACK, LOG4J, LOG4J_BARE)

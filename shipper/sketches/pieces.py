@@ -6,28 +6,18 @@ from shipper import ecs
 from shipper.sketch import Iso, Turn
 from shipper.times import Times
 
-REST = rb"((?:[^\\]++|\\[^n])*+)"
+REST = rb"([^\\]*+(?:\\[^n][^\\]*+)*+)"
 """Whatever follows, to the end of the line."""
-SECOND = rb"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)"
+TIME = rb"\[?([^\\]{19})([^ \]]*)"
+"""For ``time``; what is behind it must begin with white space or a bracket."""
 
 
-def level(text: str, _times: Times) -> str | None:
-    """A member of ``log``, under the level's common name."""
-    name = ecs.level_of(text)
-    return None if name is None else f'"level":{orjson.dumps(name).decode()},'
+def level(*names: str) -> Turn:
+    """A turn of one of these levels to a member of ``log``, under its common name."""
+    members = {name: f'"level":{orjson.dumps(ecs.level_of(name)).decode()},' for name in names}
+    return lambda text, _times: members.get(text)
 
 
-def time(second: int, fraction: int, zone: int) -> tuple[bytes | Iso, ...]:
-    """The member ``@timestamp`` from the numbers of three groups."""
-    return b'"@timestamp":"', Iso(second, fraction, zone), b'",'
-
-
-def said(before: str, after: str = '",') -> Turn:
-    """A turn of a text without white space at its ends into part of an object; of nothing, into nothing."""
-
-    def turn(text: str, _times: Times) -> str | None:
-        if text in ("", "-"):
-            return ""
-        return before + text + after if text.strip() == text else None
-
-    return turn
+def time(second: int, tail: int) -> tuple[bytes | Iso, ...]:
+    """The member ``@timestamp`` from the numbers of the two groups of ``TIME``."""
+    return b'"@timestamp":"', Iso(second, tail), b'",'

@@ -6,19 +6,17 @@ import orjson
 
 from shipper import ecs
 from shipper.sketch import Computed, Known, Sketch, Whole
-from shipper.sketches.pieces import SECOND, level, time
+from shipper.sketches.pieces import TIME, level, time
 
-_LEVELS = r"TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL"
+_NAMES = ("TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "CRITICAL", "FATAL")
+_LEVELS = "|".join(_NAMES)
+_level = level(*_NAMES)
 _LEVEL_WITHIN = 80
 _find_level = re.compile(rf"\b({_LEVELS})\b").search
 _find_level_in_ascii = re.compile(rf"\b({_LEVELS})\b".encode()).search
-_MEMBERS = {name: b'"level":"%b",' % (ecs.level_of(name) or "").encode() for name in _LEVELS.split("|")}
+_MEMBERS = {name: b'"level":"%b",' % (ecs.level_of(name) or "").encode() for name in _NAMES}
 _MEMBERS_OF_ASCII = {name.encode(): member for name, member in _MEMBERS.items()}
 
-_TEXT = rb"(?= *[^ \\])"
-"""Not blank, and no hole."""
-_TIME = rb"\[?" + SECOND + rb"(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)?(?=[ \]])"
-_REST = rb"(?:[^\\]++|\\[^n])*+"
 _MESSAGE = (b'"message":"', Whole(), b'",')
 
 
@@ -33,22 +31,23 @@ def _level_in(line: bytes) -> bytes:
 
 
 LEVELLED = Sketch(
-    pattern=_TIME + rb"[\[\] ]{1,8}(%b)(?![\w\x80-\xff])" % _LEVELS.encode() + _REST,
-    fields=(*_MESSAGE, *time(0, 1, 2)),
-    log=(Known(3, level),),
+    pattern=TIME + rb"[\[\] ]{1,8}+([A-Z]+)(?![\w\x80-\xff])",
+    fields=(*_MESSAGE, *time(0, 1)),
+    log=(Known(2, _level),),
     probes=(b"2001-02-03 04:05:06.789 INFO said", b"[2001-02-04T04:05:07Z] ERROR not said"),
 )
 """A time and behind it a level."""
 TIMED = Sketch(
-    pattern=_TIME + _REST,
-    fields=(*_MESSAGE, *time(0, 1, 2)),
+    pattern=TIME + rb"(?=[ \]])",
+    fields=(*_MESSAGE, *time(0, 1)),
     log=(Computed(_level_in),),
     probes=(b"2001-02-03 04:05:06.789 said INFO", b"[2001-02-04T04:05:07Z] not said ERROR"),
 )
 UNTIMED = Sketch(
-    pattern=rb"(?!\[?\d{4}-\d\d-)" + _TEXT + rb"()()" + _REST,
+    pattern=rb"(?!\[?\d{4}-\d\d-)(?= *[^ \\])()()",
     fields=_MESSAGE,
     log=(Computed(_level_in),),
     probes=(b"said INFO", b"not said ERROR"),
 )
+"""A line that is not blank, and does not begin with a hole nor with what might be a time."""
 SKETCHES = (LEVELLED, TIMED, UNTIMED)
