@@ -4,10 +4,10 @@ Which lines come out of here, and which must go the ordinary way, changes nothin
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import orjson
 
-from shipper.columns import is_utf8
 from shipper.formats.auto import Auto
 from shipper.shapes import Shapes
 from shipper.sketch import END, STAND_IN, Lines, Own, Reference, Sketch, Sketched
@@ -18,10 +18,14 @@ _LEAST_LINES = 4
 """Fewer lines are made the ordinary way, which is quicker for them."""
 _SUB = b"\x1a"
 _BACKSLASH = rb"\\"
+_JSON = ("auto", "json")
 
 
 class Quick:
-    """The quick ways of one source's lines; ``reference`` is the ordinary one, ``learnt`` a format that nobody named."""
+    """The quick ways of one source's lines; ``reference`` is the ordinary one.
+
+    Where nobody named the format, ``learnt`` says what it is now.
+    """
 
     def __init__(self, name: str, learnt: Auto | None, times: Times, reference: Reference) -> None:
         self._name = name
@@ -30,6 +34,10 @@ class Quick:
         self._reference = reference
         self._shapes = Shapes(times, reference) if name in ("auto", "json") else None
         self._sketched: dict[Sketch, Sketched] = {}
+        self._sorted: list[Sketch] = []
+        self._sorted_of = ""
+        self._joined = False
+        """Whether the last chunk had lines that were joined from several."""
 
     def clear(self) -> None:
         """Something that stands in every document has changed."""
@@ -41,37 +49,47 @@ class Quick:
         """A document for each line, right if no bytes were skipped before it; None if it must go the ordinary way."""
         name = self._name if self._learnt is None else self._learnt.name
         documents: list[bytes | None] = [None] * len(lines)
-        if self._shapes is not None and name in ("auto", "json"):
+        rows = list(range(len(lines)))
+        if self._shapes is not None and name in _JSON:
             documents = self._shapes.documents(lines, offsets, read)
-        sketches = SKETCHES.get("plain" if name == "auto" else name, ())
-        if len(lines) < _LEAST_LINES or not sketches or (self._shapes is not None and None not in documents):
+            if None not in documents:
+                return documents
+            rows = [row for row in rows if documents[row] is None and lines[row][:1] != b"{"]
+        sketches = self._sketches(name)
+        if len(rows) < _LEAST_LINES or not sketches:
             return documents
-        rows = [row for row, (line, done) in enumerate(zip(lines, documents, strict=True)) if done is None]
-        if name == "auto":
-            rows = [row for row in rows if lines[row][:1] != b"{"]
+        chunk = _Chunk(lines, offsets, read, documents)
+        if self._joined:
+            rows = [row for row in rows if b"\n" not in lines[row]]
         left = _escaped(lines, rows)
-        odd = STAND_IN in left.together
-
-        def own(rows: list[int]) -> Own:
-            if len(rows) == len(lines):
-                return Own(offsets, _sizes(lines), read)
-            return Own([offsets[row] for row in rows], _sizes([lines[row] for row in rows]), read)
-
-        for sketch in sketches:
+        self._joined = len(left.rows) < len(lines)
+        for sketch in tuple(sketches):
+            before = len(left.rows)
+            left = self._fill(chunk, sketch, left)
+            if len(left.rows) < before // 2:
+                sketches.remove(sketch)
+                sketches.insert(0, sketch)
             if len(left.rows) < _LEAST_LINES:
                 break
-            done, made = self._at_work(sketch).documents(left, own)
-            if not done:
-                continue
-            if odd:
-                made = b"\n".join(made).replace(STAND_IN, _BACKSLASH).split(b"\n")
-            if len(done) == len(lines):
-                return made
-            for row, document in zip(done, made, strict=True):
-                documents[row] = document
-            taken = set(done)
-            left = left.where([row not in taken for row in left.rows])
         return documents
+
+    def _fill(self, chunk: "_Chunk", sketch: Sketch, left: Lines) -> Lines:
+        """Make the documents of those lines that the sketch is for; returns the others."""
+        done, made = self._at_work(sketch).documents(left, chunk.own)
+        if STAND_IN in left.together and made:
+            made = b"\n".join(made).replace(STAND_IN, _BACKSLASH).split(b"\n")
+        if len(done) == len(chunk.lines):
+            chunk.documents[:] = made
+            return _NONE
+        for row, document in zip(done, made, strict=True):
+            chunk.documents[row] = document
+        return left.where([chunk.documents[row] is None for row in left.rows]) if done else left
+
+    def _sketches(self, name: str) -> list[Sketch]:
+        """Those of a format, first the one that last made most of a chunk."""
+        if name != self._sorted_of:
+            self._sorted_of, self._sorted = name, list(SKETCHES.get("plain" if name == "auto" else name, ()))
+        return self._sorted
 
     def _at_work(self, sketch: Sketch) -> Sketched:
         found = self._sketched.get(sketch)
@@ -80,22 +98,56 @@ class Quick:
         return found
 
 
+class _Chunk(NamedTuple):
+    """The lines of a chunk, where each begins, the time of reading, and the documents as they are made."""
+
+    lines: list[bytes]
+    offsets: list[bytes]
+    read: bytes
+    documents: list[bytes | None]
+
+    def own(self, rows: list[int]) -> Own:
+        """What some of the lines have besides what they say."""
+        if len(rows) == len(self.lines):
+            return Own(self.offsets, _sizes(self.lines), self.read)
+        return Own([self.offsets[row] for row in rows], _sizes([self.lines[row] for row in rows]), self.read)
+
+
+_NONE = Lines([], [], b"")
+
+
 def _escaped(lines: list[bytes], rows: list[int]) -> Lines:
     """Those of the rows that can be quick, each as it stands inside a JSON text, without the CR of its delimiter.
 
     Left out are lines joined from several, and those that are not UTF-8.
     """
     some = lines if len(rows) == len(lines) else [lines[row] for row in rows]
-    together = b"\n".join(some)
-    if together.count(b"\n") != len(some) - 1 or _SUB in together or not is_utf8(together):
-        rows = [row for row in rows if b"\n" not in lines[row] and _SUB not in lines[row] and is_utf8(lines[row])]
-        together = b"\n".join([lines[row] for row in rows])
+    text = _text(some)
+    escaped = orjson.dumps(text)[1:-1] if text is not None else b""
+    texts = escaped.split(END)
+    if len(texts) == len(rows) and text is not None:
+        return Lines(rows, texts, escaped)
+    single = [row for row in rows if b"\n" not in lines[row]]
+    if len(single) < len(rows):
+        return _escaped(lines, single)
+    rows = [row for row in rows if _text([lines[row]]) is not None]
+    escaped = orjson.dumps(_text([lines[row] for row in rows]))[1:-1]
+    return Lines(rows, escaped.split(END) if rows else [], escaped)
+
+
+def _text(lines: list[bytes]) -> str | None:
+    """Lines as one text, with stand-ins for their backslashes; None if they are no text, or may have stand-ins."""
+    together = b"\n".join(lines)
     if b"\r" in together:
         together = together.replace(b"\r\n", b"\n").removesuffix(b"\r")
+    if _SUB in together:
+        return None
     if b"\\" in together:
         together = together.replace(b"\\", _SUB)
-    escaped = orjson.dumps(together.decode())[1:-1]
-    return Lines(rows, escaped.split(END) if rows else [], escaped)
+    try:
+        return together.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _sizes(lines: list[bytes]) -> list[bytes]:

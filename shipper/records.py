@@ -16,8 +16,8 @@ import orjson
 from shipper import ecs, traces
 from shipper.columns import interleave
 from shipper.formats import format_of, plain
-from shipper.lines import HOLE, Cut
 from shipper.formats.auto import Auto
+from shipper.lines import HOLE, Cut
 from shipper.multiline import Joiner
 from shipper.quick import Quick
 from shipper.times import Times, from_nanoseconds

@@ -1,10 +1,11 @@
 """Lines of one text format to documents, column by column. No I/O.
 
-A sketch says how the simple lines of a format are cut, and which fields the pieces give. All lines of a chunk are escaped
-for JSON in one call and cut with one pattern in another; then all their first pieces are looked at together, all their
-second, and so on (columns.py). What a sketch says is held against the ordinary way once, with a line of the format: what
-that document has besides (where the line stands, the host, fields from the settings) is learnt from it. Whatever is not
-simple (bytes that are not UTF-8, backslashes, times that are none) goes the ordinary way.
+A sketch says how the simple lines of a format are cut, and which fields the pieces give. All lines of a chunk are
+escaped for JSON in one call and cut with one pattern in another; then all their first pieces are looked at together,
+all their second, and so on. What a sketch says is held against the ordinary way once, with two lines of the format:
+what those documents have besides (where the line stands, the host, fields from the settings) is learnt from them.
+Whatever is not simple (bytes that are not UTF-8, pieces with escapes, times that are none) goes the ordinary way. A
+property test holds both ways equal.
 """
 
 import re
@@ -185,11 +186,10 @@ class Sketch(NamedTuple):
     """The simple lines of a format.
 
     ``pattern`` matches the beginning of such a line, written as inside a JSON text (a quote has a backslash before it),
-    and behind the line stands ``END``. It has two groups or more. Together with what the parts refuse it must find exactly what
-    the ordinary way finds, or nothing: quick patterns are loose ones (``[^ ]+``), so parts must look closely at what they
-    found. The parts are JSON: ``fields`` the document's own, ``log`` and ``event`` what is inside these two objects, each
-    member followed by a comma.
-    ``probes`` are two lines of this kind that differ in all pieces.
+    with ``END`` behind it; it has two groups or more. Together with what the parts refuse it must find exactly what the
+    ordinary way finds, or nothing. Quick patterns are loose ones (``[^ ]+``), so parts must look closely at what those
+    found. The parts are JSON: ``fields`` the document's own, ``log`` and ``event`` what is inside these two objects,
+    each member followed by a comma. ``probes`` are two lines of this kind that differ in all pieces.
     """
 
     pattern: bytes

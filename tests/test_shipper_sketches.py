@@ -16,23 +16,104 @@ from tailrace.settings import Input
 NOW = 1_795_456_800_500_000_000
 TIMES = st.sampled_from(
     [
-        *("2026-11-23 18:00:00", "2026-11-23T18:00:00.5Z", "2026-11-23 18:00:00,123456789", "2026-11-23 18:00:00 +0100"),
+        *(
+            "2026-11-23 18:00:00",
+            "2026-11-23T18:00:00.5Z",
+            "2026-11-23 18:00:00,123456789",
+            "2026-11-23 18:00:00 +0100",
+        ),
         *("2026-11-23T18:00:00.1234567890", "2026-11-23 18:00:00.12x", "2026-11-23 18:00:00+02:00", "18:00:00.123"),
-        *("0000-01-01 00:00:00", "9999-01-01 00:00:00", "2026-13-01 00:00:00", "2026-11-23 18:00:00Z", "2026-11-23", "-"),
-        *("23/Nov/2026:18:00:00 +0000", "23/Nov/2026:18:00:00 -0330", "31/Feb/2026:18:00:00 +0000", "23/Xyz/2026:1:2:3 Z"),
+        *(
+            "0000-01-01 00:00:00",
+            "9999-01-01 00:00:00",
+            "2026-13-01 00:00:00",
+            "2026-11-23 18:00:00Z",
+            "2026-11-23",
+            "-",
+        ),
+        *(
+            "23/Nov/2026:18:00:00 +0000",
+            "23/Nov/2026:18:00:00 -0330",
+            "31/Feb/2026:18:00:00 +0000",
+            "23/Xyz/2026:1:2:3 Z",
+        ),
         *("2026-11-23 18:00:00 Z", "2026-11-23 18:00:00é", "2026-03-29 02:30:00", "2026-11-23 18:00:00.", "x"),
     ]
 )
 LEVELS = st.sampled_from(
-    ["INFO", "WARN", "WARNING", "ERROR", "DEBUG", "TRACE", "FATAL", "SEVERE", "NOTICE", "INFOé", "info", "CRITICAL", "x"]
+    [
+        "INFO",
+        "WARN",
+        "WARNING",
+        "ERROR",
+        "DEBUG",
+        "TRACE",
+        "FATAL",
+        "SEVERE",
+        "NOTICE",
+        "INFOé",
+        "info",
+        "CRITICAL",
+        "x",
+    ]
 )
 WORDS = st.one_of(
     st.sampled_from(
         [
-            *("", "-", " ", "a", "main", "com.example.App", "o.a.k.Consumer$1", "[main]", "--- 12", "é", "\\", '"', "\\x22"),
-            *("\t", "\x00", "\x1a", "\x0b", "\x85", "\xa0", "\u2028", "'", "%s", "ERROR", "x INFO y", "\\u001a", "\\n", "n"),
-            *("\\\\", "\r", "\r\r", "{", "}", "127.0.0.1", "::1", "256.1.1.1", "1.1.1", "01.1.1.1", "host.example", "a" * 90),
-            *("https://example.com/a?b=c", "GET", "POST /x", "777000000000001", "2002-03-04T05:06:07.080Z", "10.0.0.1.", "^"),
+            *(
+                "",
+                "-",
+                " ",
+                "a",
+                "main",
+                "com.example.App",
+                "o.a.k.Consumer$1",
+                "[main]",
+                "--- 12",
+                "é",
+                "\\",
+                '"',
+                "\\x22",
+            ),
+            *(
+                "\t",
+                "\x00",
+                "\x1a",
+                "\x0b",
+                "\x85",
+                "\xa0",
+                "\u2028",
+                "'",
+                "%s",
+                "ERROR",
+                "x INFO y",
+                "\\u001a",
+                "\\n",
+                "n",
+            ),
+            *(
+                "\\\\",
+                "\r",
+                "\r\r",
+                "{",
+                "}",
+                "127.0.0.1",
+                "::1",
+                "256.1.1.1",
+                "1.1.1",
+                "01.1.1.1",
+                "host.example",
+                "a" * 90,
+            ),
+            *(
+                "https://example.com/a?b=c",
+                "GET",
+                "POST /x",
+                "777000000000001",
+                "2002-03-04T05:06:07.080Z",
+                "10.0.0.1.",
+                "^",
+            ),
         ]
     ),
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"), max_size=8),
@@ -83,7 +164,9 @@ def chunks(draw: st.DrawFn) -> tuple[str, list[bytes]]:
         made = FORMS[name](draw(TIMES), draw(LEVELS), words)
         line = made[(draw(st.integers(0, 6)) if draw(st.integers(0, 3)) == 0 else form) % len(made)].encode()
         if draw(st.integers(0, 9)) == 0:
-            line = draw(st.one_of(JUNK, JUNK.map(lambda some, line=line: line + some), st.just(b" \t"), st.just(b"\0a")))
+            line = draw(
+                st.one_of(JUNK, JUNK.map(lambda some, line=line: line + some), st.just(b" \t"), st.just(b"\0a"))
+            )
         lines.append(line + draw(st.sampled_from([b"", b"", b"", b"\r", b"\nmore"])))
     return name, lines
 
@@ -116,7 +199,10 @@ def test_a_line_that_goes_the_quick_way_gives_the_document_of_the_ordinary_way(c
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.sampled_from(sorted(SKETCHES)), st.lists(st.binary(max_size=40).filter(lambda line: b"\n" not in line), min_size=4))
+@given(
+    st.sampled_from(sorted(SKETCHES)),
+    st.lists(st.binary(max_size=40).filter(lambda line: b"\n" not in line), min_size=4),
+)
 def test_no_bytes_raise(name: str, lines: list[bytes]) -> None:
     """Of any format."""
     same_both_ways(name, lines)
@@ -145,7 +231,9 @@ def test_fields_from_the_settings_are_as_in_the_ordinary_way(name: str, fields: 
     same_both_ways(name, [*lines, b"\\" + lines[0], lines[1]], fields)
 
 
-@pytest.mark.parametrize("sketch", [(name, number) for name in SKETCHES for number in range(len(SKETCHES[name]))], ids=str)
+@pytest.mark.parametrize(
+    "sketch", [(name, number) for name in SKETCHES for number in range(len(SKETCHES[name]))], ids=str
+)
 def test_every_sketch_makes_the_lines_it_is_for(sketch: tuple[str, int]) -> None:
     """Otherwise the tests above would prove nothing, and the speed would be gone unseen."""
     name, number = sketch

@@ -12,9 +12,7 @@ _HOST = re.compile(r"(?!-)[\w.:-]+", re.ASCII)
 _METHOD = re.compile("[A-Z]+")
 _VERSION = re.compile(r"\d\.\d", re.ASCII)
 _STATUS = re.compile(r"[1-9]\d\d", re.ASCII)
-_PATTERN = (
-    rb'([^ ]+) - ([!-Z^-~]+) \[([^]]+)\] \\"([^ ]+) (/[^ \\]*) HTTP/([^\\]+)\\" ([^ ]+) (0|[1-9]\d{0,15}|-)'
-)
+_PATTERN = rb'([^ ]+) - ([!-Z^-~]+) \[([^]]+)\] \\"([^ ]+) (/[^ \\]*) HTTP/([^\\]+)\\" ([^ ]+) (0|[1-9]\d{0,15}|-)'
 
 
 def _are_ipv4(column: Column) -> bool:

@@ -4,7 +4,6 @@ import orjson
 
 from shipper import ecs
 from shipper.sketch import Iso, Turn
-from shipper.times import Times
 
 REST = rb"([^\\]*+(?:\\[^n][^\\]*+)*+)"
 """Whatever follows, to the end of the line."""

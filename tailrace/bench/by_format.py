@@ -1,4 +1,4 @@
-"""What a million lines of each format cost the shipper, each beside the bare trial of the same lines in the same run."""
+"""What a million lines of each format cost the shipper, beside the bare trial of the same lines in the same run."""
 
 import os
 import statistics

@@ -212,7 +212,7 @@ def _bodies(*words: str) -> list[str]:
 
 
 def load_of(runs: list[Spent], start: Spent, count: int, rates: list[float] | None = None) -> Load:
-    """What runs that carried ``count`` lines each spent beyond their start; rates are the lines' where not measured apart."""
+    """What runs that carried ``count`` lines each spent beyond their start; the rates where they were counted apart."""
     if rates is None:
         rates = [count / _more(one.seconds, start.seconds) for one in runs]
     cpu = [_more(one.cpu_seconds, start.cpu_seconds) * _MILLION / count for one in runs]

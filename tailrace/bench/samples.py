@@ -11,7 +11,12 @@ from tailrace.bench import lines
 
 _METHODS = (b"GET",) * 14 + (b"POST", b"POST", b"HEAD", b"PUT")
 _STATUSES = (b"200",) * 14 + (b"206", b"301", b"304", b"304", b"404", b"502")
-_PATHS = (b"/api/v2/titles/%d", b"/img/%d/poster-480.webp", b"/play/%d/manifest.mpd?quality=hd", b"/search?q=tt%d&page=2")
+_PATHS = (
+    b"/api/v2/titles/%d",
+    b"/img/%d/poster-480.webp",
+    b"/play/%d/manifest.mpd?quality=hd",
+    b"/search?q=tt%d&page=2",
+)
 _AGENTS = (
     b"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
     b"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",

@@ -48,7 +48,7 @@ Exit codes: 0 measured, whether or not the targets are met; 1 something failed; 
     help="The folder of a running stack; else one is started, and removed at the end.",
 )
 @json_option
-def bench(  # noqa: PLR0913 - a parameter for each option
+def bench(
     *,
     quick: bool,
     only_formats: bool,
@@ -96,7 +96,9 @@ def bench(  # noqa: PLR0913 - a parameter for each option
         console.print(_table(figures))
         console.print(_targets(found))
     console.print(_by_format(formats))
-    click.echo(f"{plan.lines:,} lines, {plan.rounds} rounds; orjson.loads takes {loads_microseconds():.2f} µs a line here.")
+    click.echo(
+        f"{plan.lines:,} lines, {plan.rounds} rounds; orjson.loads takes {loads_microseconds():.2f} µs a line here."
+    )
 
 
 class _Steps:
@@ -184,7 +186,15 @@ def _targets(found: list[Verdict]) -> Table:
 
 def _by_format(formats: list[FormatFigures]) -> Table:
     table = Table(
-        "", "bytes a line", "CPU-s per million", "aim", "bare trial", "ratio", "per second", "MiB", title="Shipper by format"
+        "",
+        "bytes a line",
+        "CPU-s per million",
+        "aim",
+        "bare trial",
+        "ratio",
+        "per second",
+        "MiB",
+        title="Shipper by format",
     )
     for column in table.columns[1:]:
         column.justify = "right"
