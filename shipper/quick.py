@@ -3,11 +3,12 @@
 Which lines come out of here, and which must go the ordinary way, changes nothing but the speed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import orjson
 
+from shipper import traces
 from shipper.formats.auto import Auto
 from shipper.shapes import Shapes
 from shipper.sketch import END, STAND_IN, Lines, Own, Reference, Sketch, Sketched
@@ -65,17 +66,36 @@ class Quick:
         self._joined = len(left.rows) < len(lines)
         for sketch in tuple(sketches):
             before = len(left.rows)
-            left = self._fill(chunk, sketch, left)
+            left = self._fill(chunk, sketch, left, chunk.own)
             if len(left.rows) < before // 2:
                 sketches.remove(sketch)
                 sketches.insert(0, sketch)
             if len(left.rows) < _LEAST_LINES:
                 break
+        if self._joined:
+            self._fill_heads(chunk, sketches)
         return documents
 
-    def _fill(self, chunk: "_Chunk", sketch: Sketch, left: Lines) -> Lines:
+    def _fill_heads(self, chunk: "_Chunk", sketches: Sequence[Sketch]) -> None:
+        """Make the documents of records of which all but the first line is a stack trace."""
+        heads, errors = {}, {}
+        for row, line in enumerate(chunk.lines):
+            if b"\n" in line and chunk.documents[row] is None:
+                heads[row], _, rest = line.partition(b"\n")
+                errors[row] = traces.member(heads[row], rest)
+        rows = [row for row, error in errors.items() if error is not None]
+        left = _escaped(heads, rows)
+
+        def own(rows: list[int]) -> Own:
+            return chunk.own(rows)._replace(errors=[errors[row] for row in rows])
+
+        for sketch in sketches:
+            if left.rows and self._at_work(sketch).heads:
+                left = self._fill(chunk, sketch, left, own)
+
+    def _fill(self, chunk: "_Chunk", sketch: Sketch, left: Lines, own: Callable[[list[int]], Own]) -> Lines:
         """Make the documents of those lines that the sketch is for; returns the others."""
-        done, made = self._at_work(sketch).documents(left, chunk.own)
+        done, made = self._at_work(sketch).documents(left, own)
         if STAND_IN in left.together and made:
             made = b"\n".join(made).replace(STAND_IN, _BACKSLASH).split(b"\n")
         if len(done) == len(chunk.lines):
@@ -109,19 +129,19 @@ class _Chunk(NamedTuple):
     def own(self, rows: list[int]) -> Own:
         """What some of the lines have besides what they say."""
         if len(rows) == len(self.lines):
-            return Own(self.offsets, _sizes(self.lines), self.read)
-        return Own([self.offsets[row] for row in rows], _sizes([self.lines[row] for row in rows]), self.read)
+            return Own(self.offsets, _sizes(self.lines), self.read, b"")
+        return Own([self.offsets[row] for row in rows], _sizes([self.lines[row] for row in rows]), self.read, b"")
 
 
 _NONE = Lines([], [], b"")
 
 
-def _escaped(lines: list[bytes], rows: list[int]) -> Lines:
+def _escaped(lines: Mapping[int, bytes] | list[bytes], rows: list[int]) -> Lines:
     """Those of the rows that can be quick, each as it stands inside a JSON text, without the CR of its delimiter.
 
     Left out are lines joined from several, and those that are not UTF-8.
     """
-    some = lines if len(rows) == len(lines) else [lines[row] for row in rows]
+    some = lines if isinstance(lines, list) and len(rows) == len(lines) else [lines[row] for row in rows]
     text = _text(some)
     escaped = orjson.dumps(text)[1:-1] if text is not None else b""
     texts = escaped.split(END)

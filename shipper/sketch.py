@@ -190,6 +190,7 @@ class Sketch(NamedTuple):
     ordinary way finds, or nothing. Quick patterns are loose ones (``[^ ]+``), so parts must look closely at what those
     found. The parts are JSON: ``fields`` the document's own, ``log`` and ``event`` what is inside these two objects,
     each member followed by a comma. ``probes`` are two lines of this kind that differ in all pieces.
+    ``heads`` says that of a record of several lines the first one alone says all this, but for its stack trace.
     """
 
     pattern: bytes
@@ -197,6 +198,7 @@ class Sketch(NamedTuple):
     probes: tuple[bytes, bytes]
     log: Parts = ()
     event: Parts = ()
+    heads: bool = False
 
 
 class Lines(NamedTuple):
@@ -223,6 +225,7 @@ class Sketched:
         self._find = re.compile(rb"\\n(?:%b)" % sketch.pattern).findall
         self._fits = re.compile(sketch.pattern).match
         self._mixed = False
+        self.heads = False
         self._parts = self._learn(sketch, reference)
 
     def documents(self, lines: Lines, own: Callable[[list[int]], "Own"]) -> tuple[list[int], list[bytes]]:
@@ -284,7 +287,8 @@ class Sketched:
         log, event, others = rests[0]
         if not log or not event or STAND_IN in log + event + others:
             return ()
-        parts: list[bytes | Maker | str] = [b"{", *sketch.fields, b'"log":{', *sketch.log]
+        self.heads = sketch.heads and b'"error":' not in others
+        parts: list[bytes | Maker | str] = [b"{", *sketch.fields, "errors", b'"log":{', *sketch.log]
         for piece in (log, b'},"event":{', *sketch.event, event, b"},", others):
             parts += _slots(piece) if isinstance(piece, bytes) else [piece]
         return tuple(parts)
@@ -297,7 +301,7 @@ class Sketched:
         if match is None:
             return None
         self._parts = (b"{", *sketch.fields, b'"log":{', *sketch.log, b'"_":0},"event":{', *sketch.event, b'"_":0}}')
-        columns = self._columns(Cells([[group] for group in match.groups(b"")], [text]), Own([b""], [b""], b""))
+        columns = self._columns(Cells([[group] for group in match.groups(b"")], [text]), Own([b""], [b""], b"", b""))
         if not all(_whole_rows(columns)):
             return None
         ours = orjson.loads(interleave(columns)[0])
@@ -311,11 +315,15 @@ class Sketched:
 
 
 class Own(NamedTuple):
-    """What each line has besides what it says: where it begins, how many bytes it covers, when it was read."""
+    """What each line has besides what it says: where it begins, how many bytes it covers, when it was read.
+
+    ``errors`` are members of documents, of traces behind the lines, or empty.
+    """
 
     offsets: Column
     sizes: Column
     read: bytes
+    errors: bytes | Column
 
 
 def _slots(piece: bytes) -> list[bytes | str]:

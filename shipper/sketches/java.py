@@ -28,6 +28,7 @@ def _threaded(pattern: bytes, level: int, thread: int, *probes: bytes) -> Sketch
         fields=(b'"message":"', Text(5), b'",', Known(thread, _thread), *time(0, 1)),
         log=(Known(level, _level), Known(4, _logger)),
         probes=(probes[0], probes[1]),
+        heads=True,
     )
 
 
@@ -37,12 +38,14 @@ def _bare(pattern: bytes, *probes: bytes) -> Sketch:
         fields=(b'"message":"', Text(4), b'",', *time(0, 1)),
         log=(Known(2, _level), Known(3, _logger)),
         probes=(probes[0], probes[1]),
+        heads=True,
     )
 
 
 _LOGBACK = rb"\]? +\[([^\]]+)\] +\[?([A-Z]+)\]? +"
-_LOG4J = rb"\]? +\[?([A-Z]+)\]? +\[([^\]]+)\] +"
-_PLAIN = rb"\]? +\[?([A-Z]+)\]? +"
+_LOG4J = rb"\]? +([A-Z]+) +\[([^\]]+)\] +"
+_PLAIN = rb"\]? +([A-Z]+) +"
+# A level in brackets there could be the thread of another pattern.
 _DASH, _COLON = rb"([^ ]+) [-:] ", rb"([^ :]+): "
 SKETCHES = (
     _threaded(
@@ -76,7 +79,7 @@ SKETCHES = (
     _bare(
         _PLAIN + _DASH,
         b"2001-02-03 04:05:06,789 INFO com.example.App - said",
-        b"[2001-02-04T04:05:07Z] [ERROR] app : not said",
+        b"[2001-02-04T04:05:07Z] ERROR app : not said",
     ),
     _bare(
         _PLAIN + _COLON,

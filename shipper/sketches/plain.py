@@ -35,6 +35,7 @@ LEVELLED = Sketch(
     fields=(*_MESSAGE, *time(0, 1)),
     log=(Known(2, _level),),
     probes=(b"2001-02-03 04:05:06.789 INFO said", b"[2001-02-04T04:05:07Z] ERROR not said"),
+    heads=True,
 )
 """A time and behind it a level."""
 TIMED = Sketch(

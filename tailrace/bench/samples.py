@@ -79,8 +79,8 @@ def java(count: int, seed: int, start: int) -> Iterator[bytes]:
         if chance.randrange(_TRACED) == 0:
             frames = 5 + chance.randrange(24)
             trace = [
-                b"\tat com.example.playback.cdn.Edge%d.call(Edge%d.java:%d)\n" % (bits(3), bits(3), bits(9))
-                for _ in range(frames)
+                b"\tat com.example.playback.cdn.Edge%d.call(Edge%d.java:%d)\n" % (place >> 6, place >> 6, place)
+                for place in (bits(9) for _ in range(frames))
             ]
             trace.append(b"java.io.IOException: No answer from edge-%d in %d ms\n" % (bits(5), bits(12)))
         yield b"%b.%03d [worker-%d] %b %b - %b\n" % (
