@@ -1,6 +1,7 @@
 """Lines of text formats that go the quick way: the same documents as the ordinary way makes."""
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -8,11 +9,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from shipper.multiline import joiner_of
 from shipper.records import Encoder
 from shipper.sketches import SKETCHES
 from tailrace.bench.samples import SAMPLES
 from tailrace.settings import Input
 
+REAL = Path(__file__).parent / "samples" / "formats"
 NOW = 1_795_456_800_500_000_000
 TIMES = st.sampled_from(
     [
@@ -164,6 +167,8 @@ def _access(time: str, _level: str, words: list[str]) -> list[str]:
         f'1.2.3.4 {a} - [{time}] "GET {b} HTTP/2" 099 07 "-" "{c}" {d}',
         f'1.2.3.4 - - [{time}] "GET /{a}" 500 12',
         f'{a} 1.2.3.4 - {b} [{time}] "GET /{c} HTTP/1.0" 301 9',
+        f'{a} 1.2.3.4 - - [{time}] "GET /{b} HTTP/1.0" 301 9 "{c}" "{d}"',
+        f'1.2.3.4 - - [{time}] "GET /{a} HTTP/1.0" 301 9 "{b}" "{c}" {d}0.25 "-"',
     ]
 
 
@@ -172,7 +177,20 @@ def _plain(time: str, level: str, words: list[str]) -> list[str]:
     return [f"{time} {level} {a}", f"[{time}] {a} {level}:{b}", f"{a}{b} {level}{c}", a + time, f"{time},{a}", f" {a}"]
 
 
-FORMS = {"java": _java, "nginx": _access, "apache": _access, "plain": _plain, "auto": _plain}
+def _python(time: str, level: str, words: list[str]) -> list[str]:
+    a, b, c = words[:3]
+    return [
+        f"{time} - {a} - {level} - {b}",
+        f"{time} [{level}]  [{a}] {b}",
+        f"{time} {level} {a}: {b}",
+        f"{time} {level} {a}:{b}: {c}",
+        f"{time} {a} {level}: {b}",
+        f"[{time}] [{a}] [{level}] {b}",
+        f"{level}:{a}:{b}",
+    ]
+
+
+FORMS = {"python": _python, "java": _java, "nginx": _access, "apache": _access, "plain": _plain, "auto": _plain}
 
 
 @st.composite
@@ -260,7 +278,7 @@ def test_no_bytes_raise(name: str, lines: list[bytes]) -> None:
 )
 def test_fields_from_the_settings_are_as_in_the_ordinary_way(name: str, fields: dict[str, Any]) -> None:
     """Also such as are in the way of what a line says."""
-    some = SAMPLES.get(name, SAMPLES["nginx"])
+    some = SAMPLES.get(name, SAMPLES["java" if name == "python" else "nginx"])
     lines = [line[:-1] for line in some(40, 1, 1_795_000_000)]
     same_both_ways(name, [*lines, b"\\" + lines[0], lines[1]], fields)
 
@@ -296,3 +314,14 @@ def test_a_record_with_its_stack_trace_goes_the_quick_way() -> None:
     single = [b"2026-11-23 18:00:00.123 [main] INFO app - text"] * 5
     made = ways.documents(lines + single, [b"%d" % row for row in range(10)], b"2026-11-23T18:00:03.000Z")
     assert [b'"stack_trace":"java.io.IOException: lost' in one for one in made if one] == [True] * 5 + [False] * 5
+
+
+@pytest.mark.parametrize("sample", sorted(REAL.glob("*.log")), ids=lambda path: path.stem)
+def test_every_line_of_a_real_log_gives_the_same_document_both_ways(sample: Path) -> None:
+    """As its own format, as text, and as what it is recognised as."""
+    name = sample.stem.partition("_")[0]
+    joiner = joiner_of(Input(paths=["/x"], dataset="d", format=name), 262_144)  # type: ignore[arg-type]
+    lines = sample.read_bytes().split(b"\n")[:-1]
+    records = joiner.join(lines, b"", final=True).records if joiner else lines
+    for each in (name, "plain", "auto"):
+        same_both_ways(each, records * 2)

@@ -3,7 +3,7 @@
 import re
 
 from shipper.sketch import Known, Sketch, Text
-from shipper.sketches.pieces import REST, TIME, level, time
+from shipper.sketches.pieces import BARE_TIME, REST, TIME, level, time
 from shipper.times import Times
 
 _LOGGER = re.compile(r"[A-Za-z_][\w$.\[\]/-]*", re.ASCII)
@@ -11,11 +11,16 @@ _LOGGER = re.compile(r"[A-Za-z_][\w$.\[\]/-]*", re.ASCII)
 _level = level("TRACE", "DEBUG", "INFO", "WARNING", "WARN", "ERROR", "FATAL")
 
 
-def _thread(text: str, _times: Times) -> str | None:
+def _thread(text: str, times: Times) -> str | None:
+    member = _named(text, times)
+    return f'"process":{{{member[:-1]}}},' if member else member
+
+
+def _named(text: str, _times: Times) -> str | None:
     name = text.lstrip(" ") or " "
     if name == "-":
         return ""
-    return None if "\\" in name else f'"process":{{"thread":{{"name":"{name}"}}}},'
+    return None if "\\" in name else f'"thread":{{"name":"{name}"}},'
 
 
 def _logger(text: str, _times: Times) -> str | None:
@@ -47,6 +52,19 @@ _LOG4J = rb"\]? +([A-Z]+) +\[([^\]]+)\] +"
 _PLAIN = rb"\]? +([A-Z]+) +"
 # A level in brackets there could be the thread of another pattern.
 _DASH, _COLON = rb"([^ ]+) [-:] ", rb"([^ :]+): "
+_SPRING = Sketch(
+    pattern=BARE_TIME + rb" +([A-Z]+) ([1-9]\d{0,9}) --- (?:\[[^\]\\]*\] )?\[([^\]]+)\] ([^ ]+) *: " + REST,
+    fields=(
+        *(b'"message":"', Text(6), b'","process":{', Known(4, _named), b'"pid":', Text(3), b"},"),
+        *time(0, 1),
+    ),
+    log=(Known(2, _level), Known(5, _logger)),
+    probes=(
+        b"2001-02-03 04:05:06.789  INFO 12 --- [           main] com.example.App : said",
+        b"2001-02-04T04:05:07Z ERROR 7 --- [app] [other] app                  : not said",
+    ),
+    heads=True,
+)
 SKETCHES = (
     _threaded(
         _LOGBACK + _DASH,
@@ -86,4 +104,5 @@ SKETCHES = (
         b"2001-02-03 04:05:06,789 INFO com.example.App: said",
         b"[2001-02-04T04:05:07Z] ERROR app: not said",
     ),
+    _SPRING,
 )

@@ -7,7 +7,8 @@ from shipper.sketch import Iso, Turn
 
 REST = rb"([^\\]*+(?:\\[^n][^\\]*+)*+)"
 """Whatever follows, to the end of the line."""
-TIME = rb"\[?([^\\]{19})([^ \]]*)"
+BARE_TIME = rb"([^\\]{19})([^ \]]*)"
+TIME = rb"\[?" + BARE_TIME
 """For ``time``; what is behind it must begin with white space or a bracket."""
 
 
