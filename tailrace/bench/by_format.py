@@ -35,9 +35,11 @@ def measure_formats(ground: Ground, plan: Plan, progress: Progress) -> list[Form
         BenchFailed: a process failed.
     """
     progress("starting up a shipper that has nothing to do")
-    runs = {name: _Format(ground, plan, name) for name in SAMPLES}
-    first = next(iter(runs.values()))
-    start, bare_start = first.start(), first.bare_start()
+    nothing = ground.folder / "nothing.log"
+    nothing.touch()
+    idle = _Ways(ground, "nothing", [nothing], "plain")
+    start, bare_start = (least([run() for _ in range(2)]) for run in (idle.ship, idle.ship_bare))
+    runs = {name: _Format(ground, plan.lines, name) for name in SAMPLES}
     for number in range(plan.rounds):
         for name, one in runs.items():
             progress(f"shipping {plan.lines:,} lines: {name}, round {number + 1} of {plan.rounds}")
@@ -45,38 +47,50 @@ def measure_formats(ground: Ground, plan: Plan, progress: Progress) -> list[Form
     return [one.figures(start, bare_start) for one in runs.values()]
 
 
+class _Ways:
+    """The shipper and the bare trial on the same files; each run begins at their beginning."""
+
+    def __init__(self, ground: Ground, name: str, files: list[Path], entry_format: str) -> None:
+        self._core = max(os.sched_getaffinity(0))
+        self._place = ground.place(f"{name}_format", files, entry_format)
+        kind = "json" if entry_format == "json" else "text"
+        words = [kind, ground.bootstrap_servers, self._place.topic, *map(str, files)]
+        self._bare = [sys.executable, "-m", bare.__name__, *words]
+
+    def ship(self) -> Spent:
+        """One run of the shipper."""
+        for file in self._place.folder.glob(self._place.registry.name + "*"):
+            file.unlink()
+        return child.run(self._place.command("ship", "--once"), self._place.log("ship"), self._core)
+
+    def ship_bare(self) -> Spent:
+        """One run of the bare trial, into the same topic."""
+        return child.run(self._bare, self._place.log("bare"), self._core)
+
+
 class _Format:
     """Lines of one format, and what was spent on them."""
 
-    def __init__(self, ground: Ground, plan: Plan, name: str) -> None:
-        self._ground = ground
+    def __init__(self, ground: Ground, count: int, name: str) -> None:
         self._name = name
-        self._lines = plan.lines
-        self._core = max(os.sched_getaffinity(0))
+        self._lines = count
         self._files = [ground.folder / f"{name}-{number}.log" for number in range(FILES)]
-        start = int(time.time()) - plan.lines // 1000
+        start = int(time.time()) - count // 1000
         for number, file in enumerate(self._files):
-            share = plan.lines * (number + 1) // FILES - plan.lines * number // FILES
+            share = count * (number + 1) // FILES - count * number // FILES
             with file.open("wb", buffering=1 << 20) as opened:
                 opened.writelines(SAMPLES[name](share, number, start))
+        self._ways = _Ways(ground, name, self._files, name)
         self._ours: list[Spent] = []
         self._bare: list[Spent] = []
 
-    def start(self) -> Spent:
-        """What a shipper spends that finds no line."""
-        return least([self._ship(f"start{number}", [self._nothing()]) for number in range(2)])
-
-    def bare_start(self) -> Spent:
-        """What the bare trial spends that finds no line."""
-        return least([self._ship_bare(f"bare_start{number}", [self._nothing()]) for number in range(2)])
-
     def round(self, number: int) -> None:
         """One more run of each, turn about."""
-        if number % 2:
-            self._bare.append(self._ship_bare(f"bare{number}", self._files))
-        self._ours.append(self._ship(f"round{number}", self._files))
-        if not number % 2:
-            self._bare.append(self._ship_bare(f"bare{number}", self._files))
+        for ours in (True, False) if number % 2 else (False, True):
+            if ours:
+                self._ours.append(self._ways.ship())
+            else:
+                self._bare.append(self._ways.ship_bare())
 
     def figures(self, start: Spent, bare_start: Spent) -> FormatFigures:
         """What it came to."""
@@ -90,18 +104,3 @@ class _Format:
                 for one, other in zip(self._ours, self._bare, strict=True)
             ),
         )
-
-    def _nothing(self) -> Path:
-        nothing = self._ground.folder / "nothing.log"
-        nothing.touch()
-        return nothing
-
-    def _ship(self, name: str, files: list[Path]) -> Spent:
-        place = self._ground.place(f"{self._name}_{name}", files, self._name)
-        return child.run(place.command("ship", "--once"), place.log("ship"), self._core)
-
-    def _ship_bare(self, name: str, files: list[Path]) -> Spent:
-        place = self._ground.place(f"{self._name}_{name}", files)
-        kind = "json" if self._name == "json" else "text"
-        words = [kind, self._ground.bootstrap_servers, place.topic, *map(str, files)]
-        return child.run([sys.executable, "-m", bare.__name__, *words], place.log("bare"), self._core)
