@@ -54,6 +54,7 @@ HOSTS = [
     b"a.example",
     b"1.2.3.4",
 ]
+LOG4J, PYTHON = b"2026-11-23 18:00:00.123 INFO [main] app - text", b"2026-11-23 18:00:00.123 app INFO: text"
 LEVELS = st.sampled_from(
     [
         "INFO",
@@ -231,14 +232,19 @@ def same_both_ways(name: str, lines: list[bytes], fields: dict[str, Any] | None 
 @settings(max_examples=200, deadline=None)
 @given(chunks())
 @example(("plain", [b"", b"a", b" ", b"b"]))
-@example(("plain", [b'"' * 6 + b"x" * 68 + b" INFO"] * 4))
+@example(("plain", [b"x" + b'"' * 6 + b"x" * 67 + b" INFO"] * 4))
 @example(("plain", [b"x" * 73 + b" INFORMED", b"x" * 74 + b" INFO", b"x" * 76 + b" INFO", b"x" * 77 + b" INFO"]))
 @example(("nginx", [b'1.2.3.4 - - [23/Nov/2026:18:00:00 +0000] "GET / HTTP/1.1" 200 07 "-" "x"'] * 4))
 @example(("nginx", [b'%b - - [23/Nov/2026:18:00:00 +0000] "GET / HTTP/1.1" 200 7' % host for host in HOSTS]))
+@example(("nginx", [b'1.2.3.4.5 - - [23/Nov/2026:18:00:00 +0000] "GET / HTTP/1.1" 200 7'] * 4))
+@example(("nginx", [b'01.2.3.4 - - [23/Nov/2026:18:00:00 +0000] "GET / HTTP/1.1" 200 7'] * 4))
 @example(("java", [b"2026-11-23 18:00:00.123  INFO 12 --- [main] a.B : text"] * 4))
 @example(("java", [b"2026-11-23 18:00:00.123 INFO 12 - [main] a.B : text"] * 4))
 @example(("java", [b"2026-11-23 18:00:00.123 [INFO] ERROR - - text"] * 4))
 @example(("java", [b"2026-11-23 18:00:00.123 [INFO] [ERROR] app - text"] * 4))
+@example(("java", [LOG4J] * 8 + [b"2026-11-23 18:00:00.123 [INFO] [ERROR] app - text"] * 2))
+@example(("python", [PYTHON] * 8 + [b"2026-11-23 18:00:00.123 INFO ERROR: text"] * 2))
+@example(("java", [b"2026-11-23 18:00:00.123 [main] ERROR app - x.IOException: y" + trace for trace in TRACES]))
 @example(("java", [b"2026-11-23 18:00:00.123 [-] ERROR app - text"] * 4))
 @example(("java", [b"2026-11-23 18:00:00.123 [main] ERROR app - text" + trace for trace in TRACES]))
 @example(("java", [b"2026-11-23 18:00:00.123 [main] ERROR app - /some:12" + trace for trace in TRACES]))
