@@ -94,13 +94,13 @@ class _Format:
 
     def figures(self, start: Spent, bare_start: Spent) -> FormatFigures:
         """What it came to."""
+        ours, theirs = load_of(self._ours, start, self._lines), load_of(self._bare, bare_start, self._lines)
         return FormatFigures(
             name=self._name,
             line_bytes=sum(file.stat().st_size for file in self._files) / self._lines,
-            shipper=load_of(self._ours, start, self._lines),
-            bare=load_of(self._bare, bare_start, self._lines),
+            shipper=ours,
+            bare=theirs,
             cpu_to_bare=statistics.median(
-                (one.cpu_seconds - start.cpu_seconds) / max(1e-9, other.cpu_seconds - bare_start.cpu_seconds)
-                for one, other in zip(self._ours, self._bare, strict=True)
+                cpu / max(1e-9, bare_cpu) for (_, cpu), (_, bare_cpu) in zip(ours.runs, theirs.runs, strict=True)
             ),
         )
