@@ -17,9 +17,10 @@ from shipper import ecs, traces
 from shipper.columns import interleave
 from shipper.constants import NOTHING, Constants, Surroundings
 from shipper.formats import format_of, plain
+from shipper.formats.auto import Auto
 from shipper.lines import HOLE, Cut
 from shipper.multiline import Joiner
-from shipper.shapes import Shapes
+from shipper.quick import Quick
 from shipper.times import Times, from_nanoseconds
 from tailrace import __version__
 from tailrace.record import header_prefix
@@ -81,14 +82,14 @@ class Encoder:
         self._tail = b"," + orjson.dumps(constant)[1:]
         self._file = {"path": path}
         self._flagged: dict[str, int] = {}
-        learns = entry.format in ("auto", "json") and not entry.keep_original
-        self._shapes = Shapes(self._times, self._value) if learns else None
+        learnt = self._format if isinstance(self._format, Auto) else None
+        self._quick = None if entry.keep_original else Quick(entry.format, learnt, self._times, self._value)
 
     def rename(self, path: str) -> None:
         """The file has another name now."""
         self._file = {"path": path}
-        if self._shapes is not None:
-            self._shapes.clear()
+        if self._quick is not None:
+            self._quick.clear()
 
     def chunk(
         self,
@@ -111,6 +112,7 @@ class Encoder:
         if lines and self._learn is not None:
             self._learn(lines)
         ends = list(itertools.accumulate([len(line) + 1 for line in lines], initial=start))
+        ends.pop()
         offsets = [b"%d" % end for end in ends]
         values = self._quick_values(lines, offsets, read)
         if pieces:
@@ -165,9 +167,9 @@ class Encoder:
 
     def _quick_values(self, lines: list[bytes], offsets: list[bytes], read: str) -> Sequence[bytes | None]:
         """The documents of the lines that need not go the ordinary way, None for each that must."""
-        if self._shapes is None:
+        if self._quick is None:
             return [None] * len(lines)
-        values = self._shapes.documents(lines, offsets, read.encode())
+        values = self._quick.documents(lines, offsets, read.encode())
         if max(map(len, filter(None, values)), default=0) > self.most_bytes:
             return [value if value is not None and len(value) <= self.most_bytes else None for value in values]
         return values

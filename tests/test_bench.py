@@ -6,7 +6,14 @@ import sys
 import orjson
 import pytest
 
+from shipper.ecs import Document
+from shipper.formats import format_of
+from shipper.multiline import joiner_of
+from shipper.times import Times
+from tailrace.bench.by_format import AIMS
 from tailrace.bench.lines import lines
+from tailrace.bench.samples import SAMPLES
+from tailrace.settings import Input
 from tailrace.stack import Stack
 
 
@@ -17,6 +24,19 @@ def test_lines_are_the_same_each_time_and_of_the_size_that_is_spoken_of() -> Non
     assert len(set(some)) == len(some)
     assert 320 < sum(map(len, some)) / len(some) < 360
     assert len({tuple(orjson.loads(line)) for line in some}) == 3, "services write more than one shape of line"
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_lines_of_a_format_are_the_same_each_time_and_of_that_format(name: str) -> None:
+    """Or a table by format would speak of something else."""
+    some = [line.removesuffix(b"\n") for line in SAMPLES[name](400, 1, 1_795_000_000)]
+    assert some == [line.removesuffix(b"\n") for line in SAMPLES[name](400, 1, 1_795_000_000)]
+    entry = Input(paths=["/x"], dataset="d", format=name)  # type: ignore[arg-type]
+    joiner = joiner_of(entry, 262_144)
+    records = joiner.join(some, b"", final=True).records if joiner else some
+    assert all(format_of(entry)(record, Document(Times("UTC"))) for record in records)
+    traces = sum(b"\n" in record for record in records)
+    assert traces == 0 if name != "java" else 0.02 < traces / len(records) < 0.09
 
 
 @pytest.mark.edge
@@ -41,5 +61,10 @@ def test_a_small_run_gives_every_figure(stack: Stack) -> None:
     latency = figures["latency"]
     assert latency["lines"] == 50
     assert 0 < latency["p50"] <= latency["p99"] <= latency["most"]
+    formats = {one["name"]: one for one in found["formats"]}
+    assert set(formats) == set(AIMS) == set(SAMPLES)
+    for name, one in formats.items():
+        assert one["cpu_to_bare"] > 0, name
+        assert one["shipper"]["cpu_seconds_per_million"] > 0, name
     assert [one["part"] for one in found["targets"]] == ["shipper"] * 3 + ["indexer"] * 2 + ["latency"] * 2
     assert found["machine"]["cores"] >= 1

@@ -90,7 +90,7 @@ def encoder() -> Encoder:
 def test_a_line_of_a_known_shape_gives_the_document_it_would_give_the_ordinary_way(lines: list[bytes]) -> None:
     """Documents but the first of a shape may come the quick way; all equal those of an encoder that never learns."""
     quick, ordinary = encoder(), encoder()
-    ordinary._shapes = None
+    ordinary._quick = None
     for again in range(2):
         got = quick.chunk(lines, 100 * again, 3, 0, NOW).records
         wanted = ordinary.chunk(lines, 100 * again, 3, 0, NOW).records
@@ -104,9 +104,9 @@ def test_the_quick_way_is_taken_for_what_services_write() -> None:
         b'{"timestamp": "2026-11-23T18:00:0%d.5Z", "level": "info", "logger": "a.b", "event": "play", "user": "u1", '
         b'"ok": true, "ms": 1.5, "pid": 12, "trace_id": "abc", "none": null}'
     )
-    shapes = encoder()._shapes
-    assert shapes is not None
-    _, quick = shapes.documents([line % 1, line % 2], [b"300", b"500"], b"2026-11-23T18:00:03.000Z")
+    ways = encoder()._quick
+    assert ways is not None
+    _, quick = ways.documents([line % 1, line % 2], [b"300", b"500"], b"2026-11-23T18:00:03.000Z")
     assert quick is not None
     document = orjson.loads(quick)
     assert document["@timestamp"] == "2026-11-23T18:00:02.5Z"

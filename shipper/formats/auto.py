@@ -49,6 +49,8 @@ class Auto:
         self._candidates = candidates
         self._seen = 0
         self._learnt: Format | None = None
+        self.name = "auto"
+        """The format that was learnt; ``auto`` while lines are JSON or text, empty while nobody is sure."""
         self._unsure = False
 
     def learn(self, lines: Sequence[bytes]) -> None:
@@ -66,6 +68,7 @@ class Auto:
         best = guess(sample, self._candidates)
         self._learnt = self._candidates[best.name] if best.share >= _SURE else None
         self._unsure = _UNSURE < best.share < _SURE
+        self.name = best.name if self._learnt is not None else "" if self._unsure else "auto"
 
     def __call__(self, line: bytes, document: ecs.Document) -> bool:
         """Fill the document as the format that was learnt does; else as JSON where it is an object, or as text."""

@@ -1,11 +1,12 @@
 """The least a shipper of this shape can do, for comparison: read, parse, encode, append, send. Run as a child.
 
-``python -m tailrace.bench.bare SERVERS TOPIC FILE…``: no identity, no registry, no ECS, no retries.
+``python -m tailrace.bench.bare json|text SERVERS TOPIC FILE…``: no identity, no registry, no ECS, no retries.
 """
 
 import asyncio
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from zlib import crc32
 
@@ -17,7 +18,10 @@ _BATCH_BYTES = 524_288
 _IN_FLIGHT = 8
 
 
-async def ship(servers: str, topic: str, files: list[Path]) -> None:
+Parse = Callable[[bytes], dict[str, object]]
+
+
+async def ship(parse: Parse, servers: str, topic: str, files: list[Path]) -> None:
     """Send every line of the files, one partition each."""
     producer = AIOKafkaProducer(
         bootstrap_servers=servers,
@@ -31,13 +35,13 @@ async def ship(servers: str, topic: str, files: list[Path]) -> None:
     try:
         partitions = len(await producer.partitions_for(topic))
         await asyncio.gather(
-            *(_ship_one(producer, topic, number % partitions, file) for number, file in enumerate(files))
+            *(_ship_one(parse, producer, topic, number % partitions, file) for number, file in enumerate(files))
         )
     finally:
         await producer.stop()
 
 
-async def _ship_one(producer: AIOKafkaProducer, topic: str, partition: int, file: Path) -> None:
+async def _ship_one(parse: Parse, producer: AIOKafkaProducer, topic: str, partition: int, file: Path) -> None:
     key = b"%020d" % partition
     constant = {"ecs": {"version": "8.11.0"}, "host": {"name": "bench"}, "log": {"file": {"path": str(file)}}}
     batch = producer.create_batch()
@@ -49,7 +53,7 @@ async def _ship_one(producer: AIOKafkaProducer, topic: str, partition: int, file
         while chunk := opened.read(_CHUNK_BYTES):
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
-                value = orjson.dumps(orjson.loads(line) | constant)
+                value = orjson.dumps(parse(line) | constant)
                 headers = [("t", b"1||logs-bench-default|%b:%016d:%08x" % (key, offset, crc32(line)))]
                 offset += len(line) + 1
                 if batch.append(timestamp=stamp, key=key, value=value, headers=headers) is None:
@@ -63,5 +67,10 @@ async def _ship_one(producer: AIOKafkaProducer, topic: str, partition: int, file
     await asyncio.gather(*flying)
 
 
+def _text(line: bytes) -> dict[str, object]:
+    return {"message": line.decode()}
+
+
 if __name__ == "__main__":
-    asyncio.run(ship(sys.argv[1], sys.argv[2], [Path(name) for name in sys.argv[3:]]))
+    kind, servers, topic, *names = sys.argv[1:]
+    asyncio.run(ship(orjson.loads if kind == "json" else _text, servers, topic, [Path(name) for name in names]))

@@ -22,7 +22,7 @@ _QUIET_SECONDS = 60.0
 class Place:
     """One run's own settings: ``topic``, ``stream``, consumer group and state folder."""
 
-    def __init__(self, ground: "Ground", name: str, paths: Sequence[Path]) -> None:
+    def __init__(self, ground: "Ground", name: str, paths: Sequence[Path], entry_format: str) -> None:
         self.name = name
         self.topic = f"{ground.word}.{name}"
         self.dataset = f"{ground.word}_{name}"
@@ -48,6 +48,7 @@ topic = {json.dumps(self.topic)}
 [[shipper.inputs]]
 paths = {json.dumps([str(path) for path in paths])}
 dataset = {json.dumps(self.dataset)}
+format = {json.dumps(entry_format)}
 [indexer]
 topics = [{json.dumps(self.topic)}]
 group = {json.dumps(self.topic)}
@@ -75,9 +76,9 @@ class Ground:
         address = urllib.parse.urlsplit(stack.elasticsearch_url)
         self._http = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
 
-    def place(self, name: str, paths: Sequence[Path]) -> Place:
+    def place(self, name: str, paths: Sequence[Path], entry_format: str = "auto") -> Place:
         """A new place with its topics and templates made."""
-        place = Place(self, name, paths)
+        place = Place(self, name, paths, entry_format)
         child.run(place.command("setup"), place.log("setup"))
         return place
 

@@ -67,7 +67,6 @@ def measure(ground: Ground, plan: Plan, progress: Progress) -> Figures:
     """
     progress(f"writing {plan.lines:,} lines")
     files = ground.write_files(plan.lines)
-    sample = list(lines(20_000, seed=1, start=int(time.time())))
     shipped = _Shipping(ground, plan, progress)
     places = [shipped.round(number) for number in range(plan.rounds)]
     stored = _Storing(ground, plan, progress)
@@ -80,16 +79,16 @@ def measure(ground: Ground, plan: Plan, progress: Progress) -> Figures:
     return Figures(
         lines=plan.lines,
         line_bytes=sum(file.stat().st_size for file in files) / plan.lines,
-        loads_microseconds=_yardstick(sample),
-        shipper=_load(shipped.ours, shipped.start, plan.lines),
-        bare=_load(shipped.bare, shipped.bare_start, plan.lines),
+        loads_microseconds=loads_microseconds(),
+        shipper=load_of(shipped.ours, shipped.start, plan.lines),
+        bare=load_of(shipped.bare, shipped.bare_start, plan.lines),
         shipper_cpu_to_bare=statistics.median(
             (one.cpu_seconds - shipped.start.cpu_seconds)
             / max(1e-9, other.cpu_seconds - shipped.bare_start.cpu_seconds)
             for one, other in zip(shipped.ours, shipped.bare, strict=True)
         ),
-        indexer=_load(stored.ours, stored.start, plan.lines, stored.ours_rates),
-        ceiling=_load(stored.ceiling, stored.ceiling_start, plan.lines, stored.ceiling_rates),
+        indexer=load_of(stored.ours, stored.start, plan.lines, stored.ours_rates),
+        ceiling=load_of(stored.ceiling, stored.ceiling_start, plan.lines, stored.ceiling_rates),
         indexer_to_ceiling=statistics.median(
             one / max(1e-9, other) for one, other in zip(stored.ours_rates, stored.ceiling_rates, strict=True)
         ),
@@ -114,9 +113,9 @@ class _Shipping:
         nothing.touch()
         place = ground.place("empty", [nothing])
         command = place.command("ship", "--once")
-        self.start = _least([child.run(command, place.log("ship"), self._core) for _ in range(3)])
+        self.start = least([child.run(command, place.log("ship"), self._core) for _ in range(3)])
         command = self._bare(place.topic, [str(nothing)])
-        self.bare_start = _least([child.run(command, place.log("bare"), self._core) for _ in range(3)])
+        self.bare_start = least([child.run(command, place.log("bare"), self._core) for _ in range(3)])
 
     def round(self, number: int) -> Place:
         """One more run of each."""
@@ -140,7 +139,7 @@ class _Shipping:
         self.bare.append(child.run(command, place.log("bare"), self._core))
 
     def _bare(self, topic: str, files: list[str]) -> list[str]:
-        return [sys.executable, "-m", "tailrace.bench.bare", self._ground.bootstrap_servers, topic, *files]
+        return [sys.executable, "-m", "tailrace.bench.bare", "json", self._ground.bootstrap_servers, topic, *files]
 
 
 class _Storing:
@@ -157,9 +156,9 @@ class _Storing:
         self.ceiling_rates: list[float] = []
         progress("starting up an indexer that has nothing to do")
         place = ground.place("nothing", [ground.folder / "none.log"])
-        self.start = _least([child.run(place.command("index", "--once"), place.log("index")) for _ in range(3)])
+        self.start = least([child.run(place.command("index", "--once"), place.log("index")) for _ in range(3)])
         self._prepare(place, "none")
-        self.ceiling_start = _least([child.run(self._replay(), place.log("replay")) for _ in range(3)])
+        self.ceiling_start = least([child.run(self._replay(), place.log("replay")) for _ in range(3)])
 
     def round(self, number: int, place: Place) -> None:
         """One more run of each."""
@@ -184,7 +183,7 @@ class _Storing:
         start = child.run(_bodies(*words, "0"), log)
         spent = child.run(_bodies(*words, str(count)), log, meanwhile=pace.look)
         rate = pace.per_second or count / _more(spent.seconds, start.seconds)
-        return _load([spent], start, count, [rate])
+        return load_of([spent], start, count, [rate])
 
     def _index(self, place: Place) -> None:
         self._progress(f"indexing {self._plan.lines:,} records")
@@ -212,7 +211,8 @@ def _bodies(*words: str) -> list[str]:
     return [sys.executable, "-m", bodies.__name__, *words]
 
 
-def _load(runs: list[Spent], start: Spent, count: int, rates: list[float] | None = None) -> Load:
+def load_of(runs: list[Spent], start: Spent, count: int, rates: list[float] | None = None) -> Load:
+    """What runs that carried ``count`` lines each spent beyond their start; the rates where they were counted apart."""
     if rates is None:
         rates = [count / _more(one.seconds, start.seconds) for one in runs]
     cpu = [_more(one.cpu_seconds, start.cpu_seconds) * _MILLION / count for one in runs]
@@ -230,13 +230,14 @@ def _more(whole: float, start: float) -> float:
     return whole - start if whole > start else whole
 
 
-def _least(runs: list[Spent]) -> Spent:
+def least(runs: list[Spent]) -> Spent:
     """Of several runs that do the same, what the machine disturbed least."""
     return Spent(*(min(values) for values in zip(*runs, strict=True)))
 
 
-def _yardstick(sample: list[bytes]) -> float:
-    """Microseconds of ``orjson.loads`` for a line, at its best."""
+def loads_microseconds() -> float:
+    """The yardstick of this machine now: what ``orjson.loads`` takes for a JSON line, at its best."""
+    sample = list(lines(20_000, seed=1, start=int(time.time())))
     best = float("inf")
     for _ in range(5):
         began = time.process_time()

@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from tailrace.bench.by_format import AIMS, FormatFigures, measure_formats
 from tailrace.bench.ground import Ground
-from tailrace.bench.measure import Figures, Load, Plan, measure
+from tailrace.bench.measure import Figures, Load, Plan, loads_microseconds, measure
 from tailrace.bench.targets import Verdict, verdicts
 from tailrace.cli.options import json_option
 from tailrace.stack import Stack
@@ -26,6 +27,7 @@ _QUICK_LINES, _QUICK_ROUNDS = 300_000, 2
     epilog="""\b
 Examples:
   tailrace bench --quick                    a first impression, in about two minutes
+  tailrace bench --formats --quick          only what each format of lines costs the shipper
   tailrace bench --json > figures.json      with every single run
   tailrace bench --dir ./.tailrace/stack    on a stack that runs already
 
@@ -34,6 +36,7 @@ Exit codes: 0 measured, whether or not the targets are met; 1 something failed; 
 """
 )
 @click.option("--quick", is_flag=True, help=f"{_QUICK_LINES:,} lines, {_QUICK_ROUNDS} rounds.")
+@click.option("--formats", "only_formats", is_flag=True, help="Only the shipper, with lines of each format.")
 @click.option("--lines", type=click.IntRange(3), default=None, help="Lines to ship and to store in each round.")
 @click.option("--rounds", type=click.IntRange(1), default=None, help="How often; ratios are medians over the rounds.")
 @click.option("--seconds", type=click.FloatRange(0.1), default=20.0, show_default=True, help="Measure latency so long.")
@@ -46,7 +49,14 @@ Exit codes: 0 measured, whether or not the targets are met; 1 something failed; 
 )
 @json_option
 def bench(
-    *, quick: bool, lines: int | None, rounds: int | None, seconds: float, folder: Path | None, as_json: bool
+    *,
+    quick: bool,
+    only_formats: bool,
+    lines: int | None,
+    rounds: int | None,
+    seconds: float,
+    folder: Path | None,
+    as_json: bool,
 ) -> None:
     """Measure speed, processor time, memory and latency on real servers.
 
@@ -68,21 +78,26 @@ def bench(
                 stack.up(progress=lambda text, _done, _total: steps.show(text))
             work = Path(made) / "work"
             work.mkdir()
-            figures = measure(Ground(stack, work), plan, steps.show)
+            ground = Ground(stack, work)
+            figures = None if only_formats else measure(ground, plan, steps.show)
+            formats = measure_formats(ground, plan, steps.show)
         finally:
             if folder is None:
                 stack.down(wipe=True)
-    found = verdicts(figures)
+    found = [] if figures is None else verdicts(figures)
     if as_json:
         rows = [{**msgspec.to_builtins(one), "met": one.met} for one in found]
-        click.echo(msgspec.json.encode({"machine": _machine(), "figures": figures, "targets": rows}))
+        click.echo(
+            msgspec.json.encode({"machine": _machine(), "figures": figures, "targets": rows, "formats": formats})
+        )
         return
     console = Console()
-    console.print(_table(figures))
-    console.print(_targets(found))
+    if figures is not None:
+        console.print(_table(figures))
+        console.print(_targets(found))
+    console.print(_by_format(formats))
     click.echo(
-        f"{figures.lines:,} lines of {figures.line_bytes:.0f} bytes, {plan.rounds} rounds; "
-        f"orjson.loads takes {figures.loads_microseconds:.2f} µs a line here."
+        f"{plan.lines:,} lines, {plan.rounds} rounds; orjson.loads takes {loads_microseconds():.2f} µs a line here."
     )
 
 
@@ -165,5 +180,34 @@ def _targets(found: list[Verdict]) -> Table:
         digits = ".2f" if one.target < 10 else ",.0f"
         table.add_row(
             one.part, one.name, f"{one.value:{digits}} {one.unit}", f"{sign} {one.target:,.0f} {one.unit}", mark
+        )
+    return table
+
+
+def _by_format(formats: list[FormatFigures]) -> Table:
+    table = Table(
+        "",
+        "bytes a line",
+        "CPU-s per million",
+        "aim",
+        "bare trial",
+        "ratio",
+        "per second",
+        "MiB",
+        title="Shipper by format",
+    )
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for one in formats:
+        cost, aim = one.shipper.cpu_seconds_per_million, AIMS[one.name]
+        table.add_row(
+            one.name,
+            f"{one.line_bytes:.0f}",
+            f"{cost:.2f}",
+            f"[{'green' if cost <= aim else 'red'}]≤ {aim:.1f}[/]",
+            f"{one.bare.cpu_seconds_per_million:.2f}",
+            f"{one.cpu_to_bare:.2f}",
+            f"{one.shipper.per_second:,.0f}",
+            f"{one.shipper.resident_mib:.0f}",
         )
     return table

@@ -1,0 +1,106 @@
+"""What a million lines of each format cost the shipper, beside the bare trial of the same lines in the same run."""
+
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from tailrace.bench import bare, child
+from tailrace.bench.child import Spent
+from tailrace.bench.ground import FILES, Ground
+from tailrace.bench.measure import Load, Plan, Progress, least, load_of
+from tailrace.bench.samples import SAMPLES
+
+AIMS = {"plain": 2.5, "json": 5.5, "nginx": 7.0, "java": 6.0}
+"""Processor seconds per million lines on a quiet machine, start-up apart."""
+
+
+class FormatFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """Both ways of one format; ``cpu_to_bare`` is the median of the rounds. Lines are those of the files."""
+
+    name: str
+    line_bytes: float
+    shipper: Load
+    bare: Load
+    cpu_to_bare: float
+
+
+def measure_formats(ground: Ground, plan: Plan, progress: Progress) -> list[FormatFigures]:
+    """Ship lines of each format, in rounds: a disturbance of the machine then spoils a round, not a format.
+
+    Raises:
+        BenchFailed: a process failed.
+    """
+    progress("starting up a shipper that has nothing to do")
+    nothing = ground.folder / "nothing.log"
+    nothing.touch()
+    idle = _Ways(ground, "nothing", [nothing], "plain")
+    start, bare_start = (least([run() for _ in range(2)]) for run in (idle.ship, idle.ship_bare))
+    runs = {name: _Format(ground, plan.lines, name) for name in SAMPLES}
+    for number in range(plan.rounds):
+        for name, one in runs.items():
+            progress(f"shipping {plan.lines:,} lines: {name}, round {number + 1} of {plan.rounds}")
+            one.round(number)
+    return [one.figures(start, bare_start) for one in runs.values()]
+
+
+class _Ways:
+    """The shipper and the bare trial on the same files; each run begins at their beginning."""
+
+    def __init__(self, ground: Ground, name: str, files: list[Path], entry_format: str) -> None:
+        self._core = max(os.sched_getaffinity(0))
+        self._place = ground.place(f"{name}_format", files, entry_format)
+        kind = "json" if entry_format == "json" else "text"
+        words = [kind, ground.bootstrap_servers, self._place.topic, *map(str, files)]
+        self._bare = [sys.executable, "-m", bare.__name__, *words]
+
+    def ship(self) -> Spent:
+        """One run of the shipper."""
+        for file in self._place.folder.glob(self._place.registry.name + "*"):
+            file.unlink()
+        return child.run(self._place.command("ship", "--once"), self._place.log("ship"), self._core)
+
+    def ship_bare(self) -> Spent:
+        """One run of the bare trial, into the same topic."""
+        return child.run(self._bare, self._place.log("bare"), self._core)
+
+
+class _Format:
+    """Lines of one format, and what was spent on them."""
+
+    def __init__(self, ground: Ground, count: int, name: str) -> None:
+        self._name = name
+        self._lines = count
+        self._files = [ground.folder / f"{name}-{number}.log" for number in range(FILES)]
+        start = int(time.time()) - count // 1000
+        for number, file in enumerate(self._files):
+            share = count * (number + 1) // FILES - count * number // FILES
+            with file.open("wb", buffering=1 << 20) as opened:
+                opened.writelines(SAMPLES[name](share, number, start))
+        self._ways = _Ways(ground, name, self._files, name)
+        self._ours: list[Spent] = []
+        self._bare: list[Spent] = []
+
+    def round(self, number: int) -> None:
+        """One more run of each, turn about."""
+        for ours in (True, False) if number % 2 else (False, True):
+            if ours:
+                self._ours.append(self._ways.ship())
+            else:
+                self._bare.append(self._ways.ship_bare())
+
+    def figures(self, start: Spent, bare_start: Spent) -> FormatFigures:
+        """What it came to."""
+        ours, theirs = load_of(self._ours, start, self._lines), load_of(self._bare, bare_start, self._lines)
+        return FormatFigures(
+            name=self._name,
+            line_bytes=sum(file.stat().st_size for file in self._files) / self._lines,
+            shipper=ours,
+            bare=theirs,
+            cpu_to_bare=statistics.median(
+                cpu / max(1e-9, bare_cpu) for (_, cpu), (_, bare_cpu) in zip(ours.runs, theirs.runs, strict=True)
+            ),
+        )
