@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from shipper.disk import Opened
+from shipper.filter_keys import filter_rules
 from shipper.identity import NO_HEAD, Head, Place, anchor_of, head_of, same
 from shipper.multiline import joiner_of
 from shipper.records import Encoder
@@ -16,12 +17,17 @@ from tailrace.settings import Settings
 
 
 class Sources:
-    """Makes sources; few files still use all partitions, for names are chosen so that these are used in turn."""
+    """Makes sources; few files still use all partitions, for names are chosen so that these are used in turn.
+
+    Raises:
+        FixSettings: the filters of an input cannot be used.
+    """
 
     def __init__(self, settings: Settings, host: dict[str, str]) -> None:
         self._shipper = settings.shipper
         self._host = host
         self.most_record_bytes = settings.shipper.max_record_bytes
+        self._rules = [filter_rules(entry) for entry in settings.shipper.inputs]
         self._lane_of: Callable[[str], int] = lambda _name: 0
         self._lanes = 0
         self._turn = 0
@@ -61,7 +67,10 @@ class Sources:
         most_line_bytes = self._shipper.max_line_bytes
         entry = self._shipper.inputs[number]
         joiner = joiner_of(entry, self._shipper.chunk_bytes)
-        encoder = Encoder(entry, row.source, row.path, self._host, self.most_record_bytes, most_line_bytes, joiner)
+        rules = self._rules[number]
+        encoder = Encoder(
+            entry, row.source, row.path, self._host, self.most_record_bytes, most_line_bytes, joiner, rules
+        )
         return Source(row, encoder, before)
 
     def _name(self) -> str:

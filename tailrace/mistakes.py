@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from tailrace.filter_mistakes import wrong_filters
 from tailrace.patterns import BadPattern, pattern_of
 from tailrace.record import is_stream, is_stream_part
 
@@ -242,6 +243,7 @@ def _wrong_input(entry: "Input", here: str) -> Iterator[str]:
     if (entry.format == "regex") != bool(entry.pattern):
         yield f'{here}.pattern: it is for format = "regex", which needs one.'
     yield from _wrong_multiline(entry.multiline, f"{here}.multiline")
+    yield from wrong_filters(entry.filters, f"{here}.filters")
     if entry.timezone != "local":
         try:
             zoneinfo.ZoneInfo(entry.timezone)

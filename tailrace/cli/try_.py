@@ -12,6 +12,7 @@ from typing import Any
 import click
 import msgspec
 
+from shipper.filter_keys import filter_rules
 from shipper.formats import FORMATS
 from shipper.identity import HEAD_BYTES, Place
 from shipper.multiline import joiner_of
@@ -122,7 +123,8 @@ def _source(file: Path, entry: Input) -> Source:
     limits = Shipper()
     host = {"name": socket.gethostname()}
     joiner = joiner_of(entry, limits.chunk_bytes)
-    encoder = Encoder(entry, "try", str(file), host, limits.max_record_bytes, limits.max_line_bytes, joiner)
+    rules = filter_rules(entry)
+    encoder = Encoder(entry, "try", str(file), host, limits.max_record_bytes, limits.max_line_bytes, joiner, rules)
     return Source(fresh_row("try", str(file), Place(0, 0)), encoder, b"")
 
 
