@@ -10,7 +10,8 @@ import msgspec
 import orjson
 
 from shipper.leaves import is_everywhere, leaves
-from shipper.records import Record, is_blank
+from shipper.lines import is_blank
+from shipper.records import Record
 from tailrace.settings import Input
 
 _FLAGS, _ABSENT = "flags", "absent"

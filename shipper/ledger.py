@@ -44,8 +44,9 @@ def _entry(source: Source, host: str, now: str, *, ended: bool) -> bytes:
     """The ledger's record of a source, as JSON; its key in the topic is the source's name.
 
     ``position``, ``records`` and the bytes are those that the brokers have acknowledged: ``bytes`` gave records,
-    ``skipped_bytes`` gave none, and ``trailing_skipped_bytes`` of them stand after the last record. ``modified`` is
-    when the file was last written, as far as was seen: its last lines cannot be in an index that was full before.
+    ``skipped_bytes`` gave none, and ``trailing_skipped_bytes`` of them stand after the last record. ``dropped`` are the
+    records, and the bytes among the skipped, that each rule of the filters left out. ``modified`` is when the file was
+    last written, as far as was seen: its last lines cannot be in an index that was full before.
     """
     mark = source.mark
     return orjson.dumps(
@@ -59,7 +60,9 @@ def _entry(source: Source, host: str, now: str, *, ended: bool) -> bytes:
             "bytes": mark.bytes,
             "skipped_bytes": mark.blank,
             "trailing_skipped_bytes": mark.skipped,
-            "dropped": {},
+            "dropped": {
+                rule: {"records": records, "bytes": covered} for rule, (records, covered) in mark.dropped.items()
+            },
             "ended": ended,
             "modified": from_nanoseconds(source.modified) if source.modified else "",
             "@timestamp": now,

@@ -47,6 +47,11 @@ def cut(rest: bytes) -> Cut:
     return Cut(kept, len(kept), zlib.crc32(rest), len(rest))
 
 
+def is_blank(line: bytes) -> bool:
+    """Whether a line says nothing: only white space, or the NULs of a hole that a truncation left."""
+    return not line or line.isspace() or (line[0] == 0 and not line.strip(b"\0\r\n\t "))
+
+
 class LongLine:
     """A line longer than we keep, while its end is searched for.
 

@@ -273,6 +273,10 @@ class Reader:
         dataset = source.encoder.dataset
         metrics.LINES.labels(dataset).inc(len(step.records))
         metrics.BYTES.labels(dataset).inc(step.end - span.start)
+        for rule, (records, _bytes) in step.dropped.items():
+            metrics.DROPPED.labels(dataset, rule).inc(records)
+        for (rule, kind), count in step.redacted.items():
+            metrics.REDACTED.labels(dataset, rule, kind).inc(count)
         took = time.monotonic() - read
         metrics.ACK_SECONDS.observe(took)
         source.finish(span)

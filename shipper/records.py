@@ -16,9 +16,11 @@ import orjson
 from shipper import ecs, traces
 from shipper.columns import interleave
 from shipper.constants import NOTHING, Constants, Surroundings
+from shipper.filtered import Filtered
+from shipper.filters.sieve import Rules
 from shipper.formats import format_of, plain
 from shipper.formats.auto import Auto
-from shipper.lines import HOLE, Cut
+from shipper.lines import HOLE, Cut, is_blank
 from shipper.multiline import Joiner
 from shipper.quick import Quick
 from shipper.times import Times, from_nanoseconds
@@ -37,13 +39,17 @@ class Chunk(NamedTuple):
     """What became of the lines of a chunk.
 
     ``skipped`` are the bytes at its end that gave no record (they are counted with the next one); ``blank`` all bytes
-    of the chunk that gave none; ``flagged`` says how many records carry which flag.
+    of the chunk that gave none; ``flagged`` says how many records carry which flag. ``dropped`` has the records and
+    bytes that each rule left out (they are among the ``blank``), ``redacted`` the values made unreadable, by rule and
+    kind.
     """
 
     records: list[Record]
     skipped: int
     blank: int
     flagged: dict[str, int]
+    dropped: dict[str, tuple[int, int]]
+    redacted: dict[tuple[str, str], int]
 
 
 class Encoder:
@@ -58,8 +64,11 @@ class Encoder:
         most_bytes: int,
         most_line_bytes: int,
         joiner: Joiner | None = None,
+        rules: Rules | None = None,
         around: Surroundings = NOTHING,
     ) -> None:
+        if entry.filters and rules is None:
+            raise TypeError("the input has filters: nothing may be made of its lines without them")
         self.dataset = entry.dataset
         self.joiner = joiner
         self.flush_seconds = entry.multiline.flush_seconds
@@ -73,17 +82,25 @@ class Encoder:
         self._service = entry.service or entry.dataset
         self._constants = Constants(entry, path, around, self._times)
         self.stream = entry.stream
-        constant = {
-            "ecs": {"version": ecs.VERSION},
-            "host": {**host, **around.host},
-            "agent": {"type": "tailrace", "version": __version__},
-            "data_stream": {"type": "logs", "dataset": entry.dataset, "namespace": entry.namespace},
-        }
-        self._tail = b"," + orjson.dumps(constant)[1:]
+        self._host = {**host, **around.host}
+        self._tail = self._tail_of(entry.dataset, entry.namespace)
         self._file = {"path": path}
         self._flagged: dict[str, int] = {}
         learnt = self._format if isinstance(self._format, Auto) else None
         self._quick = None if entry.keep_original else Quick(entry.format, learnt, self._times, self._value)
+        self._filtered: Filtered | None = None
+        if rules is not None:
+            self._filtered = Filtered(rules, entry, source, self, self._tail_of, self._constant())
+
+    @property
+    def memory(self) -> bytes:
+        """What the filters remember of the records so far: it belongs to the position; empty if nothing."""
+        return self._filtered.sieve.memory if self._filtered is not None else b""
+
+    def remember(self, memory: bytes) -> None:
+        """The next lines are those behind the position to which this memory belongs."""
+        if self._filtered is not None:
+            self._filtered.sieve.memory = memory
 
     def rename(self, path: str) -> None:
         """The file has another name now."""
@@ -118,8 +135,11 @@ class Encoder:
         if pieces:
             values = [None if number in pieces else value for number, value in enumerate(values)]
         headers = self._headers(lines, ends, offsets, repeat_until)
+        if self._filtered is not None:
+            left = self._filtered.chunk(lines, values, pieces, ends, headers, skipped, read)
+            return Chunk(left.records, left.skipped, left.blank, self._flagged, *self._filtered.sieve.counted())
         if not skipped and None not in values:
-            return Chunk(list(zip(headers, filter(None, values), strict=True)), 0, 0, self._flagged)
+            return Chunk(list(zip(headers, filter(None, values), strict=True)), 0, 0, self._flagged, {}, {})
         records: list[Record] = []
         blank = 0
         for number, (line, offset, header, quick) in enumerate(zip(lines, ends, headers, values, strict=False)):
@@ -134,22 +154,28 @@ class Encoder:
                 value = self._value(line, offset, size, skipped, read, flags)
                 skipped = 0
             records.append((header, value))
-        return Chunk(records, skipped, blank, self._flagged)
+        return Chunk(records, skipped, blank, self._flagged, {}, {})
 
     def single(self, line: Cut, start: int, skipped: int, repeat_until: int, now: int) -> Chunk:
         """The record of one line that ended at a cut, or of which only the first bytes are kept."""
         self._flagged = {}
         if is_blank(line.kept) and len(line.kept) == line.length:
-            return Chunk([], skipped + line.covered, line.covered, self._flagged)
+            return Chunk([], skipped + line.covered, line.covered, self._flagged, {}, {})
         self._times.now = now
         read = from_nanoseconds(now // 10**6 * 10**6)
         flags = [] if len(line.kept) == line.length else ["truncated"]
         if line.covered > line.length + 1:
             flags.append("hole")
-        value = self._value(line.kept, start, line.covered, skipped, read, flags)
+        fields = self.fields(line.kept, start, line.covered, skipped, read, flags)
         prefix = header_prefix(self.stream, may_repeat=start < repeat_until) + self._source
         header = f"{prefix}:{start:016d}:{line.checksum:08x}".encode()
-        return Chunk([(header, value)], 0, 0, self._flagged)
+        if self._filtered is None:
+            return Chunk([(header, self.finished(fields, self._tail))], 0, 0, self._flagged, {}, {})
+        record = self._filtered.single(header, fields, start, line.covered)
+        counts = self._filtered.sieve.counted()
+        if record is None:
+            return Chunk([], skipped + line.covered, line.covered, self._flagged, *counts)
+        return Chunk([record], 0, 0, self._flagged, *counts)
 
     def _headers(self, lines: list[bytes], ends: list[int], offsets: list[bytes], repeat_until: int) -> list[bytes]:
         """The headers of whole lines; column by column, as the documents."""
@@ -174,8 +200,10 @@ class Encoder:
             return [value if value is not None and len(value) <= self.most_bytes else None for value in values]
         return values
 
-    def _value(self, line: bytes, offset: int, size: int, skipped: int, read: str, flags: Sequence[str] = ()) -> bytes:
-        """The document of one line, the ordinary way."""
+    def fields(
+        self, line: bytes, offset: int, size: int, skipped: int, read: str, flags: Sequence[str]
+    ) -> dict[str, Any]:
+        """The tree of one line's document, but for what all documents end with."""
         document = self._parsed(line)
         fields = document.fields
         log = document.log
@@ -185,8 +213,6 @@ class Encoder:
         log["file"] = self._file
         if document.flags or flags:
             log["flags"] = [*dict.fromkeys((*flags, *document.flags))]
-            for flag in log["flags"]:
-                self._flag(flag)
         fields["log"] = log
         if "@timestamp" not in fields:
             fields["@timestamp"] = read
@@ -201,8 +227,34 @@ class Encoder:
         if document.numbers:
             fields["numeric_labels"] = document.numbers
         fields["tailrace"] = {"source": self._source, "bytes": size, "skipped": skipped}
-        value = orjson.dumps(fields)[:-1] + self._tail
-        return value if len(value) <= self.most_bytes else self._fit(fields, len(value))
+        return fields
+
+    def finished(self, fields: dict[str, Any], tail: bytes) -> bytes:
+        """The document of a tree, fitted to the limit; ``tail`` is what all documents end with."""
+        for flag in fields["log"].get("flags", ()):
+            self._flag(flag)
+        value = orjson.dumps(fields)[:-1] + tail
+        return value if len(value) <= self.most_bytes else self._fit(fields, len(value), tail)
+
+    def _value(self, line: bytes, offset: int, size: int, skipped: int, read: str, flags: Sequence[str] = ()) -> bytes:
+        """The document of one line, the ordinary way."""
+        return self.finished(self.fields(line, offset, size, skipped, read, flags), self._tail)
+
+    def _tail_of(self, dataset: str, namespace: str) -> bytes:
+        constant = {
+            "ecs": {"version": ecs.VERSION},
+            "host": self._host,
+            "agent": {"type": "tailrace", "version": __version__},
+            "data_stream": {"type": "logs", "dataset": dataset, "namespace": namespace},
+        }
+        return b"," + orjson.dumps(constant)[1:]
+
+    def _constant(self) -> dict[str, Any]:
+        """What is in every document for the settings' sake, and not of its line."""
+        document = ecs.Document(self._times)
+        self._constants.begin(document)
+        labels = {**document.labels, **document.numbers, "service": self._service}
+        return {**document.fields, "log": document.log, "labels": labels}
 
     def _parsed(self, line: bytes) -> ecs.Document:
         document = ecs.Document(self._times)
@@ -218,9 +270,9 @@ class Encoder:
             _find_trace(document)
         return document
 
-    def _fit(self, fields: dict[str, Any], length: int) -> bytes:
+    def _fit(self, fields: dict[str, Any], length: int, tail: bytes) -> bytes:
         """A document that is too large once encoded, with its longest texts cut until it is not."""
-        log = fields["log"]
+        log, dataset = fields["log"], fields["event"]["dataset"]
         log["file"] = dict(self._file)
         if "truncated" not in log.setdefault("flags", []):
             log["flags"].append("truncated")
@@ -231,7 +283,7 @@ class Encoder:
                 # Not its texts but their number is too large: all but the essentials goes.
                 fields = {name: fields[name] for name in ("@timestamp", "message", "tailrace") if name in fields}
                 fields["log"] = log = {name: log[name] for name in ("offset", "file", "flags")}
-                fields["event"] = {"dataset": self.dataset}
+                fields["event"] = {"dataset": dataset}
                 fields["labels"] = {"tailrace.dropped": "its fields were too many for one record"}
             else:
                 encoded = len(orjson.dumps(text))
@@ -240,7 +292,7 @@ class Encoder:
                     place = fields.setdefault("labels", {})
                     del fields["numeric_labels"][key]
                 place[key] = text[: max(_LEAST_TEXT - 1, int(len(text) * share))] + _FITTED_MARK
-            value = orjson.dumps(fields)[:-1] + self._tail
+            value = orjson.dumps(fields)[:-1] + tail
             if len(value) <= self.most_bytes:
                 return value
             length = len(value)
@@ -258,11 +310,6 @@ def _find_trace(document: ecs.Document) -> None:
     if start >= 0:
         traces.fill(document, message[start:])
         document.fields["message"] = message[:start].rstrip() or message.partition("\n")[0]
-
-
-def is_blank(line: bytes) -> bool:
-    """Whether a line says nothing: only white space, or the NULs of a hole that a truncation left."""
-    return not line or line.isspace() or (line[0] == 0 and not line.strip(b"\0\r\n\t "))
 
 
 def _texts(tree: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str]]:

@@ -36,6 +36,11 @@ create table if not exists sources (
 create table if not exists cuts (
     source text not null, offset integer not null, primary key (source, offset)
 ) without rowid;
+create table if not exists dropped (
+    source text not null, rule text not null, records integer not null, bytes integer not null,
+    primary key (source, rule)
+) without rowid;
+create table if not exists memories (source text primary key, memory blob not null) without rowid;
 create table if not exists gone (source text primary key, since integer not null) without rowid;
 """
 _SINCE = {
@@ -120,6 +125,12 @@ def read(folder: Path) -> Stored | None:
 def rows(database: sqlite3.Connection) -> list[Row]:
     """All sources."""
     cuts: dict[str, list[int]] = {}
+    dropped: dict[str, list[tuple[str, int, int]]] = {}
+    memories: dict[str, bytes] = {}
+    if _has(database, "memories"):
+        for source, *counts in database.execute("select source, rule, records, bytes from dropped"):
+            dropped.setdefault(source, []).append((counts[0], counts[1], counts[2]))
+        memories = dict(database.execute("select source, memory from memories").fetchall())
     for source, offset in database.execute("select source, offset from cuts order by source, offset"):
         cuts.setdefault(source, []).append(offset)
     return [
@@ -142,6 +153,8 @@ def rows(database: sqlite3.Connection) -> list[Row]:
             modified=row[17] if len(row) > 16 else 0,
             born=row[18] if len(row) > 18 else 0,
             family=row[19] if len(row) > 19 else "",
+            dropped=tuple(dropped.get(row[0], ())),
+            memory=memories.get(row[0], b""),
         )
         for row in database.execute("select * from sources")
     ]
@@ -166,6 +179,12 @@ def save(database: sqlite3.Connection, changed: Sequence[Row], reading: Reading 
         database.executemany(
             "insert or ignore into cuts values (?, ?)", [(row.source, cut) for row in changed for cut in row.cuts]
         )
+        filtered = [row for row in changed if row.dropped or row.memory]
+        if filtered:
+            counts = [(row.source, *count) for row in filtered for count in row.dropped]
+            database.executemany("insert or replace into dropped values (?, ?, ?, ?)", counts)
+            memories = [(row.source, row.memory) for row in filtered if row.memory]
+            database.executemany("insert or replace into memories values (?, ?)", memories)
 
 
 def gone(database: sqlite3.Connection) -> dict[str, int]:
@@ -198,6 +217,8 @@ def forget(database: sqlite3.Connection, names: Sequence[str]) -> None:
         for statement in (
             "delete from sources where id = ?",
             "delete from cuts where source = ?",
+            "delete from dropped where source = ?",
+            "delete from memories where source = ?",
             "delete from gone where source = ?",
         ):
             database.executemany(statement, [(name,) for name in names])
@@ -235,6 +256,10 @@ def _read(database: sqlite3.Connection, folder: Path) -> Stored:
     )
 
 
+def _has(database: sqlite3.Connection, table: str) -> bool:
+    return database.execute("select 1 from sqlite_master where name = ?", (table,)).fetchone() is not None
+
+
 def _check(database: sqlite3.Connection, folder: Path) -> int:
     """The format of a registry that is whole and that we know; 0 if it is new."""
     version = int(database.execute("pragma user_version").fetchone()[0])
@@ -262,8 +287,8 @@ def _recognise(database: sqlite3.Connection, machine: str) -> None:
             for name in names:
                 fresh = new_source()
                 database.execute("update sources set id = ? where id = ?", (fresh, name))
-                database.execute("update cuts set source = ? where source = ?", (fresh, name))
-                database.execute("update gone set source = ? where source = ?", (fresh, name))
+                for table in ("cuts", "dropped", "memories", "gone"):
+                    database.execute(f"update {table} set source = ? where source = ?", (fresh, name))  # noqa: S608 - our own names
             import structlog  # noqa: PLC0415 - slow to load, and who only reads has nothing to log
 
             structlog.get_logger().warning(

@@ -5,6 +5,9 @@ import msgspec
 from shipper.identity import Anchor, Head, Place
 from shipper.names import families
 
+NO_MEMORY = b"{}"
+"""Nothing is remembered any more; an empty memory says that nothing ever was."""
+
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """What is stored of one source.
@@ -17,9 +20,12 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     looked at the file and beside it (seconds since 1970), ``born`` when the file was made (nanoseconds; 0: not known).
     ``family`` is the log that the file was when it was first seen: its copies are found by that name too, though it may
     have another now.
+    ``dropped`` has the records and bytes that each rule left out before ``position``; ``memory`` is what the filters
+    remember there. Both are empty where nothing was ever dropped or remembered.
     """
 
     source: str
+    memory: bytes = b""
     path: str
     place: Place
     head: Head
@@ -37,6 +43,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     modified: int = 0
     born: int = 0
     family: str = ""
+    dropped: tuple[tuple[str, int, int], ...] = ()
 
     @property
     def families(self) -> tuple[str, ...]:

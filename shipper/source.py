@@ -16,14 +16,23 @@ _MAY_REPEAT = f"{VERSION}|{MAY_REPEAT}".encode()
 """How the header of a record begins that may have been sent before."""
 
 
+Dropped = dict[str, tuple[int, int]]
+"""Records and bytes that each rule of the filters left out; never changed once made."""
+
+
 class Mark(NamedTuple):
-    """What belongs to a position: the bytes just before it, how many of them gave no record, the counts so far."""
+    """What belongs to a position: the bytes just before it, how many of them gave no record, the counts so far.
+
+    ``dropped`` are records and bytes by rule, ``memory`` is what the filters remember.
+    """
 
     anchor: bytes
+    memory: bytes
     skipped: int
     records: int
     bytes: int
     blank: int
+    dropped: Dropped
 
 
 class Step(NamedTuple):
@@ -33,6 +42,8 @@ class Step(NamedTuple):
     end: int
     mark: Mark
     flagged: dict[str, int]
+    dropped: Dropped
+    redacted: dict[tuple[str, str], int]
 
 
 class Source:
@@ -67,7 +78,10 @@ class Source:
         """Records sent from here with the flag ``r``."""
         self.size, self.modified, self.looked = row.size, row.modified, row.updated
         self.read_at = self.acknowledged_at = self.behind_since = 0.0
-        self.watermark = Watermark(row.position, Mark(anchor, row.skipped, row.records, row.bytes, row.blank))
+        dropped = {rule: (records, covered) for rule, records, covered in row.dropped}
+        mark = Mark(anchor, row.memory, row.skipped, row.records, row.bytes, row.blank, dropped)
+        self.watermark = Watermark(row.position, mark)
+        encoder.remember(row.memory)
         self._mark = self.mark
         self._long: LongLine | None = None
         self._window = _LEAST_WINDOW
@@ -188,6 +202,7 @@ class Source:
         self.repeat_until = max(self.repeat_until, self.watermark.begun)
         self.cursor = self.at = self.watermark.reset()
         self._mark = self.mark
+        self.encoder.remember(self._mark.memory)
         self.anchor = self._mark.anchor
         self._long = None
 
@@ -231,6 +246,8 @@ class Source:
             modified=self.modified,
             born=self.born,
             family=self.family,
+            dropped=tuple((rule, *counts) for rule, counts in mark.dropped.items()),
+            memory=mark.memory,
         )
 
     def _anchor_of(self, before: bytes, at: int) -> Anchor:
@@ -261,12 +278,14 @@ class Source:
         last = self._mark
         self._mark = Mark(
             self.anchor,
+            self.encoder.memory or last.memory,
             chunk.skipped,
             last.records + len(chunk.records),
             last.bytes + covered - chunk.blank,
             last.blank + chunk.blank,
+            _sum(last.dropped, chunk.dropped) if chunk.dropped else last.dropped,
         )
-        return Step(chunk.records, self.cursor, self._mark, chunk.flagged)
+        return Step(chunk.records, self.cursor, self._mark, chunk.flagged, chunk.dropped, chunk.redacted)
 
 
 def fresh_row(name: str, path: str, place: Place, head: Head = NO_HEAD, size: int = 0) -> Row:
@@ -295,4 +314,18 @@ def _join(first: Chunk, second: Chunk) -> Chunk:
     flagged = {
         flag: first.flagged.get(flag, 0) + second.flagged.get(flag, 0) for flag in {**first.flagged, **second.flagged}
     }
-    return Chunk([*first.records, *second.records], second.skipped, first.blank + second.blank, flagged)
+    redacted = {
+        what: first.redacted.get(what, 0) + second.redacted.get(what, 0)
+        for what in {**first.redacted, **second.redacted}
+    }
+    records = [*first.records, *second.records]
+    dropped = _sum(first.dropped, second.dropped)
+    return Chunk(records, second.skipped, first.blank + second.blank, flagged, dropped, redacted)
+
+
+def _sum(first: Dropped, second: Dropped) -> Dropped:
+    found = dict(first)
+    for rule, (records, covered) in second.items():
+        before = found.get(rule, (0, 0))
+        found[rule] = (before[0] + records, before[1] + covered)
+    return found

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from shipper.disk import Opened
+from shipper.filter_keys import filter_rules
 from shipper.foreign import bring
 from shipper.identity import NO_HEAD, Head, Place, anchor_of, head_of, same
 from shipper.machine import surroundings
@@ -18,7 +19,11 @@ from tailrace.settings import Settings
 
 
 class Sources:
-    """Makes sources; few files still use all partitions, for names are chosen so that these are used in turn."""
+    """Makes sources; few files still use all partitions, for names are chosen so that these are used in turn.
+
+    Raises:
+        FixSettings: the filters of an input cannot be used.
+    """
 
     def __init__(self, settings: Settings, host: dict[str, str]) -> None:
         bring(settings.shipper.inputs)
@@ -26,6 +31,7 @@ class Sources:
         self._shipper = settings.shipper
         self._host = host
         self.most_record_bytes = settings.shipper.max_record_bytes
+        self._rules = [filter_rules(entry) for entry in settings.shipper.inputs]
         self._lane_of: Callable[[str], int] = lambda _name: 0
         self._lanes = 0
         self._turn = 0
@@ -65,8 +71,9 @@ class Sources:
         most_line_bytes = self._shipper.max_line_bytes
         entry = self._shipper.inputs[number]
         joiner = joiner_of(entry, self._shipper.chunk_bytes)
-        limits = self.most_record_bytes, most_line_bytes
-        return Source(row, Encoder(entry, row.source, row.path, self._host, *limits, joiner, self._around), before)
+        limits, rules = (self.most_record_bytes, most_line_bytes), self._rules[number]
+        encoder = Encoder(entry, row.source, row.path, self._host, *limits, joiner, rules, self._around)
+        return Source(row, encoder, before)
 
     def _name(self) -> str:
         self._turn += 1

@@ -8,6 +8,7 @@ import msgspec
 import orjson
 
 from shipper.constants import NOTHING, Surroundings
+from shipper.filters.sieve import Rules
 from shipper.formats import guessed
 from shipper.formats.auto import guess
 from shipper.formats.json import fields as json_fields
@@ -26,11 +27,13 @@ _OWN = (*_PATTERNED, "csv")
 """Formats that no file is recognised as, since a person says what they are."""
 
 
-def source_of(entry: Input, path: str, host: str, limits: Shipper, around: Surroundings = NOTHING) -> Source:
+def source_of(
+    entry: Input, path: str, host: str, limits: Shipper, rules: Rules | None = None, around: Surroundings = NOTHING
+) -> Source:
     """A source of that path as the agent would read it, whose records nobody sends."""
     joiner = joiner_of(entry, limits.chunk_bytes)
     encoder = Encoder(
-        entry, "try", path, {"name": host}, limits.max_record_bytes, limits.max_line_bytes, joiner, around
+        entry, "try", path, {"name": host}, limits.max_record_bytes, limits.max_line_bytes, joiner, rules, around
     )
     return Source(fresh_row("try", path, Place(0, 0)), encoder, b"")
 

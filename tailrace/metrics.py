@@ -10,6 +10,12 @@ from tailrace.errors import FixSettings
 LINES = Counter("tailrace_shipper_records", "Records acknowledged by Kafka", ["dataset"])
 BYTES = Counter("tailrace_shipper_bytes", "Bytes of files that acknowledged records cover", ["dataset"])
 FLAGGED = Counter("tailrace_shipper_flagged_records", "Records shipped with a flag in log.flags", ["flag"])
+DROPPED = Counter(
+    "tailrace_shipper_dropped_records", "Records that a rule of the filters left out", ["dataset", "rule"]
+)
+REDACTED = Counter(
+    "tailrace_shipper_redacted_values", "Values in acknowledged records made unreadable", ["dataset", "rule", "kind"]
+)
 SOURCES = Gauge("tailrace_shipper_sources", "Files being followed")
 BEHIND = Gauge("tailrace_shipper_behind_bytes", "Bytes written to followed files and not yet acknowledged")
 TRUNCATIONS = Counter("tailrace_shipper_truncations", "Files found shorter than, or different from, what was read")

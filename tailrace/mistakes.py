@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from tailrace.filter_mistakes import wrong_filters
 from tailrace.format_mistakes import wrong_format, wrong_pattern
 from tailrace.record import is_stream, is_stream_part
 
@@ -238,6 +239,7 @@ def _wrong_input(entry: "Input", here: str) -> Iterator[str]:
             yield f"{here}.{key}: {getattr(entry, key)!r} cannot be part of a data stream's name; {_NAME_RULE}."
     yield from wrong_format(entry, here)
     yield from _wrong_multiline(entry.multiline, f"{here}.multiline")
+    yield from wrong_filters(entry.filters, f"{here}.filters")
     if entry.timezone != "local":
         try:
             zoneinfo.ZoneInfo(entry.timezone)

@@ -10,6 +10,7 @@ import msgspec
 
 from tailrace import mistakes
 from tailrace.errors import FixSettings
+from tailrace.filter_settings import Filter
 
 SEARCHED = ("tailrace.toml", "/etc/tailrace/tailrace.toml")
 FORMATS = (
@@ -175,6 +176,8 @@ class Input(Section, frozen=True, kw_only=True):
     """Keep the line as it was in ``event.original``."""
     fields: dict[str, str | int | float | bool] = {}
     """Constant fields, as dotted ECS names or labels."""
+    filters: list[Filter] = []
+    """What is dropped, changed or made unreadable before anything leaves the host, in this order."""
     multiline: Multiline = Multiline()
 
     @property

@@ -52,7 +52,7 @@ def test_a_path_says_which_container_wrote(path: str, fields: list[str | None]) 
 def documents(path: str, content: bytes, around: Surroundings = NOTHING, **keys: Any) -> list[dict[str, Any]]:
     """What becomes of a file's lines."""
     entry = Input(paths=[path], dataset="d", timezone="UTC", **keys)
-    source = source_of(entry, path, "h", Shipper(), around)
+    source = source_of(entry, path, "h", Shipper(), None, around)
     steps = records_of(source, lambda most, at: content[at : at + most], Shipper().chunk_bytes, lambda: 1)
     return [orjson.loads(value) for step in steps for _, value in step]
 
@@ -97,7 +97,7 @@ def test_no_name_stands_twice_in_a_document() -> None:
         return dict(found)
 
     entry = Input(paths=["/x"], dataset="d", format="json")
-    encoder = Encoder(entry, "s", POD, {"name": "h"}, 900_000, 1_000_000, None, AROUND)
+    encoder = Encoder(entry, "s", POD, {"name": "h"}, 900_000, 1_000_000, None, None, AROUND)
     lines = [b'{"host":{"id":"x"},"kubernetes":"y","container":{"id":"z"},"agent":"a","ecs":"e","message":"m"}'] * 3
     for _, value in encoder.chunk(lines, 0, 0, 0, 1).records:
         json.loads(value, object_pairs_hook=pairs)

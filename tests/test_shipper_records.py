@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipper import ecs
-from shipper.lines import cut
-from shipper.records import Encoder, is_blank
+from shipper.lines import cut, is_blank
+from shipper.records import Encoder
 from tailrace.record import parse_header, record_id
 from tailrace.settings import Input
 

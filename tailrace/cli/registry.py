@@ -12,11 +12,11 @@ import msgspec
 
 from shipper import registry_file
 from shipper.identity import ANCHOR_BYTES, HEAD_BYTES, anchor_of, begins_with
+from shipper.lines import is_blank
 from shipper.names import is_packed
-from shipper.records import is_blank
 from shipper.registry import Registry
 from shipper.registry_file import NAME
-from shipper.registry_row import Row
+from shipper.registry_row import NO_MEMORY, Row
 from shipper.scan import place_of
 from tailrace.cli.options import config_option, json_option
 from tailrace.cli.status import age, size
@@ -264,6 +264,8 @@ def _reset(row: Row, position: int, *, new_source: bool) -> Row:
         blank=blank,
         reach=max(row.reach, row.position),
         updated=int(time.time()),
+        dropped=tuple((rule, 0, 0) for rule, _records, _bytes in row.dropped),
+        memory=NO_MEMORY,
     )
     return (
         msgspec.structs.replace(fresh, source=registry_file.new_source(), reach=position, cuts=())

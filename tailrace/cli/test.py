@@ -11,6 +11,7 @@ import msgspec
 
 from shipper.cases import Case, CaseFile, Judged, judge
 from shipper.constants import Surroundings
+from shipper.filter_keys import filter_rules
 from shipper.foreign import bring
 from shipper.globs import input_of
 from shipper.machine import surroundings
@@ -102,7 +103,14 @@ def _records(case: Case, path: str, entry: Input, settings: Settings, content: b
     def read_at(most: int, offset: int) -> bytes:
         return content[offset : offset + most]
 
-    source = source_of(entry, path, settings.host.name or socket.gethostname(), settings.shipper, _around(settings))
+    source = source_of(
+        entry,
+        path,
+        settings.host.name or socket.gethostname(),
+        settings.shipper,
+        filter_rules(entry),
+        _around(settings),
+    )
     now = time.time_ns() if case.read is None else round(case.read.timestamp() * 1000) * 10**6
     return [
         record for some in records_of(source, read_at, settings.shipper.chunk_bytes, lambda: now) for record in some

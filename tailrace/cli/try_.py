@@ -12,6 +12,7 @@ from typing import Any
 import click
 import msgspec
 
+from shipper.filter_keys import filter_rules
 from shipper.foreign import bring
 from shipper.globs import input_of
 from shipper.identity import HEAD_BYTES
@@ -106,7 +107,7 @@ def _tried(file: Path, entry: Input, most: int, *, quiet: bool) -> Report:
             handle = Unpacked(handle, kind)  # type: ignore[arg-type]
         fits = fits_of(read_at(handle, Shipper().chunk_bytes, 0).split(b"\n")[:-1][:_FIRST_LINES])
         tally = Tally()
-        source = source_of(entry, str(file), socket.gethostname(), Shipper())
+        source = source_of(entry, str(file), socket.gethostname(), Shipper(), filter_rules(entry))
         hidden = quiet or size < _LONG_BYTES
         done = 0
         with click.progressbar(length=size, label="Reading", hidden=hidden, file=sys.stderr) as bar:
