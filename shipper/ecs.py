@@ -322,7 +322,7 @@ CLAIMS |= {"@timestamp": _time, "message": _message, "log.level": _level, "log.l
 CLAIMS["fields.message"] = _message
 """Rust's tracing puts it there."""
 TIME, LEVEL = _time, _level
-TEXTS = frozenset({_message, _logger, _error, _stack, _keyword, _text, *_NAMED.values()})
+TEXTS = frozenset({_message, _logger, _error, _keyword, _text, *_NAMED.values()})
 """What takes any text of one line as it stands."""
 INTEGERS = frozenset({_message, _keyword, _long, *_NAMED.values()})
 """What takes any integer as it stands."""
