@@ -94,6 +94,11 @@ class Copies:
         """Forget what was decided of files that are gone."""
         self._parked = {place: parked for place, parked in self._parked.items() if place in self.held}
 
+    def is_waiting(self, place: Place) -> bool:
+        """Whether a file was judged, and may be judged otherwise once the source that it waits for was read."""
+        parked = self._parked.get(place)
+        return parked is not None and parked.state is not None
+
     def is_pending(self, place: Place) -> bool:
         """Whether it is too early to say what a file is."""
         parked = self._parked.get(place)

@@ -100,6 +100,8 @@ class Follow:
         """
         self.stale = False
         back = self.looks.begin(looked)
+        if back < -(10**9) and self.files:
+            self.unsaved.add(next(iter(self.files.values())).source)  # what is stored follows the clock
         self._complaints.report(snapshot)
         found = changes({place: file.path for place, file in self.files.items()}, snapshot)
         since = newest(self.memory) if first else {live: at + back for live, at in self._doubts.items()}
@@ -114,11 +116,12 @@ class Follow:
             for row, number in missed(self.memory, snapshot, self._inputs):
                 self._orphan(self._sources.known(row, number, b""), number, vanished=not row.ended)
         refused = await self._open([one for one in found.opened if one.place in self.memory.places], snapshot)
-        families = [family for one in self.copies.orphans.values() for family in one.source.families]
-        paths = [*families, *self._pending.values()]
-        paths += [self._resting.pop(place) for place in list(self._resting) if place not in snapshot.found]
         last = self.looks.last or looked
-        moved += [Moved(path, since.get(live_path(path), last)) for path in paths]
+        for source in (one.source for one in self.copies.orphans.values()):
+            unseen = source.looked * 10**9  # whatever the last look at the file system was, this one it did not see
+            moved += [Moved(family, min(since.get(family, last), unseen)) for family in source.families]
+        missing = [self._resting.pop(place) for place in list(self._resting) if place not in snapshot.found]
+        moved += [Moved(path, since.get(live_path(path), last)) for path in (*missing, *self._pending.values())]
         rotated = await self.survey.beside(moved, snapshot, self.memory)
         self.copies.look({**snapshot.found, **{one.found.place: one for one in rotated}})
         await self._open([one.found for one in rotated if one.found.place in self.memory.places], snapshot)
@@ -131,7 +134,8 @@ class Follow:
         self._doubts = {live: since.get(live, last) for live in map(live_path, self._pending.values())}
         self.looks.end(self._doubts.values())
         self.copies.tidy()
-        await self._give_up(everything=once)
+        waiting = {live_path(one.path) for one in strangers if self.copies.is_waiting(one.place)}
+        await self._give_up(None if once else waiting)
         self._new_inputs.clear()
         self._truncated.clear()
         self._let_go()
@@ -369,9 +373,9 @@ class Follow:
         if not vanished:
             self.ended.append(source)
 
-    async def _give_up(self, *, everything: bool) -> None:
+    async def _give_up(self, waiting: Collection[str] | None) -> None:
         """Say what is lost of sources whose copies were looked for long enough."""
-        for orphan in await overdue(self.copies.orphans, self.survey, everything=everything):
+        for orphan in await overdue(self.copies.orphans, self.survey, waiting):
             source = orphan.source
             self.stale = True  # files may have waited for it
             if source not in self.ended:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Collection
 
 import structlog
 
@@ -37,12 +38,19 @@ class Orphan:
         structlog.get_logger().error("unread bytes are lost: " + what, path=source.path, source=source.name, bytes=lost)
 
 
-async def overdue(orphans: dict[str, Orphan], survey: Survey, *, everything: bool) -> list[Orphan]:
-    """Take out those looked for long enough, or ``everything``; none of a file system that is not there yet."""
+async def overdue(orphans: dict[str, Orphan], survey: Survey, waiting: Collection[str] | None) -> list[Orphan]:
+    """Take out those looked for long enough, or at the end of a run (``waiting`` is None) all.
+
+    ``waiting`` are the logs of which a rotated file cannot be judged yet: it may be what is looked for. An orphan of a
+    file system that is not there yet is not overdue either.
+    """
     now = time.monotonic()
     late: list[Orphan] = []
     for name, orphan in list(orphans.items()):
-        folder = os.path.dirname(orphan.source.path)  # noqa: PTH120 - a hundred times faster
-        if (everything or now >= orphan.until) and (not orphan.vanished or await survey.is_folder(folder)):
+        source = orphan.source
+        if waiting is not None and (now < orphan.until or any(family in waiting for family in source.families)):
+            continue
+        folder = os.path.dirname(source.path)  # noqa: PTH120 - a hundred times faster
+        if not orphan.vanished or await survey.is_folder(folder):
             late.append(orphans.pop(name))
     return late
