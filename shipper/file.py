@@ -103,6 +103,11 @@ class File:
         return source.open_bytes > 0 and not self.more and self.is_whole and now - self.grew >= patience
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it is not compressed: of a compressed file, how large it will be is only guessed."""
+        return not isinstance(self.handle, Unpacked)
+
+    @property
     def is_whole(self) -> bool:
         """Whether its bytes as seen are all there are: not of a compressed file that is still being written."""
         return not isinstance(self.handle, Unpacked) or self.handle.ended

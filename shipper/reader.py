@@ -247,7 +247,8 @@ class Reader:
         before = file.seen
         file.looked(look.seen, now, self._shipper.poll_seconds, idle)
         file.goal = min(file.goal, look.seen[0])
-        if not file.head_fits(look.first) or file.source.is_truncated(look.seen[0], look.window):
+        size = look.seen[0] if file.is_plain else max(look.seen[0], file.source.size)
+        if not file.head_fits(look.first) or file.source.is_truncated(size, look.window):
             file.seen = before
             self._follow.replace(file, look.seen[0])
             return None

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from shipper.identity import ANCHOR_BYTES, NO_HEAD, Anchor, Head, Place, anchor_of
-from shipper.lines import Cut, LongLine, cut, split
+from shipper.lines import HOLE, Cut, LongLine, cut, split
 from shipper.names import families, live_path
 from shipper.records import Chunk, Encoder, Record
 from shipper.registry_row import Row
@@ -74,6 +74,8 @@ class Source:
         self.open_bytes = 0
         self.waits_for_delimiter = False
         """Whether the last of the open bytes are a line without its end; else they are a record that may go on."""
+        self.padded = False
+        """Whether what follows the last whole line are NULs."""
         self.repeated = 0
         """Records sent from here with the flag ``r``."""
         self.size, self.modified, self.looked = row.size, row.modified, row.updated
@@ -123,9 +125,10 @@ class Source:
     def is_truncated(self, size: int, window: bytes) -> bool:
         """Whether a file of ``size`` bytes, with these bytes from ``at - len(anchor)`` on, is no longer this source.
 
-        Before anything was read of it, it is enough that it was larger.
+        It is enough that it was larger; unless what it had more was room that its writer had made for later.
         """
-        return size < (self.at or self.size) or window[: len(self.anchor)] != self.anchor
+        shrank = size < self.at or (size < self.size and not self.padded)
+        return shrank or window[: len(self.anchor)] != self.anchor
 
     def read(self, window: bytes, now: int, *, full: bool) -> Step | None:
         """Take what stands in the file from ``at - len(anchor)`` on; None if no line ended and nothing moved.
@@ -145,6 +148,7 @@ class Source:
             return self._continue_long(body, now, ends_at_cut=ends_at_cut)
         # A delimiter that comes after a cut is a blank line here: skipped, and counted with the next record.
         lines, rest, covered = split(body)
+        self.padded = rest[:1] == HOLE
         if rest and full and not covered and not ends_at_cut:
             self._long = LongLine(self.encoder.most_line_bytes)
             return self._continue_long(body, now, ends_at_cut=False)

@@ -12,7 +12,8 @@ from typing import Any
 from tailrace.patterns import BadPattern, pattern_of
 
 ROOTS = (
-    *("client", "cloud", "container", "destination", "error", "event", "file", "http", "labels", "log", "message"),
+    *("client", "cloud", "container", "destination", "error", "event", "file", "http", "kubernetes", "labels", "log"),
+    "message",
     *("network", "numeric_labels", "orchestrator", "process", "server", "service", "source", "span", "tags", "trace"),
     *("transaction", "url", "user", "user_agent"),
 )

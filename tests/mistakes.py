@@ -29,8 +29,8 @@ MISTAKES = (
     Mistake(
         "do not read the anchor again",
         "shipper/source.py",
-        "return size < (self.at or self.size) or window[: len(self.anchor)] != self.anchor",
-        "return size < (self.at or self.size)",
+        "return shrank or window[: len(self.anchor)] != self.anchor",
+        "return shrank",
     ),
     Mistake(
         "do not look again whether a file begins as it did",

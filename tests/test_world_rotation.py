@@ -207,6 +207,8 @@ class World(RuleBasedStateMachine):
         """The agent is stopped in order; it starts again later."""
         self.excuse_deleted()
         self.excuse_linked()
+        self.run(self.running.remember())
+        self.excuse_vague()
         self.run(self.running.stop())
         self.agent = None
 
@@ -236,6 +238,9 @@ class World(RuleBasedStateMachine):
             known = self.registry.rows.get(file.source.name)
             if self.logs.banner and (known is None or known.position <= len(BANNER)) and isinstance(file.handle, int):
                 self.vague.add(file.source.name)
+                if known is not None and known.position == len(BANNER):
+                    # Truncated and begun anew while nobody looks, it cannot be told from what it was.
+                    self.excused |= numbers_of(os.pread(file.handle, os.fstat(file.handle).st_size, 0))
                 self.doubtful |= numbers_of(os.pread(file.handle, os.fstat(file.handle).st_size, 0))
 
     def excuse_linked(self) -> None:
