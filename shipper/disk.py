@@ -190,10 +190,11 @@ class Disk:
 
 
 def _opens(files: Sequence[Wanted]) -> list[Opened]:
-    return [_open(one) for one in files]
+    return [opened(one) for one in files]
 
 
-def _open(wanted: Wanted) -> Opened:
+def opened(wanted: Wanted) -> Opened:
+    """Open one file, and read what tells which it is; takes as long as its disk does."""
     handle = -1
     try:
         # Not blocking: a FIFO that took a file's place since the scan must not hold up everything.

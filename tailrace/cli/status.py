@@ -3,14 +3,16 @@
 import fnmatch
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import click
 import msgspec
 
 from shipper import answers, registry_file
+from shipper.ahead import ahead
 from shipper.clerk import Clerk
 from shipper.plan import Snapshot
 from shipper.registry_file import Stored
@@ -21,6 +23,7 @@ from tailrace.errors import MendState
 from tailrace.settings import Settings
 from tailrace.show import neutral
 
+_Result = TypeVar("_Result")
 _DISK_SECONDS = 5.0
 _LATE_SCANS = 3
 """A file that matches and is not read after so many rescans is a fault."""
@@ -103,7 +106,10 @@ def look(settings: Settings, glob: str, now: float) -> Report:
     found = {} if snapshot is None else snapshot.found
     if snapshot is None:  # the files as they were when they were last seen
         stored = Stored([row for row in stored.rows if head is None or row.ended], stored.gone)
-    lines += lines_of_rest(lines, stored.rows, stored.gone, found, running=head is not None)
+    rows = stored.rows
+    if head is None and snapshot is not None:
+        rows, found = _within(partial(ahead, rows, snapshot, settings.shipper.inputs)) or (rows, found)
+    lines += lines_of_rest(lines, rows, stored.gone, found, running=head is not None)
     problems = _problems(head, lines, snapshot, settings, now)
     chosen = [line for line in lines if not glob or fnmatch.fnmatchcase(line.path, glob)]
     chosen.sort(key=lambda line: (-line.behind_bytes, line.state is State.ENDED, line.path, line.source))
@@ -133,9 +139,14 @@ def _asked(folder: Path) -> tuple[Head | None, list[Line]]:
 
 def _scanned(settings: Settings) -> Snapshot | None:
     """What matches the inputs now; None if a disk does not answer."""
+    return _within(partial(scan, settings.shipper.inputs))
+
+
+def _within(look: Callable[[], _Result]) -> _Result | None:
+    """What a look at the disks brings; None if one does not answer in time."""
     clerk = Clerk("scan")
     try:
-        return clerk.begin(partial(scan, settings.shipper.inputs)).result(_DISK_SECONDS)
+        return clerk.begin(look).result(_DISK_SECONDS)
     except TimeoutError:
         return None
     finally:
