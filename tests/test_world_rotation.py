@@ -341,7 +341,7 @@ TestWorldRotation = World.TestCase
 EXAMPLES = os.environ.get("TAILRACE_WORLD_EXAMPLES")
 """How many to search, at random; without it the same few each time."""
 TestWorldRotation.settings = settings(
-    max_examples=int(EXAMPLES or 110), derandomize=not EXAMPLES, stateful_step_count=40, deadline=None
+    max_examples=int(EXAMPLES or 150), derandomize=not EXAMPLES, stateful_step_count=40, deadline=None
 )
 
 
