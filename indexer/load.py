@@ -75,6 +75,7 @@ class Load:
         self._documents: list[bytes] = []
         self._doubts: list[Doubt] = []
         self._owners: list[Owned] = []
+        self._asked: list[int] = []
         for part in parts:
             found = translator.translate(part.records, part.owned.origin, part.owned.inherited)
             self._records += found.records
@@ -117,14 +118,18 @@ class Load:
             return False
         return any(part.owned.watermark.position < part.span.start and not part.owned.leaving for part in self.parts)
 
-    def to_look_up(self) -> list[tuple[str, str]]:
-        """The streams and ids of the next request's records that may be stored already."""
-        return [address(self._lines[number]) for number in self._doubtful()]
+    def to_look_up(self, most_bytes: int) -> list[tuple[str, str]]:
+        """The streams and ids of those of the next request that may be stored already; ``most_bytes`` as of ``body``.
+
+        To be asked until it is empty: those found make room for others in the same request.
+        """
+        self._asked = self._doubtful(most_bytes)
+        return [address(self._lines[number]) for number in self._asked]
 
     def looked_up(self, found: Sequence[bool]) -> int:
         """Take the answer to ``to_look_up``, in its order; returns how many were there."""
         keep = [True] * len(self._lines)
-        for number, there in zip(self._doubtful(), found, strict=True):
+        for number, there in zip(self._asked, found, strict=True):
             keep[number] = not there
             self._doubts[number] = Doubt.ASKED
         count = sum(found)
@@ -132,12 +137,14 @@ class Load:
         self._keep(keep)
         return count
 
-    def body(self) -> tuple[bytes, int]:
-        """The next request and its number of actions."""
+    def body(self, most_bytes: int) -> tuple[bytes, int]:
+        """The next request, of about ``most_bytes`` unless its first record is larger, and its number of actions."""
         count = self._next()
-        if count == len(self._lines):
-            return bulk.body(self._lines, self._documents), count
-        return bulk.body(self._lines[:count], self._documents[:count]), count
+        body = self._body(count)
+        if len(body) <= _with_crumbs(most_bytes):
+            return body, count
+        count = self._fitting(count, most_bytes)
+        return self._body(count), count
 
     def answered(self, reading: Reading, count: int) -> list[Again]:
         """Take the answer to the first ``count`` records; returns which are to be sent again, and why."""
@@ -217,10 +224,27 @@ class Load:
             )
         )
 
-    def _doubtful(self) -> list[int]:
+    def _body(self, count: int) -> bytes:
+        if count == len(self._lines):
+            return bulk.body(self._lines, self._documents)
+        return bulk.body(self._lines[:count], self._documents[:count])
+
+    def _fitting(self, count: int, most_bytes: int) -> int:
+        """How many of the first ``count`` records, one at least, make a request of so many bytes."""
+        size = fitting = 0
+        for number in range(count):
+            size += len(self._lines[number]) + len(self._documents[number]) + 2
+            if size <= most_bytes:
+                fitting = number + 1
+            elif size > _with_crumbs(most_bytes):
+                return max(1, fitting)
+        return count
+
+    def _doubtful(self, most_bytes: int) -> list[int]:
         if not self._doubts or self._doubts[0] is Doubt.NONE:
             return []
-        return [number for number in range(self._next()) if self._doubts[number] is Doubt.ASK]
+        count = self._fitting(self._next(), most_bytes)
+        return [number for number in range(count) if self._doubts[number] is Doubt.ASK]
 
     def _doubt(self, count: int) -> None:
         self._doubts[:count] = [Doubt.ASK] * count
@@ -251,3 +275,8 @@ class Load:
         self._doubts = list(compress(self._doubts, keep))
         self._owners = list(compress(self._owners, keep))
         self._sure_first()
+
+
+def _with_crumbs(size: int) -> int:
+    """The most that is still one request: slices are cut by an estimate, and their crumbs would be requests, too."""
+    return size + size // 8

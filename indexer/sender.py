@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from indexer.documents import Translator
 from indexer.load import Load
 from indexer.ownership import Owned
+from indexer.pace import Pace
 from indexer.slices import Part, Waiting
 from indexer.writer import Writer
 from tailrace import metrics
@@ -14,16 +15,19 @@ from tailrace.settings import Indexer
 
 
 class Sender:
-    """Keeps ``in_flight`` slices on their way while there is enough to send.
+    """Keeps ``in_flight`` slices on their way while there is enough to send, each as large as the pace allows.
 
     A slice that is not full goes ``linger_seconds`` after the one before it: so a lone line is stored without delay,
     a trickle costs few requests, and under load all slices are full. ``moved`` is called when a slice has ended.
     """
 
-    def __init__(self, settings: Indexer, waiting: Waiting, writer: Writer, moved: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: Indexer, waiting: Waiting, writer: Writer, pace: Pace, moved: Callable[[], None]
+    ) -> None:
         self._settings = settings
         self._waiting = waiting
         self._writer = writer
+        self._pace = pace
         self._moved = moved
         self._translator = Translator(settings.allowed_streams, settings.streams)
         self._flying: dict[asyncio.Task[None], Sequence[Part]] = {}
@@ -41,6 +45,7 @@ class Sender:
             while True:
                 await self._woken.wait()
                 self._woken.clear()
+                self._waiting.slice_bytes = self._pace.bytes
                 while len(self._flying) < self._settings.in_flight and self._is_due():
                     parts = self._waiting.take()
                     if not parts:

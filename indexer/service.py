@@ -9,6 +9,7 @@ from indexer.consumer import Consumer
 from indexer.expiry import watch
 from indexer.group import Group
 from indexer.letterbox import Letterbox
+from indexer.pace import Pace
 from indexer.sender import Sender
 from indexer.slices import Waiting
 from indexer.transport import Transport
@@ -36,20 +37,22 @@ async def index(settings: Settings, life: Life, *, once: bool) -> bool:
     transport = Transport(settings.elasticsearch, connections=settings.indexer.in_flight + 2)
     letterbox = Letterbox(settings.kafka)
     blockade = Blockade(settings.elasticsearch.request_timeout_seconds if once else None)
+    pace = Pace(settings.indexer.slice_bytes, settings.indexer.in_flight, settings.indexer.slow_seconds)
+    writer = Writer(transport, letterbox, blockade, pace)
     try:
         if not await group.start(life, once=once):
             return False
-        return await _run(settings, life, group, Writer(transport, letterbox, blockade), once=once)
+        return await _run(settings, life, group, writer, pace, once=once)
     finally:
         await letterbox.close()
         await transport.close()
         await group.close()
 
 
-async def _run(settings: Settings, life: Life, group: Group, writer: Writer, *, once: bool) -> bool:
+async def _run(settings: Settings, life: Life, group: Group, writer: Writer, pace: Pace, *, once: bool) -> bool:
     waiting = Waiting(settings.indexer.slice_bytes, settings.indexer.slice_actions)
     consumer = Consumer(settings, group, waiting)
-    sender = Sender(settings.indexer, waiting, writer, consumer.commits.nudge)
+    sender = Sender(settings.indexer, waiting, writer, pace, consumer.commits.nudge)
     complete = False
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -75,6 +78,7 @@ async def _run(settings: Settings, life: Life, group: Group, writer: Writer, *, 
 
 async def _poll(consumer: Consumer, waiting: Waiting, buffer_bytes: int) -> None:
     while True:
+        metrics.WAITING_BYTES.set(waiting.bytes)
         if waiting.bytes < buffer_bytes:
             await consumer.poll()
         else:

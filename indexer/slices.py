@@ -38,7 +38,8 @@ class Waiting:
     """
 
     def __init__(self, slice_bytes: int, slice_actions: int) -> None:
-        self._slice_bytes = slice_bytes
+        self.slice_bytes = slice_bytes
+        """Of the next slices; what is taken keeps its size."""
         self._slice_actions = slice_actions
         self._runs: dict[Owned, deque[_Run]] = {}
         self.actions = 0
@@ -64,7 +65,7 @@ class Waiting:
     @property
     def full(self) -> bool:
         """Whether there is enough for a whole slice."""
-        return self.actions >= self._slice_actions or self.bytes - _OBJECT_BYTES * self.actions >= self._slice_bytes
+        return self.actions >= self._slice_actions or self.bytes - _OBJECT_BYTES * self.actions >= self.slice_bytes
 
     def __bool__(self) -> bool:
         return bool(self._runs)
@@ -79,7 +80,7 @@ class Waiting:
         Partitions take turns in being the first.
         """
         parts: list[Part] = []
-        actions, size = self._slice_actions, self._slice_bytes
+        actions, size = self._slice_actions, self.slice_bytes
         for owned in list(self._runs):
             runs = self._runs[owned]
             taken: list[Polled] = []

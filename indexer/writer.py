@@ -1,6 +1,7 @@
 """A load to Elasticsearch and the dead letters, tried until nothing of it is left."""
 
 import asyncio
+import enum
 import random
 import time
 
@@ -9,7 +10,9 @@ from indexer.blockade import Blockade
 from indexer.letterbox import Letterbox
 from indexer.load import Again, Load
 from indexer.lookup import Unanswered, look_up
+from indexer.pace import Pace, sign
 from indexer.transport import Transport
+from indexer.turns import Turns
 from tailrace import metrics
 from tailrace.backoff import delay
 
@@ -17,14 +20,25 @@ _FULL_IS_BLOCKED_SECONDS = 10.0
 """Now and then a busy node refuses some items; only when it does for so long is it worth a word."""
 
 
-class Writer:
-    """Carries out what loads say; decides nothing about what a record becomes."""
+class _Step(enum.Enum):
+    """What became of a load when nothing stood in its way."""
 
-    def __init__(self, transport: Transport, letterbox: Letterbox, blockade: Blockade) -> None:
+    DONE = 0
+    IDLE = 1
+    """Nothing was tried: look again what is next."""
+
+
+class Writer:
+    """Carries out what loads say, as fast as the pace allows; decides nothing about what a record becomes."""
+
+    def __init__(self, transport: Transport, letterbox: Letterbox, blockade: Blockade, pace: Pace) -> None:
         self._transport = transport
         self._letterbox = letterbox
         self._blockade = blockade
+        self._pace = pace
+        self._turns = Turns(pace)
         self._moved = asyncio.Event()
+        _show(pace)
 
     async def write(self, load: Load) -> None:
         """Bring a load to its end, or leave what belongs to partitions that we leave (``load.abandoned``)."""
@@ -33,7 +47,9 @@ class Writer:
         try:
             while load.left or load.refusals:
                 hindrance = await self._step(load)
-                if hindrance is None:
+                if hindrance is _Step.IDLE:
+                    continue
+                if hindrance is _Step.DONE:
                     failures = 0
                     began = time.monotonic()
                     self._blockade.end(load)
@@ -51,6 +67,7 @@ class Writer:
     def release(self) -> None:
         """Let loads that wait look whether their partitions are leaving."""
         self._blockade.wake()
+        self._turns.release()
         self.moved()
 
     def moved(self) -> None:
@@ -58,37 +75,60 @@ class Writer:
         self._moved.set()
         self._moved = asyncio.Event()
 
-    async def _step(self, load: Load) -> Again | None:
+    async def _step(self, load: Load) -> Again | _Step:
         """Do the next thing; returns what stands in the way of going on at once."""
         if load.refusals:
             text = await self._letterbox.send(load.refusals)
             if text:
                 return Again("dead_letters", text, len(load.refusals), full=False)
             load.buried()
-            return None
+            return _Step.DONE
         if load.waits:
             await self._moved.wait()
             metrics.ABANDONED.inc(load.drop_leaving())
-            return None
-        asked = load.to_look_up()
-        if not asked:
-            return await self._bulk(load)
-        found = await look_up(self._transport, asked)
-        if isinstance(found, Unanswered):
-            return Again("look_up", found.text, len(asked), full=False)
-        there = load.looked_up(found)
-        metrics.LOOKED_UP.labels("yes").inc(there)
-        metrics.LOOKED_UP.labels("no").inc(len(asked) - there)
-        return None
+            return _Step.IDLE
+        granted = await self._turns.take()
+        try:
+            metrics.ABANDONED.inc(load.drop_leaving())
+            if not granted or not load.left or load.waits:
+                return _Step.IDLE
+            return await self._ask(load)
+        finally:
+            if granted:
+                self._turns.give_back()
 
-    async def _bulk(self, load: Load) -> Again | None:
-        body, count = load.body()
+    async def _ask(self, load: Load) -> Again | _Step:
+        """One turn: the look-up belongs to it, for what was absent long ago may be stored by now."""
+        most_bytes = self._pace.bytes
+        while asked := load.to_look_up(most_bytes):
+            found = await look_up(self._transport, asked)
+            if isinstance(found, Unanswered):
+                return Again("look_up", found.text, len(asked), full=False)
+            there = load.looked_up(found)
+            metrics.LOOKED_UP.labels("yes").inc(there)
+            metrics.LOOKED_UP.labels("no").inc(len(asked) - there)
+            metrics.ABANDONED.inc(load.drop_leaving())
+        return await self._bulk(load, most_bytes) if load.left else _Step.DONE
+
+    async def _bulk(self, load: Load, most_bytes: int) -> Again | _Step:
+        body, count = load.body(most_bytes)
+        begun = self._pace.begin(len(body), self._turns.taken)
         began = time.monotonic()
         answer = await self._transport.request("POST", bulk.PATH, body, ndjson=True)
-        metrics.BULK_SECONDS.observe(time.monotonic() - began)
+        seconds = time.monotonic() - began
+        metrics.BULK_SECONDS.observe(seconds)
         reading = bulk.read(answer.status, answer.body, count)
         metrics.BULKS.labels(reading.whole.value).inc()
         hindrances = load.answered(reading, count)
+        slower = self._pace.end(begun, sign(answer.status, reading.whole, hindrances), seconds)
+        if slower is not None:
+            metrics.SLOWDOWNS.labels(slower.value).inc()
+        _show(self._pace)
         for one in hindrances:
             metrics.RETRIED.labels(one.label).inc(one.records)
-        return min(hindrances, key=lambda one: one.full, default=None)
+        return min(hindrances, key=lambda one: one.full, default=_Step.DONE)
+
+
+def _show(pace: Pace) -> None:
+    metrics.PACE_BYTES.set(pace.bytes)
+    metrics.PACE_REQUESTS.set(pace.requests)

@@ -52,6 +52,11 @@ BULK_SECONDS = Histogram(
     "Time of one bulk request",
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
+PACE_BYTES = Gauge("tailrace_indexer_pace_bytes", "How large a bulk request may be now")
+PACE_REQUESTS = Gauge("tailrace_indexer_pace_requests", "How many bulk requests may be in flight now")
+REQUESTS_IN_FLIGHT = Gauge("tailrace_indexer_in_flight_requests", "Bulk requests in flight, each with its look-up")
+SLOWDOWNS = Counter("tailrace_indexer_slowdowns", "How often the pace was halved", ["reason"])
+WAITING_BYTES = Gauge("tailrace_indexer_waiting_bytes", "Memory of polled records that wait to be sent")
 LOOKED_UP = Counter("tailrace_indexer_looked_up_records", "Records looked up because they may repeat", ["found"])
 GAPS = Counter("tailrace_indexer_gap_records", "Records that retention deleted before they were read")
 LAG = Gauge("tailrace_indexer_lag_records", "Records in the topic and not yet committed", ["topic", "partition"])

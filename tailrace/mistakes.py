@@ -34,7 +34,7 @@ _POSITIVE = {
     ),
     "indexer": (
         *("slice_bytes", "slice_actions", "in_flight", "buffer_bytes", "reach_records"),
-        *("commit_seconds", "session_seconds"),
+        *("commit_seconds", "session_seconds", "slow_seconds"),
     ),
 }
 _NOT_NEGATIVE = {

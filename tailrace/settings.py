@@ -227,10 +227,12 @@ class Indexer(Section, frozen=True, kw_only=True):
     streams: dict[str, str] = {}
     """Topic to data stream, for records of others that do not name one; else ``logs-<topic>-default``."""
     slice_bytes: int = 4_194_304
-    """Most bytes of one bulk request."""
+    """Most bytes of one bulk request; they are smaller while Elasticsearch has no room, or is slow."""
     slice_actions: int = 5000
     in_flight: int = 3
-    """Bulk requests at the same time."""
+    """Most bulk requests at the same time; they are fewer while Elasticsearch has no room, or does not answer."""
+    slow_seconds: float = 5.0
+    """A bulk request that takes longer makes the next ones smaller."""
     buffer_bytes: int = 16_777_216
     """Most bytes of polled records that wait for Elasticsearch; then the partitions are paused."""
     reach_records: int = 20_000

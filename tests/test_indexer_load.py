@@ -12,6 +12,7 @@ from indexer.slices import Waiting
 from tailrace.record import header_prefix, record_id
 
 STREAM = "logs-app-default"
+MOST = 1_000_000
 
 
 def _load(*ids: int, may_repeat: bool = False) -> Load:
@@ -32,7 +33,7 @@ def test_a_request_that_is_too_large_is_halved_until_one_record_is_to_blame() ->
     load, elastic, sizes = _load(*range(8)), FakeElasticsearch(), []
     giant = record_id("s", 5, 1).encode()
     while load.left:
-        body, count = load.body()
+        body, count = load.body(MOST)
         sizes.append(count)
         too_large = giant in body
         load.answered(bulk.read(413, b"", count) if too_large else bulk.read(*elastic.bulk(body), count), count)
@@ -47,11 +48,11 @@ def test_a_request_that_cannot_be_read_is_halved_and_looked_up() -> None:
     load, elastic = _load(*range(4)), FakeElasticsearch()
     poison = record_id("s", 2, 1).encode()
     while load.left:
-        asked = load.to_look_up()
+        asked = load.to_look_up(MOST)
         if asked:
             load.looked_up(elastic.look_up(asked))
             continue
-        body, count = load.body()
+        body, count = load.body(MOST)
         malformed = Reading(Whole.MALFORMED, text="HTTP 400")
         load.answered(malformed if poison in body else bulk.read(*elastic.bulk(body), count), count)
     assert [refusal.record.offset for refusal in load.refusals] == [2]
@@ -61,9 +62,9 @@ def test_a_request_that_cannot_be_read_is_halved_and_looked_up() -> None:
 def test_what_was_looked_up_and_found_no_room_is_looked_up_again() -> None:
     """Two copies in one request: the second is stored, a rollover comes, and the first must not be stored beside it."""
     load, elastic = _load(7, 7, may_repeat=True), FakeElasticsearch()
-    load.looked_up(elastic.look_up(load.to_look_up()))
-    body, count = load.body()
+    load.looked_up(elastic.look_up(load.to_look_up(MOST)))
+    body, count = load.body(MOST)
     load.answered(bulk.read(*elastic.bulk(body, full=frozenset({0})), count), count)
     elastic.rollover(STREAM)
-    load.looked_up(elastic.look_up(load.to_look_up()))
+    load.looked_up(elastic.look_up(load.to_look_up(MOST)))
     assert (load.left, load.tally.stored, load.tally.already) == (0, 1, 1)

@@ -17,6 +17,8 @@ from tailrace.record import header_prefix, record_id
 
 STREAM = "logs-app-default"
 PARTITIONS = 2
+_SIZES = (1, 200, 2000)
+"""Of requests, in bytes: as the pace may change between any two."""
 _FAULTS = ("none", "none", "none", "none", "lost", "unsent", "full", "large", "nonsense")
 
 
@@ -32,6 +34,7 @@ class IndexerWorld(RuleBasedStateMachine):
         self.bad: set[str] = set()
         self.dead: set[str] = set()
         self.reach = 4
+        self.most_bytes = 2000
 
     @initialize()
     def begin(self) -> None:
@@ -94,9 +97,13 @@ class IndexerWorld(RuleBasedStateMachine):
         if parts:
             self.flying.append(Load(parts, self.translator))
 
-    @rule(steps=st.lists(st.tuples(st.integers(0, 2), st.sampled_from(_FAULTS), st.booleans()), min_size=1, max_size=4))
-    def step(self, steps: list[tuple[int, str, bool]]) -> None:
+    @rule(
+        steps=st.lists(st.tuples(st.integers(0, 2), st.sampled_from(_FAULTS), st.booleans()), min_size=1, max_size=4),
+        size=st.sampled_from(_SIZES),
+    )
+    def step(self, steps: list[tuple[int, str, bool]], size: int = 2000) -> None:
         """Some requests, and what may become of them."""
+        self.most_bytes = size
         for number, fault, rolled in steps:
             if self.flying:
                 self._step(self.flying[number % len(self.flying)], fault)
@@ -111,11 +118,11 @@ class IndexerWorld(RuleBasedStateMachine):
                 load.buried()
         elif load.waits:
             assert load is not self.flying[0]
-        elif asked := load.to_look_up():
+        elif asked := load.to_look_up(self.most_bytes):
             if fault == "none":
                 load.looked_up(self.elastic.look_up(asked))
         elif load.left:
-            body, count = load.body()
+            body, count = load.body(self.most_bytes)
             load.answered(bulk.read(*self._answer(body, count, fault), count), count)
         self._end(load)
 
@@ -172,8 +179,8 @@ class IndexerWorld(RuleBasedStateMachine):
     def _crash(self, *, sent: bool) -> None:
         """All that was in memory is gone; requests that were on their way may still be carried out."""
         for load in self.flying:
-            if sent and load.left and not load.refusals and not load.to_look_up():
-                self.elastic.bulk(load.body()[0])
+            if sent and load.left and not load.refusals and not load.to_look_up(self.most_bytes):
+                self.elastic.bulk(load.body(self.most_bytes)[0])
 
     def _leave(self) -> None:
         """A farewell; what is in flight when our patience ends is the next owner's."""
@@ -230,7 +237,7 @@ def test_a_long_busy_life(seed: int) -> None:
             committed = dice.random() < 0.7
             world.advance(partition, dice.randrange(4), dice.random() < 0.1, dice.randint(1, 6), committed)
         elif draw < 0.75:
-            world.step([(dice.randrange(3), dice.choice(_FAULTS), dice.random() < 0.1)])
+            world.step([(dice.randrange(3), dice.choice(_FAULTS), dice.random() < 0.1)], dice.choice(_SIZES))
         elif draw < 0.85:
             world.commit(partition, dice.random() < 0.8, dice.random() < 0.8)
         elif draw < 0.92:
