@@ -131,6 +131,13 @@ def binary(headers: Headers, value: bytes) -> CloudEvent | None:
         return None
 
 
+def with_json(headers: Headers) -> Headers:
+    """The headers of a record whose value has become JSON, whatever it was before."""
+    if _is_json(_content_type(headers)):
+        return headers
+    return [(name, said) for name, said in headers if not _is_type(name)]
+
+
 def names_of(event: CloudEvent) -> Mapping[str, Any]:
     """Where an event may name its data stream: its payload, if that is an object."""
     return event.payload if isinstance(event.payload, dict) else {}
@@ -205,8 +212,7 @@ def _payload(value: bytes, kind: str) -> Any:  # noqa: ANN401 - any JSON value, 
     Raises:
         ValueError: it is neither JSON nor text.
     """
-    essence = kind.partition(";")[0].strip().lower()
-    if not essence or essence.endswith(("/json", "+json")):
+    if not kind or _is_json(kind):
         try:
             return orjson.loads(value)
         except orjson.JSONDecodeError:
@@ -214,6 +220,10 @@ def _payload(value: bytes, kind: str) -> Any:  # noqa: ANN401 - any JSON value, 
     if why_no_text(value):
         raise ValueError
     return value.decode()
+
+
+def _is_json(kind: str) -> bool:
+    return kind.partition(";")[0].strip().lower().endswith(("/json", "+json"))
 
 
 def _content_type(headers: Headers) -> str:

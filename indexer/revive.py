@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from indexer.cloud_events import with_json
 from indexer.foreign import foreign, iso, why_no_object
 from indexer.mend import CannotMend, Mend, decode, encode, mend
 from indexer.reasons import Reason
@@ -87,7 +88,8 @@ def _as_foreign(letter: Letter, value: bytes, wish: Wish) -> tuple[Header, bytes
     topic, partition, offset, timestamp = letter.subject
     # Of no other stream than the letter's, or a second run could choose another one.
     kept = letter.stream if letter.reason != Reason.STREAM.value and is_stream(letter.stream) else ""
-    found = foreign(value, letter.headers, timestamp, topic, wish.streams, stream=kept)
+    headers = letter.headers if value == letter.value else with_json(letter.headers)
+    found = foreign(value, headers, timestamp, topic, wish.streams, stream=kept)
     if found.fault is not None:
         helps = "; --as-text sends it as a message" if found.fault.reason is Reason.JSON else "; --set @timestamp=…"
         return Unfit(found.fault.text + helps)

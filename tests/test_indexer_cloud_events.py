@@ -13,8 +13,10 @@ from indexer.activity import action_of
 from indexer.cloud_events import Times
 from indexer.dead_letters import letter
 from indexer.documents import Documents, Translator, address
+from indexer.mend import Mend, Set
 from indexer.ownership import Origin
 from indexer.reasons import Reason
+from indexer.revive import Revived, Wish, revive
 from tailrace import letters
 
 ORIGIN = Origin("orders", 2)
@@ -239,6 +241,38 @@ def test_a_refused_event_without_a_value_is_a_letter_all_the_same() -> None:
     found = letters.read(0, FakePolled(sent.value, sent.headers))
     assert isinstance(found, letters.Letter)
     assert found.reason == "time"
+
+
+def _revived(record: FakePolled, *mends: Mend, as_text: bool = False) -> tuple[str, dict[str, Any]]:
+    """The header and the document of the record that a replay sends in place of a refused one."""
+    (refusal,) = _translate(record).refusals
+    sent = letter(refusal, 1)
+    found = letters.read(0, FakePolled(sent.value, sent.headers))
+    assert isinstance(found, letters.Letter)
+    again = revive(found, mends, Wish(streams={}, as_text=as_text))
+    assert isinstance(again, Revived)
+    (plain,) = _translate(FakePolled(again.value, again.headers)).documents
+    assert plain == again.value
+    return again.headers[0][1].decode(), json.loads(again.value)
+
+
+@pytest.mark.parametrize("record", [_structured(data={"a": 1}), _binary(b'{"a":1}')])
+def test_a_replayed_event_is_the_document_that_it_would_have_been(record: FakePolled) -> None:
+    """Its attributes are not lost with the headers, and the flag says that it may be stored already."""
+    moved = Set("data.data_stream.dataset", "pay") if not record.headers else Set("data_stream.dataset", "pay")
+    value = json.loads(record.value or b"")
+    (value.get("data", value))["data_stream"] = {"dataset": "Not Valid"}
+    header, document = _revived(record._replace(value=json.dumps(value).encode()), moved)
+    assert header == "1|r|logs-pay-default|orders-2-0"
+    wanted = _document(record, "logs-pay-default")
+    assert document == wanted
+
+
+def test_what_was_no_json_can_be_replayed_as_text() -> None:
+    """It is the message of its event, whatever type its content had."""
+    header, document = _revived(_binary(b"\xff\x00", "application/avro"), as_text=True)
+    assert header == "1|r|logs-orders-default|orders-2-0"
+    assert (document["message"], document["event"]["id"]) == ("\ufffd\x00", "e-1")
 
 
 PLAY = {

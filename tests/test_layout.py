@@ -35,6 +35,7 @@ CLASS_BANNED = re.compile(r"(Manager|Handler|Utils?|Helper|Event|Processor|Proce
 THEIR_WORDS = {
     "tailrace/stack/process.py": "the operating system's processes",
     "_Batch": "Kafka's record batches",
+    "CloudEvent": "the CNCF's specification",
 }
 """Banned words that are somebody else's: each with what it means there."""
 
