@@ -36,7 +36,8 @@ def letter(refusal: Refusal, now_ms: int) -> Letter:
         "time": str(now_ms),
     }
     theirs = [(name, value) for name, value in record.headers if not name.startswith(PREFIX)]
-    return Letter(record.key, record.value, theirs + headers(ours))
+    # Without a value it would be no letter; a CloudEvent in binary mode may come without.
+    return Letter(record.key, record.value or b"", theirs + headers(ours))
 
 
 def cut(whole: Letter, length: int) -> Letter:

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 import orjson
 
-from indexer.foreign import Fault, decode, document_of, stream_of, why_no_object
+from indexer.foreign import Fault, decode, foreign, is_event_alone, why_no_object
 from indexer.ownership import Origin
 from indexer.reasons import Reason
 from tailrace.record import HEADER, is_record_id, is_stream, parse_header
@@ -72,7 +72,7 @@ class _Target(NamedTuple):
     line: bytes
     may_repeat: bool
     stream: str
-    fault: tuple[Reason, str] | None
+    fault: Fault | None
 
 
 class Translator:
@@ -92,9 +92,9 @@ class Translator:
         """The lines of one partition's records, in any order; those before offset ``repeat_before`` may repeat."""
         plain, rest = self._plainly(records)
         for record in rest:
-            if record.value is None:
+            if record.value is None and not is_event_alone(record.headers):
                 continue
-            found = self._slowly(record, record.value, origin)
+            found = self._slowly(record, record.value or b"", origin)
             if isinstance(found, Refusal):
                 plain.refusals.append(found)
                 continue
@@ -163,7 +163,9 @@ class Translator:
                 self._plain.clear()
             header = parse_header(prefix + b"|x")
             if header is None:
-                return _Target(b"", may_repeat=False, stream="", fault=(Reason.HEADER, "the header t is malformed"))
+                return _Target(
+                    b"", may_repeat=False, stream="", fault=Fault(Reason.HEADER, "the header t is malformed")
+                )
             line = _action_start(header.stream)
             found = _Target(line, header.may_repeat, header.stream, self._stream_fault(header.stream))
             self._targets[prefix] = found
@@ -171,27 +173,23 @@ class Translator:
                 self._plain[prefix] = line
         return found
 
-    def _stream_fault(self, stream: str) -> tuple[Reason, str] | None:
+    def _stream_fault(self, stream: str) -> Fault | None:
         if not is_stream(stream) or len(stream.encode()) > _MOST_STREAM_BYTES:
-            return Reason.STREAM, f"{stream[:300]!r} is no data stream's name"
+            return Fault(Reason.STREAM, f"{stream[:300]!r} is no data stream's name")
         if not any(fnmatch.fnmatchcase(stream, pattern) for pattern in self._allowed):
-            return Reason.STREAM, f"the stream {stream} is not one of indexer.allowed_streams"
+            return Fault(Reason.STREAM, f"the stream {stream} is not one of indexer.allowed_streams")
         return None
 
     def _foreign(self, record: Polled, value: bytes, origin: Origin) -> tuple[bytes, bytes, bool] | Refusal:
         """A record that another program sent."""
         record_id = f"{origin.topic}-{origin.partition}-{record.offset}"
-        fields = decode(value)
-        stream = stream_of(origin.topic, fields, self._streams)
-        fault = self._stream_fault(stream)
-        if fault is None and not is_record_id(record_id):
-            fault = (Reason.HEADER, f"{record_id[:300]!r} cannot be a document's id")
+        found = foreign(value, record.headers, record.timestamp, origin.topic, self._streams)
+        fault = self._stream_fault(found.stream) or found.fault
+        if not is_record_id(record_id):
+            fault = Fault(Reason.HEADER, f"{record_id[:300]!r} cannot be a document's id")
         if fault is not None:
-            return Refusal(record, origin, *fault, stream=stream, record_id=record_id)
-        document = document_of(value, fields, record.timestamp)
-        if isinstance(document, Fault):
-            return Refusal(record, origin, document.reason, document.text, stream=stream, record_id=record_id)
-        return _action_start(stream) + record_id.encode() + _ACTION_END, document, False
+            return Refusal(record, origin, *fault, stream=found.stream, record_id=record_id)
+        return _action_start(found.stream) + record_id.encode() + _ACTION_END, found.document, False
 
 
 def one_line(value: bytes) -> bytes | None:

@@ -1,19 +1,19 @@
 """A record that another program sent to its document and stream, or to why it can have none. No I/O."""
 
 import math
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import orjson
 
+from indexer import cloud_events
+from indexer.cloud_events import CloudEvent, Headers
+from indexer.no_text import why_no_text
 from indexer.reasons import Reason
 from tailrace.record import is_stream_part
 
 _ONE_LINE = bytes.maketrans(b"\n\r", b"  ")
-_BINARY = re.compile(rb"[\x00-\x07\x0b\x0e-\x1a\x1c-\x1f]")
-"""What no text has: control characters other than white space, backspace and escape, which colours begin with."""
 
 
 class Fault(NamedTuple):
@@ -32,7 +32,64 @@ def decode(value: bytes) -> dict[str, Any] | None:
     return fields if isinstance(fields, dict) else None
 
 
-def document_of(value: bytes, fields: Mapping[str, Any] | None, timestamp: int) -> bytes | Fault:
+class Foreign(NamedTuple):
+    """A record of others: its data stream, which may be none that is allowed, and its document, empty with a fault."""
+
+    stream: str
+    document: bytes
+    fault: Fault | None
+
+
+def foreign(
+    value: bytes, headers: Headers, timestamp: int, topic: str, streams: Mapping[str, str], *, stream: str = ""
+) -> Foreign:
+    """What a record that another program sent says, as a CloudEvent or in its own way.
+
+    ``timestamp`` is Kafka's, in milliseconds; ``streams`` are those of the settings, for records that name none.
+    ``stream`` is that of an earlier time, which then holds.
+    """
+    fields = decode(value)
+    event = _event_of(value, headers, fields)
+    found: bytes | Fault
+    if isinstance(event, CloudEvent):
+        stream = stream or stream_of(topic, cloud_events.names_of(event), streams)
+        found = _event(event, stream, timestamp)
+    else:
+        stream = stream or stream_of(topic, fields, streams)
+        found = event or _document(value, fields, timestamp)
+    return Foreign(stream, b"", found) if isinstance(found, Fault) else Foreign(stream, found, None)
+
+
+def is_event_alone(headers: Headers) -> bool:
+    """Whether a record without a value is still a record: a CloudEvent that has no payload."""
+    return cloud_events.is_binary(headers)
+
+
+def stream_of(topic: str, fields: Mapping[str, Any] | None, streams: Mapping[str, str]) -> str:
+    """The stream that a record names in ``data_stream.*``, else its topic's; ``streams`` are the settings'."""
+    nested = fields.get("data_stream") if fields else None
+    parts: list[str] = []
+    for name, default in (("type", "logs"), ("dataset", ""), ("namespace", "default")):
+        found = nested.get(name) if isinstance(nested, dict) else None
+        found = fields.get(f"data_stream.{name}", found) if fields else found
+        parts.append(found if isinstance(found, str) and found else default)
+    if parts[1]:
+        return "-".join(parts)
+    return streams.get(topic) or f"logs-{_dataset(topic)}-default"
+
+
+def why_no_object(value: bytes) -> str:
+    """Why a value is not one JSON object, as far as can be said shortly."""
+    if binary := why_no_text(value):
+        return f"not JSON: {binary}"
+    try:
+        found = orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        return f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}, at character {error.pos}"
+    return f"no JSON object, but {type(found).__name__.replace('NoneType', 'null')}"
+
+
+def _document(value: bytes, fields: Mapping[str, Any] | None, timestamp: int) -> bytes | Fault:
     """One line of JSON: an object as it is, with a time if it has none; a text as the ``message`` of one.
 
     ``fields`` is what ``decode`` says of the value, ``timestamp`` Kafka's, in milliseconds.
@@ -53,56 +110,36 @@ def document_of(value: bytes, fields: Mapping[str, Any] | None, timestamp: int) 
     return b'{"@timestamp":"' + time.encode() + (b'",' if fields else b'"') + rest
 
 
-def stream_of(topic: str, fields: Mapping[str, Any] | None, streams: Mapping[str, str]) -> str:
-    """The stream that a record names in ``data_stream.*``, else its topic's; ``streams`` are the settings'."""
-    nested = fields.get("data_stream") if fields else None
-    parts: list[str] = []
-    for name, default in (("type", "logs"), ("dataset", ""), ("namespace", "default")):
-        found = nested.get(name) if isinstance(nested, dict) else None
-        found = fields.get(f"data_stream.{name}", found) if fields else found
-        parts.append(found if isinstance(found, str) and found else default)
-    if parts[1]:
-        return "-".join(parts)
-    return streams.get(topic) or f"logs-{_dataset(topic)}-default"
+def _event_of(value: bytes, headers: Headers, fields: Mapping[str, Any] | None) -> CloudEvent | Fault | None:
+    """The CloudEvent that a record is; None if it is none, a fault if it says so and is not."""
+    if fields is None and cloud_events.says_structured(headers):
+        return Fault(Reason.JSON, f"a CloudEvent by its content type, but {why_no_object(value)}")
+    if fields is not None and cloud_events.is_structured(fields):
+        return cloud_events.structured(fields)
+    if not cloud_events.is_binary(headers):
+        return None
+    event = cloud_events.binary(headers, value)
+    return Fault(Reason.JSON, f"the payload of a CloudEvent: {why_no_object(value)}") if event is None else event
 
 
-def why_no_object(value: bytes) -> str:
-    """Why a value is not one JSON object, as far as can be said shortly."""
-    if binary := _binary(value):
-        return f"not JSON: {binary}"
+def _event(event: CloudEvent, stream: str, timestamp: int) -> bytes | Fault:
+    document = cloud_events.document_of(event, stream, iso(timestamp))
+    if document is None:
+        return _timeless(timestamp)
     try:
-        found = orjson.loads(value)
-    except orjson.JSONDecodeError as error:
-        return f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}, at character {error.pos}"
-    return f"no JSON object, but {type(found).__name__.replace('NoneType', 'null')}"
+        return orjson.dumps(document)
+    except orjson.JSONEncodeError:
+        return Fault(Reason.JSON, "the event cannot be written as JSON again")
 
 
 def _message(value: bytes, time: str) -> bytes | Fault:
-    if binary := _binary(value):
+    if binary := why_no_text(value):
         return Fault(Reason.JSON, f"not JSON: {binary}")
     return orjson.dumps({"@timestamp": time, "message": value.decode()})
 
 
 def _timeless(timestamp: int) -> Fault:
     return Fault(Reason.TIME, f"neither the record nor Kafka's timestamp {timestamp} says when it was")
-
-
-def _binary(value: bytes) -> str:
-    """What a value is that is no text; empty if it is text."""
-    if value[:1] == b"\x00" and len(value) > 5:
-        schema = int.from_bytes(value[1:5], "big")
-        return f"it begins as a schema registry's Avro, Protobuf or JSON does (magic byte 0, schema {schema})"
-    if value.startswith(b"Obj\x01"):
-        return "it begins as an Avro file does (Obj, 1)"
-    if value.startswith(b"\xc3\x01"):
-        return "it begins as a single Avro object does (bytes C3 01)"
-    if found := _BINARY.search(value):
-        return f"it is binary, perhaps Protobuf (byte {value[found.start()]:02X} at {found.start()})"
-    try:
-        value.decode()
-    except UnicodeDecodeError as error:
-        return f"it is no UTF-8 (byte {value[error.start]:02X} at {error.start})"
-    return ""
 
 
 def iso(milliseconds: int) -> str | None:

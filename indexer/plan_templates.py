@@ -1,7 +1,8 @@
 """The template files, the settings and what the cluster lacks to the templates it should have. No I/O."""
 
 import copy
-from collections.abc import Callable, Collection, Mapping
+import fnmatch
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -42,7 +43,7 @@ class Feature(msgspec.Struct, frozen=True):
 
 
 def templates(files: Mapping[str, Body], settings: Settings, lacks: Collection[str], prefix: str) -> list[Template]:
-    """The templates in the order in which they must be made: components first.
+    """The templates in the order in which they must be made: components before what is composed of them.
 
     ``files`` are the shipped bodies by file name (``tailrace@mappings``); ``prefix`` stands for
     ``tailrace`` in all names.
@@ -59,10 +60,40 @@ def templates(files: Mapping[str, Body], settings: Settings, lacks: Collection[s
                 feature.remove(body["template"])
                 notes.append(feature.sentence)
         wanted.append(Template("component template", f"{prefix}@{name}", body, name == "custom", tuple(notes)))
-    body = copy.deepcopy(files[PREFIX])
-    body["index_patterns"] = list(settings.indexer.allowed_streams)
-    body["composed_of"] = [template.name for template in wanted]
-    return [*wanted, Template("index template", prefix, body)]
+    wanted.append(_index_template(files, PREFIX, prefix, list(settings.indexer.allowed_streams)))
+    for name, narrow in (("activity", activity_patterns), ("metrics", metrics_patterns)):
+        if patterns := narrow(settings.indexer.allowed_streams):
+            body = copy.deepcopy(files[f"{PREFIX}@{name}"])
+            wanted.append(Template("component template", f"{prefix}@{name}", body))
+            wanted.append(_index_template(files, f"{PREFIX}-{name}", prefix, patterns))
+    return wanted
+
+
+def activity_patterns(allowed: Iterable[str]) -> list[str]:
+    """Which streams of activity the allowed patterns let through: of ``logs-*-*`` those of ``logs-activity.*-*``."""
+    return _narrowed(allowed, "logs", "activity.")
+
+
+def metrics_patterns(allowed: Iterable[str]) -> list[str]:
+    """Which streams of measurements the allowed patterns let through."""
+    return _narrowed(allowed, "metrics", "")
+
+
+def _narrowed(allowed: Iterable[str], kind: str, begins: str) -> list[str]:
+    """Patterns for streams of one type whose dataset begins so, out of those that let others through, too."""
+    found = []
+    for pattern in allowed:
+        parts = pattern.split("-", 2)
+        if not fnmatch.fnmatchcase(kind, parts[0]):
+            continue
+        parts += ["*"] * (3 - len(parts) if pattern.endswith("*") else 0)
+        if len(parts) < 3:  # it lets nothing through
+            continue
+        if fnmatch.fnmatchcase(begins, parts[1]):
+            found.append(f"{kind}-{begins}*-{parts[2]}")
+        elif parts[1].startswith(begins):
+            found.append(f"{kind}-{parts[1]}-{parts[2]}")
+    return list(dict.fromkeys(found))
 
 
 def plan(wanted: Template, found: Body | None) -> Change:
@@ -93,6 +124,13 @@ def normal(body: Mapping[str, Any]) -> Body:
     if "settings" in template:
         template["settings"] = _settings(template["settings"])
     return {**result, "template": template}
+
+
+def _index_template(files: Mapping[str, Body], name: str, prefix: str, patterns: list[str]) -> Template:
+    body = copy.deepcopy(files[name])
+    body["index_patterns"] = patterns
+    body["composed_of"] = [prefix + component.removeprefix(PREFIX) for component in body["composed_of"]]
+    return Template("index template", prefix + name.removeprefix(PREFIX), body)
 
 
 def _settings(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:

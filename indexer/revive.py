@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from indexer.foreign import Fault, document_of, iso, stream_of, why_no_object
+from indexer.cloud_events import with_json
+from indexer.foreign import foreign, iso, why_no_object
 from indexer.mend import CannotMend, Mend, decode, encode, mend
 from indexer.reasons import Reason
 from tailrace.letters import Letter
@@ -84,18 +85,17 @@ def _mended(letter: Letter, mends: Sequence[Mend], wish: Wish) -> bytes | Unfit:
 
 def _as_foreign(letter: Letter, value: bytes, wish: Wish) -> tuple[Header, bytes] | Unfit:
     """What the indexer makes of a record of others: the id of its first place, and a whole document."""
-    fields = decode(value)
-    document = document_of(value, fields, letter.subject.timestamp)
-    if isinstance(document, Fault):
-        helps = "; --as-text sends it as a message" if document.reason is Reason.JSON else "; --set @timestamp=…"
-        return Unfit(document.text + helps)
-    topic, partition, offset, _ = letter.subject
-    stream = letter.stream
-    if letter.reason == Reason.STREAM.value or not stream:  # of no other, or a second run could choose another one
-        stream = stream_of(topic, fields, wish.streams)
-    if not is_stream(stream):
-        return Unfit(f"{stream[:100]!r} is no data stream's name; --set data_stream.dataset=…")
+    topic, partition, offset, timestamp = letter.subject
+    # Of no other stream than the letter's, or a second run could choose another one.
+    kept = letter.stream if letter.reason != Reason.STREAM.value and is_stream(letter.stream) else ""
+    headers = letter.headers if value == letter.value else with_json(letter.headers)
+    found = foreign(value, headers, timestamp, topic, wish.streams, stream=kept)
+    if found.fault is not None:
+        helps = "; --as-text sends it as a message" if found.fault.reason is Reason.JSON else "; --set @timestamp=…"
+        return Unfit(found.fault.text + helps)
+    if not is_stream(found.stream):
+        return Unfit(f"{found.stream[:100]!r} is no data stream's name; --set data_stream.dataset=…")
     record_id = letter.record_id or f"{topic}-{partition}-{offset}"
     if not is_record_id(record_id):
         return Unfit(f"{record_id[:100]!r} cannot be a document's id")
-    return Header(may_repeat=True, stream=stream, record_id=record_id), document
+    return Header(may_repeat=True, stream=found.stream, record_id=record_id), found.document

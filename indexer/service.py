@@ -4,9 +4,9 @@ import asyncio
 
 import structlog
 
+from indexer import budget, expiry
 from indexer.blockade import Blockade
 from indexer.consumer import Consumer
-from indexer.expiry import watch
 from indexer.group import Group
 from indexer.letterbox import Letterbox
 from indexer.pace import Pace
@@ -59,7 +59,8 @@ async def _run(settings: Settings, life: Life, group: Group, writer: Writer, pac
             await consumer.start(sender, tasks)
             background = [tasks.create_task(sender.run()), tasks.create_task(consumer.commits.run())]
             if not once:
-                background.append(tasks.create_task(watch(settings.kafka, consumer.leads)))
+                background.append(tasks.create_task(expiry.watch(settings.kafka, consumer.leads)))
+                background.append(tasks.create_task(budget.watch(settings, consumer.leads)))
             life.ready("indexing")
             polling = tasks.create_task(_poll(consumer, waiting, settings.indexer.buffer_bytes))
             if once:

@@ -45,6 +45,7 @@ ABANDONED = Counter(
 )
 DEAD = Counter("tailrace_indexer_dead_records", "Records sent to the dead letters", ["reason"])
 EXPIRING = Gauge("tailrace_indexer_expiring_letters", "Open dead letters in the last fifth of their topic's retention")
+FIELDS_SHARE = Gauge("tailrace_indexer_fields_share", "Largest share of its limit of fields that a stream has used")
 RETRIED = Counter("tailrace_indexer_retried_records", "Items of bulk answers that were sent again", ["reason"])
 BULKS = Counter("tailrace_indexer_bulk_requests", "Bulk requests by the outcome of the request", ["outcome"])
 BULK_SECONDS = Histogram(

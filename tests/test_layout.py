@@ -15,7 +15,7 @@ MAY_IMPORT_BOTH = ("tailrace/cli/", "tailrace/demo/", "tailrace/bench/", "tailra
 
 CORE = (
     *("tailrace/record.py", "tailrace/watermark.py", "tailrace/backoff.py", "tailrace/errors.py", "tailrace/show.py"),
-    *("tailrace/query.py", "tailrace/period.py", "tailrace/levels.py"),
+    *("tailrace/query.py", "tailrace/period.py", "tailrace/levels.py", "tailrace/ecs.py"),
     *("shipper/lines.py", "shipper/ecs.py", "shipper/identity.py", "shipper/plan.py"),
     *("indexer/documents.py", "indexer/slices.py", "indexer/bulk.py", "indexer/dead_letters.py"),
 )
@@ -35,6 +35,7 @@ CLASS_BANNED = re.compile(r"(Manager|Handler|Utils?|Helper|Event|Processor|Proce
 THEIR_WORDS = {
     "tailrace/stack/process.py": "the operating system's processes",
     "_Batch": "Kafka's record batches",
+    "CloudEvent": "the CNCF's specification",
 }
 """Banned words that are somebody else's: each with what it means there."""
 

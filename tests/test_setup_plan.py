@@ -125,6 +125,42 @@ def test_the_settings_reach_the_templates() -> None:
     assert index.body["composed_of"] == ["acme@mappings", "acme@settings", "acme@custom"]
 
 
+def test_activity_and_metrics_have_templates_above_that_of_logs() -> None:
+    """Each index template is above the one whose streams it takes, and made after what it is composed of."""
+    wanted = plan_templates.templates(shipped(), Settings(), set(), "acme")
+    made = [template.name for template in wanted]
+    index = {template.name: template.body for template in wanted if template.kind == "index template"}
+    assert index.keys() == {"acme", "acme-activity", "acme-metrics"}
+    assert index["acme-activity"]["index_patterns"] == ["logs-activity.*-*"]
+    assert index["acme-metrics"]["index_patterns"] == ["metrics-*-*"]
+    assert index["acme"]["priority"] < index["acme-activity"]["priority"] != index["acme-metrics"]["priority"]
+    for name, body in index.items():
+        assert all(made.index(component) < made.index(name) for component in body["composed_of"])
+        assert body["composed_of"][-1] == "acme@custom"
+
+
+@pytest.mark.parametrize(
+    ("allowed", "activity", "metrics"),
+    [
+        ("logs-*-*", ["logs-activity.*-*"], []),
+        ("logs-*", ["logs-activity.*-*"], []),
+        ("*", ["logs-activity.*-*"], ["metrics-*-*"]),
+        ("*-*-eu", ["logs-activity.*-eu"], ["metrics-*-eu"]),
+        ("logs-activity.web-*", ["logs-activity.web-*"], []),
+        ("logs-a*-*", ["logs-activity.*-*"], []),
+        ("logs-app-*", [], []),
+        ("logs-app*", [], []),
+        ("logs-app", [], []),
+        ("metrics-cpu.*-*", [], ["metrics-cpu.*-*"]),
+        ("m*-*", [], ["metrics-*-*"]),
+    ],
+)
+def test_their_templates_are_for_allowed_streams_only(allowed: str, activity: list[str], metrics: list[str]) -> None:
+    """What the settings do not let through may have templates of others."""
+    assert plan_templates.activity_patterns([allowed, allowed]) == activity
+    assert plan_templates.metrics_patterns([allowed, allowed]) == metrics
+
+
 def test_for_ever_has_no_retention() -> None:
     """0 days keep documents for ever: rollover stays, deletion goes."""
     settings = Settings(elasticsearch=Elasticsearch(retention_days=0))
@@ -137,7 +173,7 @@ def test_a_full_cluster_gets_everything() -> None:
     wanted = plan_templates.templates(shipped(), Settings(), set(), "tailrace")
     assert wanted[0].body["template"]["mappings"]["properties"]["message"] == {"type": "match_only_text"}
     assert wanted[1].body["template"]["settings"]["index.mode"] == "logsdb"
-    assert [template.notes for template in wanted] == [(), (), (), ()]
+    assert {template.notes for template in wanted} == {()}
 
 
 def test_every_lack_is_one_sentence_and_gone_from_the_templates() -> None:

@@ -22,6 +22,7 @@ _COMMANDS = {
     "dead-letters": "Look at what could not be stored, mend it and send it again.",
     "audit": "Say what became of every byte that was shipped, and name what is missing.",
     "trace": "Say where one line of a file is now.",
+    "drift": "Say which fields conflict in Elasticsearch, or will at the next rollover.",
     "search": "Find lines in Elasticsearch.",
     "tail": "Follow the lines that pass through Kafka.",
     "stack": "Run a real Kafka and a real Elasticsearch on this machine.",
