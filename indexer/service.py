@@ -9,6 +9,7 @@ from indexer.consumer import Consumer
 from indexer.expiry import watch
 from indexer.group import Group
 from indexer.letterbox import Letterbox
+from indexer.membership import Membership
 from indexer.sender import Sender
 from indexer.slices import Waiting
 from indexer.transport import Transport
@@ -36,25 +37,32 @@ async def index(settings: Settings, life: Life, *, once: bool) -> bool:
     transport = Transport(settings.elasticsearch, connections=settings.indexer.in_flight + 2)
     letterbox = Letterbox(settings.kafka)
     blockade = Blockade(settings.elasticsearch.request_timeout_seconds if once else None)
+    # A run with --once comes and goes, perhaps beside the service of this host: it must not take its name.
+    member = "" if once else settings.indexer.member
+    membership = Membership(settings.indexer.group, settings.indexer.session_seconds, member)
     try:
         if not await group.start(life, once=once):
             return False
-        return await _run(settings, life, group, Writer(transport, letterbox, blockade), once=once)
+        writer = Writer(transport, letterbox, blockade, membership)
+        return await _run(settings, life, group, membership, writer, once=once)
     finally:
         await letterbox.close()
         await transport.close()
         await group.close()
 
 
-async def _run(settings: Settings, life: Life, group: Group, writer: Writer, *, once: bool) -> bool:
+async def _run(
+    settings: Settings, life: Life, group: Group, membership: Membership, writer: Writer, *, once: bool
+) -> bool:
     waiting = Waiting(settings.indexer.slice_bytes, settings.indexer.slice_actions)
-    consumer = Consumer(settings, group, waiting)
+    consumer = Consumer(settings, group, membership, waiting)
     sender = Sender(settings.indexer, waiting, writer, consumer.commits.nudge)
     complete = False
     try:
         async with asyncio.TaskGroup() as tasks:
             await consumer.start(sender, tasks)
             background = [tasks.create_task(sender.run()), tasks.create_task(consumer.commits.run())]
+            background.append(tasks.create_task(membership.watch()))
             if not once:
                 background.append(tasks.create_task(watch(settings.kafka, consumer.leads)))
             life.ready("indexing")

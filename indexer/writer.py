@@ -9,6 +9,7 @@ from indexer.blockade import Blockade
 from indexer.letterbox import Letterbox
 from indexer.load import Again, Load
 from indexer.lookup import Unanswered, look_up
+from indexer.membership import Membership
 from indexer.transport import Transport
 from tailrace import metrics
 from tailrace.backoff import delay
@@ -20,10 +21,11 @@ _FULL_IS_BLOCKED_SECONDS = 10.0
 class Writer:
     """Carries out what loads say; decides nothing about what a record becomes."""
 
-    def __init__(self, transport: Transport, letterbox: Letterbox, blockade: Blockade) -> None:
+    def __init__(self, transport: Transport, letterbox: Letterbox, blockade: Blockade, membership: Membership) -> None:
         self._transport = transport
         self._letterbox = letterbox
         self._blockade = blockade
+        self._membership = membership
         self._moved = asyncio.Event()
 
     async def write(self, load: Load) -> None:
@@ -32,7 +34,7 @@ class Writer:
         began = time.monotonic()
         try:
             while load.left or load.refusals:
-                hindrance = await self._step(load)
+                hindrance = await self._step(load) if await self._is_ours(load) else None
                 if hindrance is None:
                     failures = 0
                     began = time.monotonic()
@@ -51,6 +53,7 @@ class Writer:
     def release(self) -> None:
         """Let loads that wait look whether their partitions are leaving."""
         self._blockade.wake()
+        self._membership.wake()
         self.moved()
 
     def moved(self) -> None:
@@ -80,6 +83,15 @@ class Writer:
         metrics.LOOKED_UP.labels("yes").inc(there)
         metrics.LOOKED_UP.labels("no").inc(len(asked) - there)
         return None
+
+    async def _is_ours(self, load: Load) -> bool:
+        """Wait while others may have our partitions, and forget what we have lost; False if nothing is left."""
+        while not self._membership.sure and (load.left or load.refusals):
+            await self._membership.change()
+            metrics.ABANDONED.inc(load.drop_leaving())
+        if any(part.owned.lost for part in load.parts):
+            metrics.ABANDONED.inc(load.drop_leaving())
+        return bool(load.left or load.refusals)
 
     async def _bulk(self, load: Load) -> Again | None:
         body, count = load.body()
