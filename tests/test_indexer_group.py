@@ -185,7 +185,7 @@ def test_who_stays_keeps_its_partitions(site: Load) -> None:
 
 
 def test_who_does_not_poll_for_too_long_gives_up_and_comes_back(site: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Elasticsearch refuses for longer than the limit: the partitions are given up, taken again, and nothing is lost."""
+    """Elasticsearch refuses for longer than the limit: the partitions are given up, taken again, nothing is lost."""
     monkeypatch.setattr(consumer, "_IDLE_MS", 1500)
     site.send(site.records(30))
     site.index_once()
