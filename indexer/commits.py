@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import CommitFailedError, KafkaError
 
+from indexer.membership import Membership
 from indexer.ownership import Commit, Owned, encode_metadata
 from tailrace import metrics
 
@@ -18,12 +19,13 @@ PATIENCE_SECONDS = 10.0
 class Commits:
     """Commits in the background, soon when what may be sent is nearly used up, else every ``seconds``.
 
-    Only explicit offsets of partitions that are assigned now: one stale partition would fail the whole call.
+    Only explicit offsets, and only of partitions that the group gave us when it last gave us any: those we own.
     """
 
     def __init__(
         self,
         consumer: AIOKafkaConsumer,
+        membership: Membership,
         owned: Mapping[TopicPartition, Owned],
         *,
         reach_records: int,
@@ -31,6 +33,7 @@ class Commits:
         moved: Callable[[], None],
     ) -> None:
         self._consumer = consumer
+        self._membership = membership
         self._owned = owned
         self._reach_records = reach_records
         self._seconds = seconds
@@ -55,11 +58,10 @@ class Commits:
     async def store(self, *, last: bool = False) -> bool:
         """Commit what has moved; ``last`` before the partitions are given up. False if Kafka did not take it."""
         async with self._one:
-            assigned = self._consumer.assignment()
             commits: dict[TopicPartition, Commit] = {}
             for partition, owned in self._owned.items():
                 commit = owned.last_commit(self._reach_records) if last else owned.next_commit(self._reach_records)
-                if commit is not None and partition in assigned:
+                if commit is not None:
                     commits[partition] = commit
             owners = dict(self._owned)
             if not commits or not await self._commit(commits):
@@ -83,8 +85,8 @@ class Commits:
         offsets = {partition: (commit.offset, encode_metadata(commit)) for partition, commit in commits.items()}
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                await self._consumer.commit(offsets)
-        except (CommitFailedError, IllegalStateError):
+                await self._membership.commit(offsets)
+        except CommitFailedError:
             return False  # a rebalance is under way: its listener commits, or the next owner looks up
         except (KafkaError, TimeoutError) as error:
             if not self._failing:

@@ -21,6 +21,7 @@ from indexer.commits import PATIENCE_SECONDS, Commits
 from indexer.documents import Polled
 from indexer.fetch import as_decoded
 from indexer.group import Group, Past
+from indexer.membership import Membership
 from indexer.ownership import Owned
 from indexer.sender import Sender
 from indexer.slices import Waiting
@@ -32,6 +33,10 @@ from tailrace.settings import Settings
 _FETCH_BYTES = 1_048_576
 _POLL_MS = 200
 _MOST_AT_ONCE = 2000
+_NEW_TOPICS_MS = 5000
+"""How old what we know of topics and partitions may be: so soon is a new one read."""
+_IDLE_MS = 86_400_000
+"""We poll when there is room, and heartbeats come from the same loop: a shorter limit could only hurt."""
 
 
 class Consumer:
@@ -41,10 +46,11 @@ class Consumer:
     away, what is in flight is waited for, what is finished is committed, the rest is its next owner's.
     """
 
-    def __init__(self, settings: Settings, group: Group, waiting: Waiting) -> None:
+    def __init__(self, settings: Settings, group: Group, membership: Membership, waiting: Waiting) -> None:
         indexer = settings.indexer
         self._settings = indexer
         self._group = group
+        self._membership = membership
         self._waiting = waiting
         self._sender: Sender
         self._tasks: asyncio.TaskGroup
@@ -52,24 +58,28 @@ class Consumer:
         self._generation = 0
         self._at_once = 500
         self._failures = 0
+        # It remembers what it had as an attribute of the class, so each has a class of its own.
+        self._assignor: Any = type("Assignor", (StickyPartitionAssignor,), {})
         self._kafka = AIOKafkaConsumer(
             **kafka.options(settings.kafka),
             group_id=indexer.group,
+            group_instance_id=membership.member or None,
+            metadata_max_age_ms=_NEW_TOPICS_MS,
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level="read_committed",
-            partition_assignment_strategy=[StickyPartitionAssignor],
+            partition_assignment_strategy=[self._assignor],
             session_timeout_ms=int(indexer.session_seconds * 1000),
             heartbeat_interval_ms=int(indexer.session_seconds * 1000 / 4),
             rebalance_timeout_ms=int((indexer.drain_seconds + 3 * PATIENCE_SECONDS) * 1000),
-            # We poll when there is room, and the heartbeats come from the same loop: a limit could only hurt.
-            max_poll_interval_ms=86_400_000,
+            max_poll_interval_ms=_IDLE_MS,
             max_partition_fetch_bytes=_FETCH_BYTES,
             value_deserializer=as_decoded,
             fetch_max_bytes=8 * _FETCH_BYTES,
         )
         self.commits = Commits(
             self._kafka,
+            membership,
             self._owned,
             reach_records=max(indexer.reach_records, (indexer.in_flight + 1) * indexer.slice_actions),
             seconds=indexer.commit_seconds,
@@ -88,11 +98,17 @@ class Consumer:
             except KafkaError:  # it answered a moment ago
                 failures += 1
                 await asyncio.sleep(delay(failures, random.random(), most=5.0))  # noqa: S311 - jitter
-        self._kafka.subscribe(self._settings.topics, listener=_Listener(self))
+        self._membership.listen(self._kafka)
+        if self._group.topics.has_patterns:
+            # The client's own way compiles patterns of another syntax than ours, and allows no names beside them.
+            self._kafka._subscription.subscribe_pattern(self._group.topics, listener=_Listener(self))  # noqa: SLF001
+            self._kafka._client.set_topics([])  # noqa: SLF001 - all topics, as the client does
+        else:
+            self._kafka.subscribe(self._group.topics.named, listener=_Listener(self))
 
     def leads(self) -> bool:
         """Whether what only one indexer of the group shall do is ours: whoever has the first partition does it."""
-        return TopicPartition(self._settings.topics[0], 0) in self._owned
+        return TopicPartition(min(self._kafka.subscription(), default=""), 0) in self._owned
 
     async def ends(self) -> dict[TopicPartition, int]:
         """The offsets after the last records of all partitions of our topics, now."""
@@ -160,6 +176,8 @@ class Consumer:
         await self.commits.store(last=True)
         for partition in self._owned:
             metrics.LAG.remove(partition.topic, str(partition.partition))
+        for owned in owners:
+            owned.lost = True
         self._owned.clear()
 
     async def stop(self) -> None:
@@ -179,6 +197,7 @@ class Consumer:
 
     def assigned(self, partitions: Collection[TopicPartition]) -> None:
         """The group gave us partitions; they are read once we know what their last owner did."""
+        self._assignor.on_generation_assignment(self._membership.generation)  # the client forgets to
         if not partitions:
             return
         self._kafka.pause(*partitions)

@@ -16,6 +16,7 @@ from tailrace.backoff import delay
 from tailrace.daemon import Life
 from tailrace.errors import RunSetup
 from tailrace.settings import Settings
+from tailrace.topics import Topics
 
 _ASK_SECONDS = 2.0
 
@@ -32,6 +33,7 @@ class Group:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.topics = Topics(settings)
         self._admin: AIOKafkaAdminClient | None = None
         self._asked = self._answered = 0.0
 
@@ -101,7 +103,9 @@ class Group:
         """
         if self._admin is None:
             raise KafkaError("closed")
-        topics = await self._admin.describe_topics(self._settings.indexer.topics)
+        known = await self._admin.list_topics() if self.topics.has_patterns else ()
+        names = self.topics.among(known)
+        topics = await self._admin.describe_topics(names) if names else ()  # of no names it would tell of all
         return [TopicPartition(topic["topic"], one["partition"]) for topic in topics for one in topic["partitions"]]
 
     async def past(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Past]:
@@ -128,7 +132,7 @@ class Group:
         }
 
     async def _check_topics(self, admin: AIOKafkaAdminClient) -> None:
-        wanted = [*self._settings.indexer.topics, self._settings.kafka.dead_letter_topic]
+        wanted = [*self.topics.named, self._settings.kafka.dead_letter_topic]
         known = set(await admin.list_topics())
         missing = [name for name in wanted if name not in known]
         if missing:

@@ -35,7 +35,7 @@ class Owned:
     never past what our successor reads there. Records below ``inherited`` may have been sent by the owner before us.
     """
 
-    __slots__ = ("committed", "expected", "inherited", "leaving", "origin", "reach", "watermark")
+    __slots__ = ("committed", "expected", "inherited", "leaving", "lost", "origin", "reach", "watermark")
 
     def __init__(self, topic: str, partition: int, offset: int, inherited: int) -> None:
         self.origin = Origin(topic, partition)
@@ -47,6 +47,8 @@ class Owned:
         self.committed: Commit | None = None
         self.leaving = False
         """No longer ours, or about to be: what is in flight may end, nothing is tried again."""
+        self.lost = False
+        """Given up for good: others may have it, nothing more of it is sent."""
 
     def next_commit(self, reach_records: int) -> Commit | None:
         """What to commit now, or None if that is stored already."""

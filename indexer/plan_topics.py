@@ -6,6 +6,7 @@ import msgspec
 
 from indexer.changes import Act, Change, Key, compare
 from tailrace.settings import Settings
+from tailrace.topics import Topics
 
 KIND = "topic"
 SHORT_RETENTION_HOURS = 72
@@ -58,7 +59,7 @@ def topics(settings: Settings, brokers: int) -> list[Topic]:
     wanted = [Topic(settings.shipper.topic, kafka.partitions, replicas, records)]
     wanted += [
         Topic(name, kafka.partitions, replicas, records, ours=False)
-        for name in settings.indexer.topics
+        for name in Topics(settings).named
         if name != settings.shipper.topic
     ]
     wanted.append(Topic(kafka.ledger_topic, 1, replicas, ledger))

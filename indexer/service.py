@@ -9,6 +9,7 @@ from indexer.blockade import Blockade
 from indexer.consumer import Consumer
 from indexer.group import Group
 from indexer.letterbox import Letterbox
+from indexer.membership import Membership
 from indexer.pace import Pace
 from indexer.sender import Sender
 from indexer.slices import Waiting
@@ -37,27 +38,33 @@ async def index(settings: Settings, life: Life, *, once: bool) -> bool:
     transport = Transport(settings.elasticsearch, connections=settings.indexer.in_flight + 2)
     letterbox = Letterbox(settings.kafka)
     blockade = Blockade(settings.elasticsearch.request_timeout_seconds if once else None)
+    # A run with --once comes and goes, perhaps beside the service of this host: it must not take its name.
+    member = "" if once else settings.indexer.member
+    membership = Membership(settings.indexer.group, settings.indexer.session_seconds, member)
     pace = Pace(settings.indexer.slice_bytes, settings.indexer.in_flight, settings.indexer.slow_seconds)
-    writer = Writer(transport, letterbox, blockade, pace)
     try:
         if not await group.start(life, once=once):
             return False
-        return await _run(settings, life, group, writer, pace, once=once)
+        writer = Writer(transport, letterbox, blockade, membership, pace)
+        return await _run(settings, life, group, membership, writer, pace, once=once)
     finally:
         await letterbox.close()
         await transport.close()
         await group.close()
 
 
-async def _run(settings: Settings, life: Life, group: Group, writer: Writer, pace: Pace, *, once: bool) -> bool:
+async def _run(
+    settings: Settings, life: Life, group: Group, membership: Membership, writer: Writer, pace: Pace, *, once: bool
+) -> bool:
     waiting = Waiting(settings.indexer.slice_bytes, settings.indexer.slice_actions)
-    consumer = Consumer(settings, group, waiting)
+    consumer = Consumer(settings, group, membership, waiting)
     sender = Sender(settings.indexer, waiting, writer, pace, consumer.commits.nudge)
     complete = False
     try:
         async with asyncio.TaskGroup() as tasks:
             await consumer.start(sender, tasks)
             background = [tasks.create_task(sender.run()), tasks.create_task(consumer.commits.run())]
+            background.append(tasks.create_task(membership.watch()))
             if not once:
                 background.append(tasks.create_task(expiry.watch(settings.kafka, consumer.leads)))
                 background.append(tasks.create_task(budget.watch(settings, consumer.leads)))

@@ -10,6 +10,7 @@ from indexer.blockade import Blockade
 from indexer.letterbox import Letterbox
 from indexer.load import Again, Load
 from indexer.lookup import Unanswered, look_up
+from indexer.membership import Membership
 from indexer.pace import Pace, sign
 from indexer.transport import Transport
 from indexer.turns import Turns
@@ -31,10 +32,13 @@ class _Step(enum.Enum):
 class Writer:
     """Carries out what loads say, as fast as the pace allows; decides nothing about what a record becomes."""
 
-    def __init__(self, transport: Transport, letterbox: Letterbox, blockade: Blockade, pace: Pace) -> None:
+    def __init__(
+        self, transport: Transport, letterbox: Letterbox, blockade: Blockade, membership: Membership, pace: Pace
+    ) -> None:
         self._transport = transport
         self._letterbox = letterbox
         self._blockade = blockade
+        self._membership = membership
         self._pace = pace
         self._turns = Turns(pace)
         self._moved = asyncio.Event()
@@ -46,6 +50,8 @@ class Writer:
         began = time.monotonic()
         try:
             while load.left or load.refusals:
+                if not await self._is_ours(load):
+                    break
                 hindrance = await self._step(load)
                 if hindrance is _Step.IDLE:
                     continue
@@ -68,6 +74,7 @@ class Writer:
         """Let loads that wait look whether their partitions are leaving."""
         self._blockade.wake()
         self._turns.release()
+        self._membership.wake()
         self.moved()
 
     def moved(self) -> None:
@@ -97,6 +104,15 @@ class Writer:
             if granted:
                 self._turns.give_back()
 
+    async def _is_ours(self, load: Load) -> bool:
+        """Wait while others may have our partitions, and forget what we have lost; False if nothing is left."""
+        while not self._membership.sure and (load.left or load.refusals):
+            await self._membership.change()
+            metrics.ABANDONED.inc(load.drop_leaving())
+        if any(part.owned.lost for part in load.parts):
+            metrics.ABANDONED.inc(load.drop_leaving())
+        return bool(load.left or load.refusals)
+
     async def _ask(self, load: Load) -> Again | _Step:
         """One turn: the look-up belongs to it, for what was absent long ago may be stored by now."""
         most_bytes = self._pace.bytes
@@ -108,6 +124,8 @@ class Writer:
             metrics.LOOKED_UP.labels("yes").inc(there)
             metrics.LOOKED_UP.labels("no").inc(len(asked) - there)
             metrics.ABANDONED.inc(load.drop_leaving())
+        if not self._membership.sure:
+            return _Step.IDLE
         return await self._bulk(load, most_bytes) if load.left else _Step.DONE
 
     async def _bulk(self, load: Load, most_bytes: int) -> Again | _Step:

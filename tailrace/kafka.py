@@ -19,7 +19,8 @@ from aiokafka.helpers import create_ssl_context
 
 from tailrace.causes import Cause, cause
 from tailrace.errors import LOOK_CLOSER, FixSettings, ReachKafka
-from tailrace.settings import Kafka, secret
+from tailrace.settings import Kafka, Settings, secret
+from tailrace.topics import Topics
 
 _ASK_SECONDS = 5.0
 _CONTROLLER_SECONDS = 20.0
@@ -82,6 +83,23 @@ async def cluster_of(admin: AIOKafkaAdminClient) -> dict[str, Any]:
         if late:
             raise KafkaTimeoutError("the brokers name no controller")
         await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+
+async def record_topics(settings: Settings) -> list[str]:
+    """The topics that the indexers read now; Kafka is asked only where a pattern stands for some of them.
+
+    Raises:
+        KafkaError: nobody answers.
+    """
+    ours = Topics(settings)
+    if not ours.has_patterns:
+        return list(ours.named)
+    admin = AIOKafkaAdminClient(**options(settings.kafka))
+    try:
+        await admin.start()
+        return ours.among(await admin.list_topics())
+    finally:
+        await admin.close()
 
 
 async def silence(kafka: Kafka, error: BaseException) -> ReachKafka:

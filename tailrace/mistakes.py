@@ -194,12 +194,19 @@ def _wrong_names(settings: "Settings") -> Iterator[str]:
         "kafka.dead_letter_topic": settings.kafka.dead_letter_topic,
         "shipper.topic": settings.shipper.topic,
     }
-    topics |= {f"indexer.topics[{number}]": topic for number, topic in enumerate(settings.indexer.topics)}
+    for number, entry in enumerate(settings.indexer.topics):
+        path = f"indexer.topics[{number}]"
+        if entry.startswith("^"):
+            yield from wrong_pattern(entry, path)
+        else:
+            topics[path] = entry
     for path, topic in topics.items():
         if not _TOPIC.fullmatch(topic) or topic in (".", ".."):
             yield f"{path}: {topic!r} cannot be a topic's name; use letters, digits, dots, - and _, at most 249."
     if not settings.indexer.topics:
         yield "indexer.topics: names no topic; give at least one."
+    if settings.indexer.member and not _TOPIC.fullmatch(settings.indexer.member):
+        yield f"indexer.member: {settings.indexer.member!r} cannot be; use letters, digits, dots, - and _, at most 249."
     for topic, stream in settings.indexer.streams.items():
         if not is_stream(stream):
             yield f"indexer.streams.{topic}: {stream!r} is no data stream like logs-app-default."

@@ -222,7 +222,10 @@ class Indexer(Section, frozen=True, kw_only=True):
     """``[indexer]``: the consumer group that loads Elasticsearch."""
 
     topics: list[str] = msgspec.field(default_factory=lambda: ["tailrace.logs"])
+    """Names, and patterns (RE2) that begin with ``^``: they are matched from a name's beginning."""
     group: str = "tailrace-indexer"
+    member: str = ""
+    """A name of this indexer's own in the group: one that is back within its session keeps its partitions."""
     allowed_streams: list[str] = msgspec.field(default_factory=lambda: ["logs-*-*", "metrics-*-*"])
     streams: dict[str, str] = {}
     """Topic to data stream, for records of others that do not name one; else ``logs-<topic>-default``."""

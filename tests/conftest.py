@@ -16,8 +16,26 @@ from tailrace.stack import Stack
 hypothesis.settings.register_profile("unshrunk", phases=[hypothesis.Phase.generate], database=None)
 """Says what it finds as it was found, and so at once: for ``make mistakes``."""
 
+TABLES = pytest.StashKey[list[tuple[str, list[tuple[object, ...]]]]]()
+"""In the configuration's stash: tables that a test wants printed at the end of the run, each with its title."""
+
 MakeTopic = Callable[..., str]
 """``make_topic(name, partitions=1, **topic_config)``: creates a topic, waits for its leaders, returns the name."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin without tables."""
+    config.stash[TABLES] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the tables, numbers to the right."""
+    for title, rows in config.stash[TABLES]:
+        terminalreporter.section(title)
+        widths = [max(len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]
+        for first, *rest in rows:
+            cells = [str(cell).rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
+            terminalreporter.write_line("  ".join([str(first).ljust(widths[0]), *cells]))
 
 
 @pytest.fixture(scope="session")

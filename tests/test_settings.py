@@ -170,6 +170,8 @@ def test_a_value_outside_a_closed_set_lists_the_set(text: str, sentence: str) ->
         ('[shipper]\ntopic = "a b"\n', "shipper.topic: 'a b' cannot be a topic's name"),
         ('[indexer]\ntopics = [".."]\n', "indexer.topics[0]: '..' cannot be a topic's name"),
         ("[indexer]\ntopics = []\n", "indexer.topics: names no topic"),
+        ('[indexer]\ntopics = ["a", "^b("]\n', "indexer.topics[1]: missing )"),
+        ('[indexer]\nmember = "a b"\n', "indexer.member: 'a b' cannot be; use letters"),
         (
             '[indexer.streams]\naudit = "Audit"\n',
             "indexer.streams.audit: 'Audit' is no data stream like logs-app-default",

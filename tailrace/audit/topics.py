@@ -86,7 +86,8 @@ def kept_in(record_id: str, value: bytes) -> Kept | None:
 
 async def ends(settings: Settings) -> Ends:
     """Where the record topics end now."""
-    partitions = [one for topic in settings.indexer.topics for one in await partitions_of(settings.kafka, topic)]
+    topics = await kafka.record_topics(settings)
+    partitions = [one for topic in topics for one in await partitions_of(settings.kafka, topic)]
     consumer = consumer_of(settings)
     await consumer.start()
     try:

@@ -56,10 +56,10 @@ async def _collect(subject: str, found: AsyncGenerator[Finding]) -> list[Finding
 
 
 async def _kafka(settings: Settings) -> AsyncGenerator[Finding]:
-    needs = _topic_needs(settings)
     client = AIOKafkaClient(**kafka.options(settings.kafka))
     try:
         async with kafka_errors(settings):
+            needs = await _topic_needs(settings)
             await client.bootstrap()
             answer = (await client.send(client.get_random_node(), Metadata(list(needs)))).to_object()
     finally:
@@ -76,10 +76,10 @@ async def _kafka(settings: Settings) -> AsyncGenerator[Finding]:
             yield finding
 
 
-def _topic_needs(settings: Settings) -> dict[str, list[str]]:
+async def _topic_needs(settings: Settings) -> dict[str, list[str]]:
     """Which operations each topic is used for, by a host that ships and indexes."""
     needs: dict[str, list[str]] = {}
-    for topic in settings.indexer.topics:
+    for topic in await kafka.record_topics(settings):
         needs.setdefault(topic, []).append("read")
     for topic in (settings.shipper.topic, settings.kafka.dead_letter_topic, settings.kafka.ledger_topic):
         needs.setdefault(topic, []).append("write")

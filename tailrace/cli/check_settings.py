@@ -16,6 +16,7 @@ from tailrace.cli.words import several, spoken_bytes
 from tailrace.errors import FixSettings
 from tailrace.filter_settings import names_of
 from tailrace.settings import Elasticsearch, Input, Kafka, Kibana, Settings, secret
+from tailrace.topics import Topics
 
 _MOST_NAMED = 5
 _LEAST_RETENTION_HOURS = 72
@@ -200,7 +201,7 @@ def _mend(reason: str) -> str:
 def _indexer(settings: Settings) -> Iterator[Finding]:
     subject, indexer = "indexer", settings.indexer
     yield ok(subject, f"group {indexer.group} from {', '.join(indexer.topics)}")
-    if settings.shipper.inputs and settings.shipper.topic not in indexer.topics:
+    if settings.shipper.inputs and not Topics(settings).match(settings.shipper.topic):
         yield look(
             subject,
             f"shipper.topic {settings.shipper.topic} is not among indexer.topics",

@@ -94,10 +94,9 @@ def tail(
         raise click.UsageError(str(error)) from error
     set_up_log(settings.log)
     choice = _Choice(Wanted(" ".join(text), services, hosts, level), pattern, count, from_beginning, not no_follow)
-    names = topics or tuple(dict.fromkeys([*settings.indexer.topics, settings.shipper.topic]))
     printer = Printer(as_json=as_json, colour=colour, utc=utc, fields=fields)
     with quiet_pipe():
-        asyncio.run(_tail(settings, names, choice, printer))
+        asyncio.run(_tail(settings, topics, choice, printer))
 
 
 async def _tail(settings: Settings, topics: tuple[str, ...], choice: _Choice, printer: Printer) -> None:
@@ -124,6 +123,7 @@ async def _tail(settings: Settings, topics: tuple[str, ...], choice: _Choice, pr
 async def _follow(
     settings: Settings, consumer: AIOKafkaConsumer, topics: tuple[str, ...], choice: _Choice, printer: Printer
 ) -> None:
+    topics = topics or tuple(dict.fromkeys([*await kafka.record_topics(settings), settings.shipper.topic]))
     partitions = await _partitions(settings, topics)
     await consumer.start()
     consumer.assign(partitions)
