@@ -113,10 +113,11 @@ def _narrowed(wanted: Body, found: Body) -> tuple[str, ...]:
     ]
     if not lost:
         return ()
-    return (
+    warning = (
         f"{' and '.join(lost)} would not be covered any more: Elasticsearch refuses that while a data stream exists "
-        "that needs it; keep it in indexer.allowed_streams, or delete those data streams first",
+        "that needs it; keep it in indexer.allowed_streams, or delete those data streams first"
     )
+    return (warning,)
 
 
 def refusal(reason: str) -> str:
