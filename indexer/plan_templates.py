@@ -2,6 +2,8 @@
 
 import copy
 import fnmatch
+import re
+import textwrap
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
@@ -14,6 +16,10 @@ PREFIX = "tailrace"
 _SERVERS_OWN = {"created_date", "created_date_millis", "modified_date", "modified_date_millis"}
 _ROLLOVER = "indices that exist keep theirs; it takes effect when their data streams roll over"
 _RETENTION = "data streams that exist keep their retention; change it with PUT _data_stream/<name>/_lifecycle"
+
+_MOST_NAMED = 5
+_MOST_SAID = 600
+_STRANDED = re.compile(r"would cause data streams \[(.*?)\] to no longer match")
 
 Body = dict[str, Any]
 
@@ -105,6 +111,7 @@ def plan(wanted: Template, found: Body | None) -> Change:
     if change.act is Act.CHANGE:
         notes += (_ROLLOVER,)
         notes += (_RETENTION,) if any("lifecycle" in key.name for key in change.keys) else ()
+        notes += _narrowed(wanted.body, found or {})
     return msgspec.structs.replace(change, notes=notes)
 
 
@@ -131,6 +138,38 @@ def _index_template(files: Mapping[str, Body], name: str, prefix: str, patterns:
     body["index_patterns"] = patterns
     body["composed_of"] = [prefix + component.removeprefix(PREFIX) for component in body["composed_of"]]
     return Template("index template", prefix + name.removeprefix(PREFIX), body)
+
+
+def _narrowed(wanted: Body, found: Body) -> tuple[str, ...]:
+    """A warning if names that the template covers now would not be covered any more."""
+    after = wanted.get("index_patterns", [])
+    lost = [
+        old
+        for old in found.get("index_patterns", [])
+        if not any(fnmatch.fnmatchcase(old, pattern) for pattern in after)
+    ]
+    if not lost:
+        return ()
+    warning = (
+        f"{' and '.join(lost)} would not be covered any more: Elasticsearch refuses that while a data stream exists "
+        "that needs it; keep it in indexer.allowed_streams, or delete those data streams first"
+    )
+    return (warning,)
+
+
+def refusal(reason: str) -> str:
+    """What Elasticsearch says against a template, no name in it cut, and the next step."""
+    if stranded := _STRANDED.search(reason):
+        names = sorted(stranded[1].split(", "))
+        more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
+        return (
+            f"its new patterns would leave data streams that exist without a template ({', '.join(names[:_MOST_NAMED])}"
+            f"{more}); put a pattern that covers them back into indexer.allowed_streams, or delete them first."
+        )
+    said = textwrap.shorten(reason, _MOST_SAID, placeholder=" …")
+    if "same priority" in reason:
+        return f"{said}; narrow indexer.allowed_streams, or give the other template another priority."
+    return f"{said}; the log of Elasticsearch says more."
 
 
 def _settings(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:

@@ -44,13 +44,14 @@ class Templates:
             found = await asyncio.gather(*(self._look(template) for template in wanted))
         return [plan_templates.plan(*pair) for pair in zip(wanted, found, strict=True)]
 
-    async def apply(self, changes: list[Change]) -> None:
+    async def apply(self, changes: list[Change], done: list[Change]) -> None:
         """Make and replace templates as planned, in the order of the plan: components first."""
         with _translated(self._settings):
             for change in changes:
                 if change.act is not Act.KEEP:
                     wanted = self._wanted[change.name]
                     await self._call("PUT", _PATHS[wanted.kind] + wanted.name, wanted.body)
+                    done.append(change)
 
     async def _lacking(self) -> set[str]:
         """Names of the features that this cluster refuses, found by simulating templates: it stores nothing."""
@@ -112,8 +113,7 @@ def _translated(settings: Settings) -> Iterator[None]:
                 "manage_index_templates."
             ) from error
         raise ReachElasticsearch(
-            f"Elasticsearch at {hosts} refused a template ({error.meta.status}): {_reason(error.body)}; if another "
-            "index template has the same patterns and priority, narrow indexer.allowed_streams."
+            f"Elasticsearch at {hosts} refused a template ({error.meta.status}): {_reason(error.body)}"
         ) from error
     except TransportError as error:
         raise elastic.silence(settings.elasticsearch, error) from error
@@ -123,7 +123,7 @@ def _reason(body: Any) -> str:  # noqa: ANN401 - the server's JSON, or text from
     """The innermost reason of an error, which is the one that says what is wrong."""
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict):
-        return str(body)[:300]
+        return plan_templates.refusal(str(body))
     while isinstance(error.get("caused_by"), dict):
         error = error["caused_by"]
-    return str(error.get("reason"))[:300]
+    return plan_templates.refusal(str(error.get("reason")))

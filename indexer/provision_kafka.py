@@ -53,7 +53,7 @@ class Topics:
                     self._found[name] = await self._look(name, listed[name])
         return [plan_topics.plan(topic, self._found.get(topic.name)) for topic in wanted]
 
-    async def apply(self, changes: list[Change]) -> None:
+    async def apply(self, changes: list[Change], done: list[Change]) -> None:
         """Make and alter topics as planned."""
         async with _translated(self._settings):
             for change in changes:
@@ -61,6 +61,8 @@ class Topics:
                     await self._create(self._wanted[change.name])
                 elif change.act is Act.CHANGE:
                     await self._alter(change)
+                if change.act is not Act.KEEP:
+                    done.append(change)
             await self._led({change.name for change in changes if change.act is Act.CREATE})
 
     async def _look(self, name: str, partitions: list[dict[str, Any]]) -> FoundTopic:

@@ -39,7 +39,7 @@ class Dashboards:
         found = {(one["type"], one["id"]): self._seen(one) for one in answer.get("saved_objects", [])}
         return [plan_dashboards.plan(wanted, found.get(key)) for key, wanted in self._wanted.items()]
 
-    async def apply(self, changes: list[Change]) -> None:
+    async def apply(self, changes: list[Change], done: list[Change]) -> None:
         """Import all objects in one file if one differs, since they refer to each other."""
         if all(change.act is Act.KEEP for change in changes):
             return
@@ -54,6 +54,7 @@ class Dashboards:
                 f"Kibana at {self._kibana.url} did not import every object ({refused}); Kibana 8.8 or newer is needed, "
                 "and the login must be allowed to manage saved objects."
             )
+        done.extend(change for change in changes if change.act is not Act.KEEP)
 
     def _seen(self, one: SavedObject) -> SavedObject | None:
         error = one.get("error")

@@ -32,6 +32,10 @@ def _key(one: Filter) -> bytes:
         return b""
     try:
         key = Path(name).read_bytes().strip()
+    except FileNotFoundError as error:
+        raise FixSettings(
+            f"There is no redact.hash_key_file = {name}; make it: `openssl rand -hex 32 > {name}`."
+        ) from error
     except OSError as error:
         raise FixSettings(f"Cannot read redact.hash_key_file = {name}: {error.strerror}.") from error
     if len(key) < _LEAST_BYTES:

@@ -6,35 +6,19 @@ that do not end, without side effects. Names that no field begins with are error
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from tailrace.condition_mistakes import explained
+from tailrace.condition_words import FLAT, ROOTS, Path, fields_in
 from tailrace.patterns import BadPattern, pattern_of
 
-ROOTS = (
-    *("client", "cloud", "container", "destination", "error", "event", "file", "http", "kubernetes", "labels", "log"),
-    "message",
-    *("network", "numeric_labels", "orchestrator", "process", "server", "service", "source", "span", "tags", "trace"),
-    *("transaction", "url", "user", "user_agent"),
-)
-"""What a field's name may begin with."""
-FLAT = ("labels", "numeric_labels")
-"""Objects whose keys are dotted names, kept flat."""
 _OF_READING = (("event", "created"),)
 _MOST_REMEMBERED = 4096
 _MOST_CHARACTERS = 64
 
-Path = tuple[str, ...]
 Value = Any
 """A field's value as JSON has it; None where the field is not there."""
-
-_TOKEN = re.compile(
-    r"""(?P<text>[rRbB]{0,2}(?:\"\"\".*?\"\"\"|'''.*?'''|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'))"""
-    r"""|(?P<name>[A-Za-z_]\w*)|(?P<space>\s+|//[^\n]*)|(?P<other>\d[\w.]*|.)""",
-    re.DOTALL | re.ASCII,
-)
-_PLAIN = re.compile(r"""(["'])([^"'\\]*)\1""")
-_ERROR = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 
 
 class BadCondition(BadPattern):
@@ -83,7 +67,7 @@ def condition_of(text: str) -> Condition:
     """
     from cel_expr_python import cel  # noqa: PLC0415 - 14 MB that only inputs with conditions need
 
-    found = dict(_names(text))
+    found = {field.path: field.place for field in fields_in(text)}
     for name, place in found.items():
         if name in _OF_READING:
             raise BadCondition(text, place, f"{'.'.join(name)} differs when the line is read again")
@@ -92,7 +76,7 @@ def condition_of(text: str) -> Condition:
     try:
         compiled = _environment().compile(text)
     except RuntimeError as error:
-        raise _explained(text, str(error)) from error
+        raise BadCondition(text, *explained(text, str(error))) from error
     _try_patterns(text)
     if compiled.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
         raise BadCondition(text, 0, "it is neither true nor false")
@@ -151,52 +135,3 @@ def _try_patterns(text: str) -> None:
             pattern_of(found[number])
         except BadPattern as error:
             raise BadCondition(text, found.start(number) + error.place, str(error)) from error
-
-
-def _names(text: str) -> Iterator[tuple[Path, int]]:
-    """Every field that an expression names, as far as it can be told from its text, and where it stands.
-
-    Where a name goes on in a way that is only known later (``labels[key]``), it is all that begins so.
-    """
-    tokens = [found for found in _TOKEN.finditer(text) if found.lastgroup != "space"]
-    number = 0
-    while number < len(tokens):
-        first = tokens[number]
-        number += 1
-        before = tokens[number - 2].group() if number > 1 else ""
-        if first.lastgroup != "name" or first.group() not in ROOTS or before == ".":
-            continue
-        path, place = [first.group()], first.start()
-        while step := _step(tokens, number):
-            name, number = step
-            path.append(name)
-        yield tuple(path), place
-
-
-def _step(tokens: list[re.Match[str]], number: int) -> tuple[str, int] | None:
-    """The next name of a field, and the token behind it; None if the field's name ends here."""
-    shown = [token.group() for token in tokens[number : number + 3]]
-    if len(shown) > 1 and shown[0] == "." and tokens[number + 1].lastgroup == "name":
-        return None if shown[2:] == ["("] else (shown[1], number + 2)
-    if len(shown) == 3 and shown[0] == "[" and shown[2] == "]" and (plain := _PLAIN.fullmatch(shown[1])):
-        return plain[2], number + 3
-    return None
-
-
-def _explained(text: str, said: str) -> BadCondition:
-    """The library's first complaint, in short words, at its place."""
-    found = _ERROR.search(said)
-    if not found:
-        return BadCondition(text, 0, said.partition("\n")[0])
-    before = sum(len(line) for line in text.splitlines(keepends=True)[: int(found[1]) - 1])
-    place = min(before + int(found[2]) - 1, len(text))
-    reason = found[3].removeprefix("Syntax error: ").partition(" (in container")[0].partition(" expecting ")[0]
-    reason = reason.removesuffix(" [INVALID_ARGUMENT]")
-    if "'<EOF>'" in reason:
-        reason = "something is missing here"
-    elif unknown := re.search(r"undeclared reference to '(.*)'", reason):
-        place -= len(unknown[1]) * text[:place].endswith(unknown[1])  # of a function it points behind the name
-        reason = f"there is no field or function {unknown[1]}"
-    elif odd := re.search(r"(?:input|at:) '(.*)'", reason):
-        reason = f"{odd[1].strip()!r} is not expected here"
-    return BadCondition(text, place, reason)

@@ -26,6 +26,12 @@ class FixCases(TailraceError):
     exit_code = 2
 
 
+class SayYes(TailraceError):
+    """A question needs an answer and there is no terminal; the command line must give it, with ``--yes``."""
+
+    exit_code = 2
+
+
 class RunSetup(TailraceError):
     """A topic or a template that ``tailrace setup`` makes is missing."""
 

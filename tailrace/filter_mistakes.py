@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tailrace.conditions import condition_of
 from tailrace.filter_settings import VERBS, Filter, Redact, Route, Sample, Throttle, names_of
 from tailrace.patterns import BadPattern, pattern_of
-from tailrace.record import is_stream_part
+from tailrace.record import STREAM_PART_RULE, is_stream_part
 
 KINDS = ("email", "card", "ipv4", "ipv6", "jwt", "bearer", "cloud_key", "password")
 """The kinds of secrets that can be redacted by name."""
@@ -83,7 +83,7 @@ def _wrong_route(route: Route, here: str) -> Iterator[str]:
     for key in ("dataset", "namespace"):
         name = getattr(route, key)
         if name and not is_stream_part(name):
-            yield f"{here}.{key}: {name!r} cannot be part of a data stream's name; see docs/filters.md."
+            yield f"{here}.{key}: {name!r} cannot be part of a data stream's name; {STREAM_PART_RULE}."
 
 
 def _wrong_redact(redact: Redact, here: str) -> Iterator[str]:

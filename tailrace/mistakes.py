@@ -16,7 +16,7 @@ import msgspec
 
 from tailrace.filter_mistakes import wrong_filters
 from tailrace.format_mistakes import wrong_format, wrong_pattern
-from tailrace.record import is_stream, is_stream_part
+from tailrace.record import STREAM_PART_RULE, is_stream, is_stream_part
 
 if TYPE_CHECKING:
     from tailrace.settings import Input, Multiline, Settings
@@ -53,7 +53,13 @@ _WANTED = {
 }
 _GIVEN = {"str": "text", "int": "a number", "float": "a number with a fraction", "bool": "true or false"}
 _GIVEN |= {"array": "a list", "object": "a table"}
-_NAME_RULE = 'use lower case, at most 100 characters, and none of \\ / * ? " < > | , # : - or a space'
+_AS_TABLES = {
+    "sample": "{ rate = 0.1 }",
+    "throttle": "{ most = 100, per_seconds = 60 }",
+    "route": '{ dataset = "other" }',
+    "redact": '{ kinds = ["email"] }',
+}
+"""How keys that are small tables are written."""
 
 
 def unknown_key(table: Any, kind: type[msgspec.Struct]) -> str | None:  # noqa: ANN401 - the tree of a TOML file
@@ -79,7 +85,10 @@ def wrong_type(error: str, kind: type[msgspec.Struct]) -> str:
         wanted, got = expected["expected"].split(" | "), expected["got"]
         if wanted == ["array"] and got == "object":
             return f"{where}: must be a list of tables; write [[{where}]] with two brackets."
-        words = " or ".join(_WANTED.get(name, name) for name in wanted)
+        key = path.rpartition(".")[2]
+        if "object" in wanted and key in _AS_TABLES:
+            return f"{where}: write {key} = {_AS_TABLES[key]}."
+        words = " or ".join(_WANTED.get(name, name) for name in wanted if name != "null")
         return f"{where}: must be {words}, not {_GIVEN.get(got, f'a {got}')}."
     return f"{where}: {what[:1].lower()}{what[1:]}."
 
@@ -243,7 +252,7 @@ def _wrong_input(entry: "Input", here: str) -> Iterator[str]:
                 yield f"{here}.{key}: {path!r} is not absolute; a service has no current folder."
     for key in ("dataset", "namespace"):
         if not is_stream_part(getattr(entry, key)):
-            yield f"{here}.{key}: {getattr(entry, key)!r} cannot be part of a data stream's name; {_NAME_RULE}."
+            yield f"{here}.{key}: {getattr(entry, key)!r} cannot be part of a data stream's name; {STREAM_PART_RULE}."
     yield from wrong_format(entry, here)
     yield from _wrong_multiline(entry.multiline, f"{here}.multiline")
     yield from wrong_filters(entry.filters, f"{here}.filters")

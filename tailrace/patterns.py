@@ -17,9 +17,9 @@ class BadPattern(ValueError):
         self.place = place
 
     def pointed(self, indent: str = "  ") -> str:
-        """The pattern with a caret under the place, for a person: two lines."""
+        """The pattern with a caret under the place, for a person: two lines to stand below the reason."""
         shown = "".join(char if char.isprintable() else " " for char in self.pattern)
-        return f"{indent}{shown}\n{indent}{' ' * self.place}^ {self}"
+        return f"{indent}{shown}\n{indent}{' ' * self.place}^"
 
 
 def pattern_of(text: str) -> Any:  # noqa: ANN401 - the library has no types

@@ -14,6 +14,8 @@ MAY_REPEAT = "r"
 
 _STREAM = re.compile(r"(?:logs|metrics|traces|synthetics)-[^A-Z\\/*?\"<>| ,#:\-]{1,100}-[^A-Z\\/*?\"<>| ,#:\-]{1,100}")
 _PART = re.compile(r"[^A-Z\\/*?\"<>| ,#:\-]{1,100}")
+STREAM_PART_RULE = 'use lower case, at most 100 characters, and none of \\ / * ? " < > | , # : - or a space'
+"""What ``is_stream_part`` wants, in words."""
 _SAFE = bytes(byte for byte in range(0x21, 0x7F) if byte not in b'"\\|')
 _SAFE_ID = re.compile(r"[!#-\[\]-{}~]{1,512}")
 

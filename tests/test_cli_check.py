@@ -62,6 +62,24 @@ def test_all_is_well(tmp_path: Path) -> None:
     assert result.stdout.startswith(f"Settings of {file}")
 
 
+def test_filters_that_are_hardly_meant_are_looked_at(tmp_path: Path) -> None:
+    """A misspelt field, two fields renamed to one; fields that the filters themselves make are known."""
+    (tmp_path / "a.log").write_text("x\n")
+    text = with_input(tmp_path, "*.log", 'format = "json"\nfields = { "event.origine" = "x" }\n')
+    for rule in (
+        "when = 'log.levle == \"debug\"'\ndrop = true",
+        'rename = { a = "user.id", b = "user.id", c = "user.names" }',
+        "when = 'user.names == \"x\" && event.origine == \"x\"'\nremove = ['d']",
+    ):
+        text += f"[[shipper.inputs.filters]]\n{rule}\n"
+    assert findings(tmp_path, text) == [
+        "look input 0: filter drop-1: no line fills a field log.levle",
+        "look input 0: filter rename-2: a and b are both renamed to user.id, which holds one value",
+    ]
+    shown = check("-c", str(tmp_path / "tailrace.toml")).stdout
+    assert "→ did you mean log.level?" in shown
+
+
 def test_files_that_cannot_be_read_are_named_with_the_reason(tmp_path: Path) -> None:
     """A folder, a FIFO, a dangling link, and at most five of many; exit code 1."""
     (tmp_path / "folder.log").mkdir()

@@ -15,7 +15,7 @@ from shipper.identity import Place, anchor_of, head_of
 from shipper.registry import Registry
 from shipper.registry_row import Row
 from tailrace.cli import cli
-from tailrace.errors import MendState
+from tailrace.errors import MendState, SayYes
 
 TEXT = b"one\n\n  \ntwo\r\nthree\n"
 
@@ -96,6 +96,16 @@ def test_rows_are_forgotten_only_when_asked_for(host: Host) -> None:
     host.file.unlink()
     assert "1 rows forgotten" in host.run("forget", "--gone", "--yes").output
     assert host.rows == []
+
+
+@pytest.mark.parametrize("arguments", [("reset", "--path", "*"), ("forget", "--path", "*")])
+def test_where_nobody_can_be_asked_the_option_that_answers_is_named(host: Host, arguments: tuple[str, ...]) -> None:
+    """A timer or a pipe has no terminal: exit code 2, and nothing is changed."""
+    result = host.run(*arguments)
+    with pytest.raises(SayYes, match="no terminal to ask, and nothing was changed; use --yes") as caught:
+        raise result.exception or AssertionError
+    assert caught.value.exit_code == 2
+    assert host.rows == [host.row]
 
 
 def test_a_reset_to_the_start_keeps_the_ids_and_says_what_may_repeat(host: Host) -> None:

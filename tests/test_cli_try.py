@@ -106,7 +106,7 @@ def test_a_pattern_that_was_tried_is_in_what_to_paste(tmp_path: Path) -> None:
     [
         (["/nonexistent"], 1, "Cannot read /nonexistent: No such file or directory."),
         ([str(SAMPLES)], 1, f"Cannot read {SAMPLES}: "),
-        ([__file__, "--format", "regex", "--pattern", "a(b"], 2, "[0].pattern: missing ).\n  a(b\n   ^ missing )"),
+        ([__file__, "--format", "regex", "--pattern", "a(b"], 2, "[0].pattern: missing ).\n  a(b\n   ^"),
         ([__file__, "--format", "regex"], 2, "which needs one"),
         ([__file__, "--format", "ngnix"], 2, "'ngnix' is not one of"),
         ([__file__, "--timezone", "Mars"], 2, "'Mars' is no zone"),

@@ -63,11 +63,42 @@ def test_what_cannot_be_said_does_not_hold(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "place", "reason"),
     [
-        ('log.level = "debug"', 10, "'=' is not expected here"),
+        ('log.level = "debug"', 10, "write == for ="),
+        ('log.level === "debug"', 10, "write == for ==="),
+        ('labels.a <> "b"', 9, "write != for <>"),
+        ('labels.a == "b" & labels.c == "d"', 16, "write && for &"),
+        ('labels.a == "and" and labels.c == "d"', 18, "write && for and"),
+        ('labels.or == "b" OR labels.c == "d"', 17, "write || for OR"),
+        ("not has(user.id)", 0, "write ! for not"),
+        ("!has(error.id) && not (message == 'a')", 18, "write ! for not"),
         ("log.level ==", 12, "something is missing here"),
-        ("levl == 1", 0, "there is no field or function levl"),
-        ('log.level == "a" &&\n  foo', 22, "there is no field or function foo"),
-        ('log.level.startswith("x")', 10, "there is no field or function startswith"),
+        ("(log.level == 'a'", 17, "a ) is missing here"),
+        ("levl == 1", 0, "there is no field or function levl; what is no field of ECS is a label, labels.levl"),
+        ('level == "warn"', 0, "there is no field level; write log.level, or labels.level for a label"),
+        ('host.name == "a"', 0, "host is written by the shipper and cannot be asked for"),
+        (
+            'log.level == "a" &&\n  foo',
+            22,
+            "there is no field or function foo; what is no field of ECS is a label, labels.foo",
+        ),
+        ('log.level.startswith("x")', 10, "there is no field or function startswith; the nearest is startsWith"),
+        ('message.startWith("x")', 8, "there is no field or function startWith; the nearest is startsWith"),
+        ('message.lower() == "x"', 8, "there is no function lower"),
+        ("log.level == debug", 13, 'there is no field debug; put text in quotes, as "debug"'),
+        ("log.level in ['a', debug]", 19, 'there is no field debug; put text in quotes, as "debug"'),
+        (
+            "has(log.level) && @timestamp > 5",
+            18,
+            "@timestamp cannot be asked for: what is decided must be the same when a line is read again",
+        ),
+        ('log.level == "debug', 13, "the quote that begins here is not closed"),
+        ("log.level == \"debug'", 13, "the quote that begins here is not closed"),
+        (
+            "log.level == \N{LEFT DOUBLE QUOTATION MARK}debug\N{RIGHT DOUBLE QUOTATION MARK}",
+            13,
+            "write straight quotes",
+        ),
+        ("log.level is null", 10, "'is' is not expected here"),
         ('message.matches("a(b")', 18, "missing )"),
         ('"text"', 0, "it is neither true nor false"),
         ("log.offset > 0 && event.created == ''", 18, "event.created differs when the line is read again"),
@@ -75,11 +106,11 @@ def test_what_cannot_be_said_does_not_hold(text: str) -> None:
     ],
 )
 def test_a_mistake_is_pointed_at(text: str, place: int, reason: str) -> None:
-    """The place is that of the first character at fault."""
+    """The place is that of the first character at fault, and the reason is the next step where one can be told."""
     with pytest.raises(BadCondition) as caught:
         condition_of(text)
     assert (caught.value.place, str(caught.value)) == (place, reason)
-    assert caught.value.pointed().splitlines()[1].index("^") == place + 2
+    assert caught.value.pointed().splitlines()[1] == " " * (place + 2) + "^"
 
 
 def test_every_field_that_a_line_may_fill_can_be_asked_for() -> None:

@@ -19,7 +19,7 @@ from test_indexer_edge import TIME, Load, Sent, admin, exactly_once, read
 from indexer.replay import Replay
 from tailrace import letter_topic
 from tailrace.cli import cli
-from tailrace.errors import RunSetup
+from tailrace.errors import RunSetup, SayYes
 from tailrace.stack import Stack
 
 pytestmark = pytest.mark.edge
@@ -221,6 +221,8 @@ def test_a_dropped_letter_says_who_and_why_and_is_not_sent(site: Letters) -> Non
     drop = ("drop", "--where", "field=n", "--where", "offset<2", "--note", "load test")
     assert site.told(*drop, "--dry-run")["dropped"] == 6
     assert site.letters_command(*drop, typed="n\n").stdout == ""
+    assert isinstance(site.letters_command(*drop, typed="", code=1).exception, SayYes)
+    assert site.counts()["open"] == 12
     assert site.counts()["open"] == 12
     assert "Drop 6 letters?" in site.letters_command(*drop, typed="y\n").stderr
     assert site.counts() == {"open": 6, "replayed": 0, "dropped": 6}

@@ -23,7 +23,7 @@ def test_a_bad_pattern_is_refused_with_its_place(pattern: str, place: int, reaso
     with pytest.raises(BadPattern, match=r".") as caught:
         pattern_of(pattern)
     assert (caught.value.place, str(caught.value)) == (place, reason)
-    assert caught.value.pointed() == f"  {pattern}\n  {' ' * place}^ {reason}"
+    assert caught.value.pointed() == f"  {pattern}\n  {' ' * place}^"
 
 
 def test_a_pattern_reads_text_and_bytes() -> None:

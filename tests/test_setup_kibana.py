@@ -93,7 +93,7 @@ def _run(fake: FakeKibana, *, dry_run: bool = False, **settings: str) -> list[Ch
         async with fake.serve() as url, provision_kibana.connect(Kibana(url=f"{url}/", **settings)) as dashboards:
             changes = await dashboards.plan()
             if not dry_run:
-                await dashboards.apply(changes)
+                await dashboards.apply(changes, [])
             return changes
 
     return asyncio.run(run())

@@ -75,6 +75,38 @@ def test_fewer_partitions_are_told_and_left() -> None:
     assert "3 partitions where the settings say 12" in change.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "lost"),
+    [
+        (["logs-*-*", "metrics-*-*"], ["logs-shop-*"], "logs-*-* and metrics-*-* would not be covered"),
+        (["logs-*-*", "metrics-*-*"], ["logs-*", "metrics-x-*"], "metrics-*-* would not be covered"),
+        (["logs-shop-*"], ["logs-*-*"], ""),
+        (["logs-*-*"], ["logs-*"], ""),
+    ],
+)
+def test_a_template_that_would_cover_fewer_names_says_so_before(before: list[str], after: list[str], lost: str) -> None:
+    """Elasticsearch would refuse that where it has such data streams: a dry run warns, and says what to do."""
+    wanted = Settings(indexer=Indexer(allowed_streams=after))
+    template = plan_templates.templates(shipped(), wanted, (), "tailrace")[-1]
+    notes = plan_templates.plan(template, {**template.body, "index_patterns": before}).notes
+    assert lost in " ".join(notes)
+    assert ("keep it in indexer.allowed_streams" in " ".join(notes)) is bool(lost)
+
+
+def test_a_long_refusal_names_streams_whole_and_says_how_many_more() -> None:
+    """No name is cut in its middle, and the advice is the right way round."""
+    names = ", ".join(f"logs-a.rather.long.name.of.a.service.{number}-default" for number in range(40))
+    said = plan_templates.refusal(
+        f"composable template [x] with index patterns [y] would cause data streams [{names}] to no longer match a "
+        "data stream template"
+    )
+    assert "service.0-default, logs-a" in said
+    assert " and 35 more)" in said
+    assert "back into indexer.allowed_streams" in said
+    assert plan_templates.refusal("word " * 300).startswith("word word")
+    assert " word …; " in plan_templates.refusal("word " * 300)
+
+
 def test_altering_keeps_what_others_set() -> None:
     """AlterConfigs replaces all configs of a topic: those that we do not know are sent along."""
     topic = _topic(Settings(), "tailrace.logs")

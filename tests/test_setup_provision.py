@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import http.server
 import json
 import socket
@@ -16,10 +17,12 @@ import msgspec
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from click.testing import CliRunner
 
 from indexer.changes import Act, Change
 from indexer.provision import provision
 from tailrace import elastic
+from tailrace.cli import cli
 from tailrace.errors import ReachElasticsearch, ReachKafka
 from tailrace.settings import Elasticsearch, Indexer, Kafka, Settings, Shipper
 from tailrace.stack import Stack
@@ -201,6 +204,41 @@ def test_a_template_of_others_in_the_way_is_told(settings: Settings, names: str)
     _elastic(settings, "PUT", f"/_index_template/{names}-other", in_the_way)
     with pytest.raises(ReachElasticsearch, match=r"same priority.*narrow indexer\.allowed_streams"):
         _run(settings, names)
+
+
+def test_a_failure_half_way_says_what_was_done(
+    settings: Settings, names: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A template that would leave a data stream without one is refused: what came before it stays, and is told."""
+    _run(settings, names)
+    _elastic(settings, "POST", f"/synthetics-{names}-a/_doc", {"@timestamp": "2026-11-23T18:00:00Z"})
+    file = tmp_path / "tailrace.toml"
+    file.write_text(
+        f"""
+        [kafka]
+        bootstrap_servers = {json.dumps(settings.kafka.bootstrap_servers)}
+        ledger_topic = "{names}.ledger2"
+        dead_letter_topic = "{names}.dead"
+        [elasticsearch]
+        hosts = {json.dumps(settings.elasticsearch.hosts)}
+        replicas = 1
+        [shipper]
+        topic = "{names}.logs"
+        [indexer]
+        topics = ["{names}.logs"]
+        allowed_streams = ["synthetics-{names}-b*"]
+        """
+    )
+    monkeypatch.setattr("tailrace.cli.setup.provision", functools.partial(provision, prefix=names))
+    told = CliRunner().invoke(cli, ["setup", "--dry-run", "-c", str(file)]).stdout
+    assert f"! synthetics-{names}-* would not be covered any more" in told
+    result = CliRunner().invoke(cli, ["setup", "-c", str(file)])
+    assert f"+ topic {names}.ledger2" in result.stdout
+    assert f"~ component template {names}@settings" in result.stdout
+    assert result.stdout.endswith("\n1 created, 1 changed, which stays; then it failed.\n")
+    assert isinstance(result.exception, ReachElasticsearch)
+    assert f"without a template (synthetics-{names}-a); put a pattern that covers them back" in str(result.exception)
+    assert CliRunner().invoke(cli, ["setup", "-c", str(file)]).stdout == ""
 
 
 def test_the_command(settings: Settings, names: str, stack: Stack, tmp_path: Path) -> None:

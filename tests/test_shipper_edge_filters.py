@@ -155,5 +155,5 @@ def test_a_key_that_is_not_there_is_said_at_the_start_and_at_check(site: Site, t
     filtered(site, tmp_path / "key")
     (tmp_path / "key").unlink()
     (site.logs / "a.log").write_bytes(planted()[0] + b"\n")
-    assert "Cannot read redact.hash_key_file" in site.finish("ship", "--once", expect=2)
-    assert "Cannot read redact.hash_key_file" in site.finish("check", expect=1)
+    assert "There is no redact.hash_key_file" in site.finish("ship", "--once", expect=2)
+    assert "There is no redact.hash_key_file" in site.finish("check", expect=1)

@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from shipper.filter_keys import filter_rules
 from shipper.scan import scan
 from tailrace import kafka
-from tailrace.cli import check_host, check_plugins
+from tailrace.cli import check_filters, check_host, check_plugins
 from tailrace.cli.finding import Finding, look, ok, wrong
 from tailrace.cli.words import several, spoken_bytes
 from tailrace.errors import FixSettings
-from tailrace.filter_settings import names_of
 from tailrace.settings import Elasticsearch, Input, Kafka, Kibana, Settings, secret
 from tailrace.topics import Topics
 
@@ -147,7 +145,7 @@ def _input(entry: Input, subject: str, number: int, owners: dict[object, int]) -
     size = sum(found.size for found in seen.found.values())
     files = f"{several(len(seen.found), 'file')}, {spoken_bytes(size)}"
     yield ok(subject, f"{', '.join(entry.paths)} as {entry.format} to {entry.stream}: {files}")
-    yield from _filters(entry, subject)
+    yield from check_filters.findings(entry, subject)
     for pattern in seen.empty:
         yield look(subject, f"{pattern} matches nothing yet", "right if the file comes later; else mend the path")
     refused = [(path, refusal.reason) for path, refusal in seen.refused.items()]
@@ -164,23 +162,6 @@ def _input(entry: Input, subject: str, number: int, owners: dict[object, int]) -
             subject,
             f"{twice[0]}{more}: input {other} matches it too and, being first, has it",
             "exclude it from one of the two",
-        )
-
-
-def _filters(entry: Input, subject: str) -> Iterator[Finding]:
-    if not entry.filters:
-        return
-    try:
-        filter_rules(entry)
-    except FixSettings as error:
-        yield wrong(subject, str(error), "see docs/filters.md")
-        return
-    yield ok(subject, f"filters: {', '.join(names_of(entry.filters))}")
-    if entry.format == "auto" and any(one.drop or one.keep or one.sample or one.throttle for one in entry.filters):
-        yield look(
-            subject,
-            "format auto is learnt anew after a restart, and a filter that drops might then decide otherwise",
-            "name the format, which `tailrace try` tells",
         )
 
 

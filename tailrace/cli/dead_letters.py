@@ -14,6 +14,7 @@ import click
 from indexer.mend import Mend
 from indexer.mend_file import Rule
 from indexer.revive import Wish
+from tailrace.cli.ask import agreed
 from tailrace.cli.groups import Suggesting
 from tailrace.cli.letter_options import (
     all_option,
@@ -283,7 +284,7 @@ def drop(
     set_up_log(settings.log)
     if not (dry_run or yes):
         outcome = _run(settings, drop_letters(settings, choice, by=by_whom(), note=note, dry_run=True))
-        if outcome.chosen and not click.confirm(f"Drop {several(outcome.chosen, 'letter')}?", err=True):
+        if outcome.chosen and not agreed(f"Drop {several(outcome.chosen, 'letter')}?"):
             return
     outcome = _run(settings, drop_letters(settings, choice, by=by_whom(), note=note, dry_run=dry_run))
     _finish(outcome, as_json=as_json)

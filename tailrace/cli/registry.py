@@ -18,6 +18,7 @@ from shipper.registry import Registry
 from shipper.registry_file import NAME
 from shipper.registry_row import NO_MEMORY, Row
 from shipper.scan import place_of
+from tailrace.cli.ask import agreed
 from tailrace.cli.options import config_option, json_option
 from tailrace.cli.status import age, size
 from tailrace.errors import MendState
@@ -163,7 +164,7 @@ def forget(settings: Settings, *, glob: str, gone: bool, yes: bool) -> None:
     click.echo(
         f"{len(rows)} rows to forget; the files of {there} are there and would be stored a second time.", err=True
     )
-    if rows and (yes or click.confirm("Forget them?", err=True)):
+    if rows and (yes or agreed("Forget them?")):
         names = [row.source for row in rows]
         _change(settings, lambda one: asyncio.run(one.forget(names)))
         click.echo(f"{len(names)} rows forgotten.")
@@ -200,7 +201,7 @@ def reset(settings: Settings, *, glob: str, position: int, new_source: bool, yes
     after = "stored A SECOND TIME, under new ids" if new_source else "stored only where they are missing (same ids)"
     total = sum(max(0, row.position - position) for row in rows)
     click.echo(f"{len(rows)} files, {size(total)} to be sent again: their lines are {after}.", err=True)
-    if yes or click.confirm("Reset them?", err=True):
+    if yes or agreed("Reset them?"):
         ended = [msgspec.structs.replace(row, ended=True) for row in rows] if new_source else []
         _change(settings, lambda one: asyncio.run(one.save([*ended, *changed])))
         click.echo(f"{len(rows)} files reset; the agent reads them when it starts.")

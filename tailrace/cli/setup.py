@@ -11,6 +11,7 @@ from indexer.changes import Act, Change, Key
 from indexer.provision import provision
 from tailrace.cli.options import config_option, json_option
 from tailrace.daemon import set_up_log
+from tailrace.errors import TailraceError
 from tailrace.settings import Settings
 
 _MARKS = {Act.CREATE: ("+", "green"), Act.CHANGE: ("~", "yellow"), Act.KEEP: ("=", None)}
@@ -42,7 +43,13 @@ def setup(settings: Settings, *, dry_run: bool, as_json: bool) -> None:
     only indexer.topics names, which are others'.
     """
     set_up_log(settings.log)
-    changes = asyncio.run(provision(settings, dry_run=dry_run))
+    done: list[Change] = []
+    try:
+        changes = asyncio.run(provision(settings, dry_run=dry_run, done=done))
+    except TailraceError as error:
+        if done:
+            _tell_done(done, str(error), as_json=as_json)
+        raise
     if as_json:
         click.echo(msgspec.json.encode({"dry_run": dry_run, "changes": changes}))
         return
@@ -50,6 +57,18 @@ def setup(settings: Settings, *, dry_run: bool, as_json: bool) -> None:
         for line in describe(change, whole=dry_run):
             click.echo(line)
     click.echo(summarize(changes, dry_run=dry_run))
+
+
+def _tell_done(done: list[Change], error: str, *, as_json: bool) -> None:
+    """What was made before it failed: it stays, and the next run finds it."""
+    if as_json:
+        click.echo(msgspec.json.encode({"dry_run": False, "changes": done, "error": error}))
+        return
+    for change in done:
+        for line in describe(change, whole=False):
+            click.echo(line)
+    made = [f"{count} {_DONE[act]}" for act in Act if (count := sum(change.act is act for change in done))]
+    click.echo(f"{', '.join(made)}, which stays; then it failed.")
 
 
 def describe(change: Change, *, whole: bool = True) -> Iterator[str]:
