@@ -16,6 +16,7 @@ import structlog
 
 from tailrace.errors import TailraceError, first_of
 from tailrace.settings import Log
+from tailrace.show import neutral
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _OWN_KEYS = ("level", "event", "timestamp")
@@ -83,7 +84,7 @@ def set_up_log(log: Log) -> None:
         structlog.processors.format_exc_info,
     ]
     last: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()] if console else [_ecs, structlog.processors.JSONRenderer()]
+        [_visible, structlog.dev.ConsoleRenderer()] if console else [_ecs, structlog.processors.JSONRenderer()]
     )
     structlog.configure(
         processors=shared[:2] + last if console else shared + last,
@@ -112,6 +113,11 @@ class _ToStructlog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         structlog.get_logger().log(record.levelno, record.getMessage(), logger=record.name)
+
+
+def _visible(_logger: object, _method: str, fields: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Names of files and words of servers as texts that a terminal cannot obey."""
+    return {key: neutral(value) if isinstance(value, str) else value for key, value in fields.items()}
 
 
 def _ecs(_logger: object, _method: str, fields: structlog.typing.EventDict) -> structlog.typing.EventDict:

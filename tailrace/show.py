@@ -17,7 +17,6 @@ _COLOURS = ((7, "97;41"), (6, "1;31"), (5, "31"), (4, "33"), (2, "32"), (0, "2")
 """SGR codes by the least rank of a level that has them."""
 
 _SHORT = {"critical": "CRIT", "emergency": "EMERG"}
-_COLOURING = re.compile(r"\x1b\[[0-9;:]*m")
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _INDENT = "    "
 
@@ -59,15 +58,11 @@ def lookup(document: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - any
 
 
 def neutral(text: str) -> str:
-    """A text without colours, in which control and direction characters are visible instead of obeyed; tabs stay."""
-    return _UNSAFE.sub(_visible, _COLOURING.sub("", text))
+    """A text in which control and direction characters are visible and not obeyed; line feeds and tabs stay.
 
-
-def _visible(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "\u2421" if code == 0x7F else f"\\u{code:04x}"
+    Each becomes what JSON and TOML write for it, an ESC ``\\u001b``: it can be searched for, and JSON stays the same.
+    """
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _texts(document: Mapping[str, Any]) -> list[str]:

@@ -102,7 +102,7 @@ def test_lines_come_oldest_first_in_the_order_of_their_file(config: Path, stream
         "INFO  playback     first line",
         "INFO  playback     second line",
         "WARN  edge-eu      disk nearly full",
-        "ERROR edge-us      connection refused by ␛]0;owned␇",
+        "ERROR edge-us      connection refused by \\u001b]0;owned\\u0007",
     ]
     assert lines[4:7] == ["    Traceback", "      at f", "    TimeoutError: late"]
     assert lines[7].endswith("ERROR billing      a foreign line")

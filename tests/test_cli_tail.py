@@ -98,7 +98,12 @@ def test_records_of_others_are_shown_as_well_as_can_be(
     produce(stack, topic, odd)
     result = tail("-n", "9", "--utc")
     shown = [line[24:].split(None, 2) for line in result.stdout.splitlines()]
-    assert [text for _level, _service, text in shown[:4]] == ["plain ␛[2J text", '{"a": NaN}', "\ufffd␀", "[1]"]
+    assert [text for _level, _service, text in shown[:4]] == [
+        "plain \\u001b[2J text",
+        '{"a": NaN}',
+        "\ufffd\\u0000",
+        "[1]",
+    ]
     assert len(shown) == 6
     assert all(line.startswith("1970-01-01 00:00:01.") for line in result.stdout.splitlines())
     for line in tail("-n", "9", "--json").stdout.splitlines():

@@ -1,10 +1,12 @@
 """``tailrace test``: cases that hold, cases that do not, and mistakes in files of cases."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -141,6 +143,18 @@ count = 2
     assert "- java.lang" not in said.stdout
     assert "there is process.thread.name" in said.stdout
     assert "0 passed, 1 failed." in said.stdout
+
+
+def test_nothing_of_a_line_takes_over_the_terminal(tmp_path: Path) -> None:
+    """Wherever a difference shows it, and in what is to be pasted: visible, and the same text when it is pasted."""
+    case = '[[cases]]\nname = "a"\nlines = "\\u001b]0;x\\u0007\\u009b2J\\u007f"\n'
+    expected = 'count = 2\nnowhere = ["x"]\n[[cases.documents]]\nmessage = "a\\nb"\n'
+    for text in (expected, expected.replace("\\n", ""), ""):
+        said = ran(tmp_path, INPUTS.replace("java", "plain") + case + text).stdout
+        assert not re.search(r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x7f-\x9f]", said), "only our own colours"
+        assert "\\u001b]0;x\\u0007\\u009b2J\\u007f" in said
+    pasted = said[said.index("[[cases.documents]]") :].rpartition("\n    ")[0]
+    assert ran(tmp_path, INPUTS.replace("java", "plain") + case + click.unstyle(pasted)).exit_code == 0
 
 
 def test_a_case_that_expects_nothing_shows_what_to_paste(tmp_path: Path) -> None:

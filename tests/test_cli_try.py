@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import re
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from tailrace.cli import cli
+from tailrace.cli import cli, main
 from tailrace.errors import MendInputs, TailraceError
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -99,6 +101,33 @@ def test_a_pattern_that_was_tried_is_in_what_to_paste(tmp_path: Path) -> None:
     (entry,) = tomllib.loads(said.stdout[said.stdout.index("[[shipper.inputs]]") :])["shipper"]["inputs"]
     assert (entry["format"], entry["pattern"]) == ("grok", pattern)
     assert "numeric_labels.took: 7" in said.stdout
+
+
+def test_nothing_of_a_log_takes_over_the_terminal(tmp_path: Path) -> None:
+    """A title, a colour, a cursor move in a line, a field's name or a file's: each is visible, and none is sent."""
+    file = tmp_path / "a\x1b]0;name\x07.log"
+    odd = "\x1b]0;owned\x07\x1b[31mred\x9b2J"
+    file.write_text(json.dumps({"level": odd, odd: "a", "message": f"m {odd}\nn"}) + f"\n{{{odd}\n")
+    said = CliRunner().invoke(cli, ["try", str(file)], color=True).stdout
+    assert not re.search(r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x7f-\x9f]", said), "only our own colours"
+    assert "message: \x1b[0mm \\u001b]0;owned\\u0007\\u001b[31mred\\u009b2J\n      n\n" in said
+    assert "{\\u001b]0;owned" in said
+    assert "a\\u001b]0;name\\u0007.log" in said
+    assert "\x9b" not in tried(file, "--json").stdout
+    assert report(file)["documents"][0]["message"] == f"m {odd}\nn"
+
+
+@pytest.mark.parametrize("words", [("\x1b]0;owned\x07",), ("x", "--format", "\x1b]0;owned\x07")])
+def test_no_error_takes_over_the_terminal(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither ours nor click's: what is named in it may be anything."""
+    monkeypatch.setattr(sys, "argv", ["tailrace", "try", *words])
+    with pytest.raises(SystemExit):
+        main()
+    said = capsys.readouterr().err
+    assert "u001b]0;owned" in said or "x1b]0;owned" in said
+    assert "\x1b" not in said
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tailrace import daemon
 from tailrace.daemon import Life
@@ -36,8 +37,6 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.
 def _log_as_before() -> Iterator[None]:
     """``run`` configures the logs of the whole process."""
     import logging
-
-    import structlog
 
     handlers, level = logging.root.handlers[:], logging.root.level
     yield
@@ -162,6 +161,18 @@ def test_an_error_that_we_can_explain_reaches_the_command_line(error: TailraceEr
         with pytest.raises(TailraceError) as caught:
             daemon.run(service, Log(format="console"))
         assert caught.value is error
+
+
+def test_the_log_for_people_obeys_no_name_of_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    """A file may be called anything, also what sets a terminal's title."""
+
+    async def service(_life: Life) -> None:
+        structlog.get_logger().warning("cannot read", path="/a\x1b]0;owned\x07", bytes=1)
+
+    assert daemon.run(service, Log(format="console")) == 0
+    said = capsys.readouterr().err
+    assert "/a\\u001b]0;owned\\u0007" in said
+    assert "\x1b]" not in said
 
 
 def test_an_error_ends_a_log_for_programs_as_one_more_line_of_it() -> None:

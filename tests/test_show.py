@@ -1,7 +1,9 @@
 """A document becomes lines that a person can read and that cannot take over the terminal."""
 
 import datetime
+import json
 
+import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,18 +86,26 @@ def test_levels_have_colours_only_when_asked() -> None:
     """Red for errors, yellow for warnings; the same text without."""
     coloured = line(DOCUMENT, Look(colour=True, zone=datetime.UTC))
     assert "\x1b[31mERROR\x1b[0m" in coloured
-    assert neutral(coloured) == line(DOCUMENT, UTC)
+    assert click.unstyle(coloured) == line(DOCUMENT, UTC)
     for name in levels.NAMES:
         assert "\x1b[" in line({**DOCUMENT, "log": {"level": name}}, Look(colour=True))
 
 
 def test_terminal_sequences_of_a_message_are_shown_and_not_obeyed() -> None:
-    """Colours are dropped; titles, cursor moves, backspaces and right-to-left overrides become visible."""
-    assert neutral("\x1b[31mred\x1b[0m") == "red"
-    assert neutral("\x1b]0;owned\x07") == "␛]0;owned␇"
-    assert neutral("a\rb\x08\x7f\x9b2J") == "a␍b␈␡\\u009b2J"
+    """Colours, titles, cursor moves, backspaces and right-to-left overrides, all in one way: as JSON writes them."""
+    assert neutral("\x1b[31mred\x1b[0m") == "\\u001b[31mred\\u001b[0m"
+    assert neutral("\x1b]0;owned\x07") == "\\u001b]0;owned\\u0007"
+    assert neutral("a\rb\x08\x7f\x9b2J") == "a\\u000db\\u0008\\u007f\\u009b2J"
     assert neutral("\u202eabc") == "\\u202eabc"
     assert neutral("a\tb é 日本 🙂") == "a\tb é 日本 🙂"
+
+
+@given(st.text())
+def test_json_stays_the_same(text: str) -> None:
+    """So that whole documents can be printed for programs and for a terminal alike."""
+    shown = neutral(json.dumps(text, ensure_ascii=False))
+    assert json.loads(shown) == text
+    assert not show._UNSAFE.search(shown)
 
 
 @given(st.text(), st.text(), st.text())

@@ -9,6 +9,7 @@ import click
 from tailrace import __version__
 from tailrace.cli.groups import Suggesting
 from tailrace.errors import TailraceError
+from tailrace.show import neutral
 
 _COMMANDS = {
     "ship": "Read log files and send every line to Kafka.",
@@ -81,11 +82,12 @@ def main() -> None:
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)
     except TailraceError as error:
-        click.secho(f"Error: {error}", fg="red", err=True)
+        click.secho(f"Error: {neutral(str(error))}", fg="red", err=True)
         sys.exit(error.exit_code)
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:
+        error.message = neutral(error.message)
         error.show()
         sys.exit(error.exit_code)
     except BrokenPipeError:

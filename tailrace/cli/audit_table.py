@@ -105,11 +105,11 @@ class Table:
             shown[0] = click.style(shown[0], fg=_COLOURS[row.verdict.result])
             click.echo("  ".join(shown).rstrip())
             for line in faults(row.verdict, row.copies):
-                click.echo(f"  {line}")
+                click.echo(f"  {neutral(line)}")
         if self._count > len(self._rows):
             click.echo(f"… and {self._count - len(self._rows):,} more (-n 0 shows all)")
         for line, colour in summary(tally, audit):
-            click.secho(line, fg=colour)
+            click.secho(neutral(line), fg=colour)
 
     def _shorten(self) -> None:
         self._rows.sort(key=lambda row: row[:2])

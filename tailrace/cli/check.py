@@ -13,6 +13,7 @@ from tailrace.cli.finding import Finding, Mark
 from tailrace.cli.options import SETTINGS_FILE, config_option, json_option
 from tailrace.daemon import set_up_log
 from tailrace.settings import Settings
+from tailrace.show import neutral
 
 _READS_ALL = 1 << 1 | 1 << 2
 """CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH (capabilities(7)), either of which opens every file to read."""
@@ -68,7 +69,7 @@ def _show(report: _Report, *, connect: bool) -> None:
     steps = Counter(one.next_step for one in report.findings)
     for one in report.findings:
         sign, colour = _SIGNS[one.mark]
-        click.echo(f"{click.style(sign, fg=colour)} {one.subject.ljust(width)}  {one.text}")
+        click.echo(f"{click.style(sign, fg=colour)} {one.subject.ljust(width)}  {neutral(one.text)}")
         if one.next_step and steps[one.next_step] == 1:
             click.echo(" " * (width + 4) + click.style(f"→ {one.next_step}", dim=True))
     for step, count in steps.items():

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from shipper.cases import Difference, Judged, Kind, pasted
+from tailrace.show import neutral
 
 _WIDTH = 200
 _MOST_DROPPED = 5
@@ -19,7 +20,7 @@ def told(judged: Judged) -> Iterator[str]:
     if judged.expects_nothing:
         yield click.style("It expects nothing yet. This came out; paste what is right into the case:", fg="red")
         yield ""
-        yield from pasted(judged.documents).splitlines()
+        yield from neutral(pasted(judged.documents)).splitlines()
         if not judged.documents:
             yield "count = 0"
         return
@@ -33,8 +34,8 @@ def told(judged: Judged) -> Iterator[str]:
 
 def _difference(one: Difference, judged: Judged, indent: str) -> Iterator[str]:
     name = {"documents": "number of documents", "dropped": "number of dropped lines"}.get(one.field, one.field)
-    hint = click.style(f"  ({one.hint})", dim=True) if one.hint else ""
-    yield f"{indent}{one.field if one.document else name}{hint}"
+    hint = click.style(f"  ({neutral(one.hint)})", dim=True) if one.hint else ""
+    yield f"{indent}{neutral(one.field) if one.document else name}{hint}"
     for line in _lines(one):
         yield f"{indent}  {line}"
     if not one.document and one.field == "documents":
@@ -50,7 +51,7 @@ def _lines(one: Difference) -> Iterator[str]:
     if one.kind is Kind.DIFFERS and long and isinstance(one.expected, str) and isinstance(one.found, str):
         for line in difflib.ndiff(one.expected.split("\n"), one.found.split("\n")):
             if line[:1] != "?":
-                yield click.style(line, fg={"-": "red", "+": "green"}.get(line[:1]))
+                yield click.style(neutral(line), fg={"-": "red", "+": "green"}.get(line[:1]))
         return
     if one.kind is not Kind.UNEXPECTED:
         yield click.style(f"- {_value(one.expected)}", fg="red")
@@ -62,7 +63,7 @@ def _lines(one: Difference) -> Iterator[str]:
 
 def _value(value: Any) -> str:  # noqa: ANN401 - values of TOML and of JSON
     """As it stands in a file of cases, so that a text of digits is told from a number."""
-    return msgspec.json.encode(value).decode()
+    return neutral(msgspec.json.encode(value).decode())
 
 
 def _first(document: dict[str, Any]) -> str:
@@ -70,5 +71,5 @@ def _first(document: dict[str, Any]) -> str:
 
 
 def _cut(text: str) -> str:
-    text = "".join(char if char.isprintable() else " " for char in text)
+    text = neutral(text).replace("\t", " ")
     return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"

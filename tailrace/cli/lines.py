@@ -78,7 +78,9 @@ class Printer:
     def show(self, documents: Iterable[Mapping[str, Any]]) -> None:
         """Print documents, in this order, and flush; ``quiet_pipe`` ends the work if nobody reads them."""
         if self._as_json:
-            lines = [json.dumps(document, ensure_ascii=False, separators=(",", ":")) for document in documents]
+            lines = [
+                show.neutral(json.dumps(document, ensure_ascii=False, separators=(",", ":"))) for document in documents
+            ]
         else:
             lines = [show.line(document, self._look) for document in documents]
         if lines:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from tailrace.daemon import for_people
 from tailrace.settings import Log
+from tailrace.show import neutral
 
 SAY_SECONDS = 10.0
 """So often a log gets a line while the run lasts; at a terminal one line is written anew all the time."""
@@ -49,7 +50,7 @@ class Telling:
     def say(self, sentence: str, what: str, **fields: object) -> None:
         """A sentence for people; what happened, and its numbers, for programs."""
         if self._people:
-            click.echo(sentence, err=True)
+            click.echo(neutral(sentence), err=True)
         else:
             structlog.get_logger().info(what, **fields)
 

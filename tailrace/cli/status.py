@@ -206,7 +206,7 @@ def _show(report: Report, number: int, now: float) -> None:
     agent = f"agent {report.pid} runs" if report.running else "no agent runs"
     click.echo(f"{report.files_total:,} files, {size(report.behind_bytes)} behind{oldest}; {agent}")
     for problem in report.problems:
-        click.secho(f"✗ {problem}", fg="red")
+        click.secho(f"✗ {neutral(problem)}", fg="red")
 
 
 def _cells(line: Line, now: float) -> tuple[str, ...]:

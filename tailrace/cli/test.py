@@ -25,6 +25,7 @@ from tailrace.cli.options import json_option
 from tailrace.cli.words import listed
 from tailrace.errors import FixCases
 from tailrace.settings import Input, Settings, Shipper
+from tailrace.show import neutral
 
 _ENDING = ".test.toml"
 _EPILOG = """\b
@@ -71,7 +72,7 @@ def _show(judged: dict[str, list[Judged]], failed: int, every: int) -> None:
         click.secho(file, bold=True)
         for one in cases:
             sign = click.style("✓", fg="green") if one.ok else click.style("✗", fg="red")
-            click.echo(f"{sign} {one.name}")
+            click.echo(f"{sign} {neutral(one.name)}")
             for line in told(one) if not one.ok else ():
                 click.echo(f"    {line}" if line else "")
     click.secho(f"{every - failed} passed, {failed} failed.", fg="red" if failed else "green")

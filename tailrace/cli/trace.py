@@ -213,7 +213,7 @@ def _show(one: Trace) -> None:
         lines.append(("dead", f"{letter.reason}: {neutral(letter.error)}{field}; {where}{settled}"))
     lines += [("message", neutral(document.message[:_MOST_MESSAGE])) for document in one.documents[:1]]
     for name, said in lines:
-        click.echo(f"  {click.style(name.ljust(9), dim=True)} {said}")
+        click.echo(f"  {click.style(name.ljust(9), dim=True)} {neutral(said)}")
 
 
 def _told(told: Told) -> str:

@@ -27,6 +27,7 @@ from tailrace.formats import GROUP
 from tailrace.plugins import names_of
 from tailrace.record import is_stream_part
 from tailrace.settings import FORMATS, Input, Settings, Shipper
+from tailrace.show import neutral
 
 _FIRST_LINES = 1000
 _LONG_BYTES = 8_388_608
@@ -72,7 +73,7 @@ def try_(context: click.Context, /, file: Path, name: str, *, most: int, as_json
     bring([entry])
     report = _tried(file, entry, most, quiet=as_json)
     if as_json:
-        click.echo(msgspec.json.encode(report))
+        click.echo(neutral(msgspec.json.encode(report).decode()))
     else:
         _show(report, file, entry.pattern)
     context.exit(0 if report.parsed >= _GOOD else 1)
@@ -134,23 +135,25 @@ def _dataset(file: Path) -> str:
 
 def _show(report: Report, file: Path, pattern: str) -> None:
     said = f"{several(report.records, 'record')} in {spoken_bytes(report.bytes)}, read as {report.format}"
-    click.echo(f"{click.style(str(file), bold=True)}: {said}")
+    click.echo(f"{click.style(neutral(str(file)), bold=True)}: {said}")
     good = report.parsed >= _GOOD
     click.secho(f"{'✓' if good else '✗'} understood  {report.parsed:.1%}", fg="green" if good else "red")
     if report.first:
         click.echo(f"  time        {report.first} to {report.last}")
-        click.echo("  levels      " + ", ".join(f"{level} {count:,}" for level, count in report.levels.items()))
+        click.echo(
+            "  levels      " + ", ".join(f"{neutral(level)} {count:,}" for level, count in report.levels.items())
+        )
     if report.flags:
         flags = ", ".join(f"{flag} {count:,}" for flag, count in report.flags.items())
         click.echo(click.style("! ", fg="yellow") + f"flags       {flags}")
     for text in report.doubtful:
-        click.secho(f"    {text.splitlines()[0][:_WIDTH] if text else ''}", dim=True)
+        click.secho(f"    {neutral(text).partition(chr(10))[0][:_WIDTH]}", dim=True)
     for document in report.documents:
         click.echo()
         for key, value in leaves(document):
             if not is_everywhere(key):
                 text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-                click.echo(click.style(f"    {key}: ", dim=True) + text.replace("\n", "\n      "))
+                click.echo(click.style(f"    {neutral(key)}: ", dim=True) + neutral(text).replace("\n", "\n      "))
     fits = ", ".join(f"{one.format} {one.share:.0%}" for one in report.fits[:_SHOWN])
     click.echo(f"\nThe first lines fit: {fits or 'no format but plain'}. For the settings file:\n")
-    click.echo(advice(report, _dataset(file), pattern), nl=False)
+    click.echo(neutral(advice(report, _dataset(file), pattern)), nl=False)
