@@ -111,7 +111,7 @@ def plan(wanted: Template, found: Body | None) -> Change:
     if change.act is Act.CHANGE:
         notes += (_ROLLOVER,)
         notes += (_RETENTION,) if any("lifecycle" in key.name for key in change.keys) else ()
-        notes += _narrowed(wanted.body, found or {})
+        notes += _uncovered(wanted.body, found or {})
     return msgspec.structs.replace(change, notes=notes)
 
 
@@ -140,7 +140,7 @@ def _index_template(files: Mapping[str, Body], name: str, prefix: str, patterns:
     return Template("index template", prefix + name.removeprefix(PREFIX), body)
 
 
-def _narrowed(wanted: Body, found: Body) -> tuple[str, ...]:
+def _uncovered(wanted: Body, found: Body) -> tuple[str, ...]:
     """A warning if names that the template covers now would not be covered any more."""
     after = wanted.get("index_patterns", [])
     lost = [
