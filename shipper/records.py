@@ -162,6 +162,8 @@ class Encoder:
         if is_blank(line.kept) and len(line.kept) == line.length:
             return Chunk([], skipped + line.covered, line.covered, self._flagged, {}, {})
         self._times.now = now
+        if self._learn is not None and len(line.kept) == line.length:
+            self._learn([line.kept])
         read = from_nanoseconds(now // 10**6 * 10**6)
         flags = [] if len(line.kept) == line.length else ["truncated"]
         if line.covered > line.length + 1:

@@ -58,7 +58,7 @@ def lookup(document: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - any
 
 
 def neutral(text: str) -> str:
-    """A text in which control and direction characters are visible and not obeyed; line feeds and tabs stay.
+    r"""A text in which control and direction characters are visible and not obeyed; line feeds and tabs stay.
 
     Each becomes what JSON and TOML write for it, an ESC ``\\u001b``: it can be searched for, and JSON stays the same.
     """

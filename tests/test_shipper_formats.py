@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shipper import ecs
 from shipper.formats import format_of, guessed
-from shipper.formats.auto import Auto, guess
+from shipper.formats.auto import guess
 from shipper.multiline import joiner_of
 from shipper.times import Times
 from tailrace.settings import Input
@@ -326,42 +326,3 @@ def test_a_line_that_almost_fits_takes_no_time(name: str, text: str) -> None:
     beginning = sample.read_text("utf-8").split("\n")[0]
     for line in (text * 60_000, beginning[:60] + text * 60_000, beginning + text * 60_000):
         document(name, line)
-
-
-class Counted:
-    """A format that counts how often it is asked."""
-
-    def __init__(self, first: bytes) -> None:
-        self.first = first
-        self.asked = 0
-
-    def __call__(self, line: bytes, _document: ecs.Document) -> bool:
-        """Take lines that begin so."""
-        self.asked += 1
-        return line.startswith(self.first)
-
-
-def test_what_was_learnt_is_kept_until_it_no_longer_fits() -> None:
-    """Not line by line; a few odd lines change nothing; JSON and text need no learning."""
-    first, second = Counted(b"a"), Counted(b"b")
-    auto = Auto({"first": first, "second": second})
-
-    def flags(line: bytes) -> list[str]:
-        made = ecs.Document(Times("UTC"))
-        assert auto(line, made)
-        return made.flags
-
-    auto.learn([b"a 1"] * 30)
-    assert (flags(b"a 2"), second.asked) == ([], 20)
-    auto.learn([b"a 1", b"x"] * 30)
-    with pytest.raises(AssertionError):
-        flags(b"x")
-    auto.learn([b"b 1"] * 30)
-    assert flags(b"b 2") == []
-    auto.learn([b"b 1", b"x", b"y"] * 30)
-    auto.learn([b"x"] * 30)
-    assert flags(b"x") == [], "text"
-    auto.learn([b"a 1", b"x"] * 30)
-    assert flags(b"x") == ["auto"], "half of the lines: nobody is sure"
-    auto.learn([b'{"a":1}'] * 30)
-    assert flags(b'{"a":1}') == []

@@ -4,6 +4,7 @@ A format takes a line's bytes (without its delimiter; a CR may still be there) a
 and returns True; or it returns False, leaving the document as it was, when the line is not of the format.
 """
 
+from shipper import ecs
 from shipper.formats import (
     apache,
     auto,
@@ -28,6 +29,7 @@ from shipper.formats.auto import Format
 from tailrace.settings import Input
 
 _UNWRAPS = {"cri": wrapped.cri, "docker": wrapped.docker}
+_TELLING = frozenset(("cri", "docker", "klog", "redis", "nginx", "apache", "postgresql", "syslog", "logfmt"))
 _FIXED: dict[str, Format] = {
     "klog": klog.fields,
     "redis": redis.fields,
@@ -61,9 +63,19 @@ def guessed() -> dict[str, Format]:
     return {**wrappers, **{name: one for name, one in _FIXED.items() if name not in ("json", "plain")}}
 
 
+def is_telling(name: str, line: bytes, document: ecs.Document) -> bool:
+    """Whether a line by itself shows its format: what else would look so, with a time that was read and no doubt?
+
+    The others (``java``, ``python``, ``rust``, and syslog with an ISO time) write lines much alike, and lose neither
+    time nor level while they are taken for text.
+    """
+    alike = name == "syslog" and line[:1].isdigit()
+    return name in _TELLING and not alike and "@timestamp" in document.fields and not document.flags
+
+
 def _named(name: str, entry: Input) -> Format:
     if name == "auto":
-        return auto.Auto(guessed())
+        return auto.Auto(guessed(), is_telling)
     if name == "regex":
         return regex.make(entry.pattern, entry.time_format)
     if name == "grok":

@@ -1,6 +1,7 @@
 """The command line: one file per command group; the only place that may import both halves."""
 
 import importlib
+import io
 import keyword
 import sys
 
@@ -87,8 +88,9 @@ def main() -> None:
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:
-        error.message = neutral(error.message)
-        error.show()
+        said = io.StringIO()
+        error.show(said)
+        click.echo(neutral(said.getvalue()), err=True, nl=False)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.stderr.close()
