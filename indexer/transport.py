@@ -30,8 +30,8 @@ class Transport:
     def __init__(self, settings: Elasticsearch, connections: int) -> None:
         self._client: AsyncElasticsearch = elastic.client(settings, connections=connections)
         known = self._client.transport.serializers.serializers
-        known["application/vnd.elasticsearch+json"] = _Untouched()
-        known["application/vnd.elasticsearch+x-ndjson"] = _Untouched()
+        for kind in ("vnd.elasticsearch+json", "vnd.elasticsearch+x-ndjson", "json"):  # the last of what stands between
+            known[f"application/{kind}"] = _Untouched()
 
     async def request(self, method: str, path: str, body: bytes | None = None, *, ndjson: bool = False) -> Answer:
         """Send one request and return the answer, whatever it is."""

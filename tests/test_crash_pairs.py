@@ -40,6 +40,7 @@ class Pairs(Site):
         self.shipper |= {"chunk_bytes": 16_384, "linger_seconds": 0.0}
         self.indexer |= {"slice_actions": 25, "linger_seconds": 0.0, "session_seconds": 6.0, "drain_seconds": 5.0}
         self.finish("setup", seconds=_SLOW)
+        strict = {"type": "long", "ignore_malformed": False}
         template = {
             "index_patterns": [f"logs-{self.name}-*"],
             "priority": 900,
@@ -48,9 +49,7 @@ class Pairs(Site):
             "template": {
                 "settings": {"number_of_replicas": 0},
                 "mappings": {
-                    "properties": {
-                        "labels": {"type": "object", "subobjects": False, "properties": {"retries": {"type": "long"}}}
-                    }
+                    "properties": {"labels": {"type": "object", "subobjects": False, "properties": {"retries": strict}}}
                 },
             },
         }
@@ -209,9 +208,9 @@ def site(_breakable: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     _breakable.up()
 
 
-@pytest.mark.parametrize(("first", "second"), [*itertools.combinations_with_replacement(HAPPENINGS, 2)])
+@pytest.mark.parametrize(("first", "second"), [*itertools.combinations(HAPPENINGS, 2)])
 def test_a_pair_leaves_every_line_once(site: Pairs, first: str, second: str) -> None:
-    """The second happens before the first is over; with itself, one after the other."""
+    """The second happens before the first is over."""
     began = time.monotonic()
     site.path = site.logs / f"{first} + {second}.log".replace(" ", "_")
     happenings = HAPPENINGS[first], HAPPENINGS[second]
@@ -219,20 +218,17 @@ def test_a_pair_leaves_every_line_once(site: Pairs, first: str, second: str) -> 
     until(site.documents, _SLOW, 0.01)
     happenings[0][0](site)
     site.write(LINES // 4, LINES // 2)
-    if first == second:
-        happenings[0][1](site)
-        site.write(LINES // 2, 3 * LINES // 4)
-        happenings[1][0](site)
-    else:
-        happenings[1][0](site)
-        site.write(LINES // 2, 3 * LINES // 4)
-        happenings[0][1](site)
+    happenings[1][0](site)
+    site.write(LINES // 2, 3 * LINES // 4)
+    happenings[0][1](site)
     site.write(3 * LINES // 4, LINES)
     happenings[1][1](site)
     until(lambda: len(site.documents()) >= LINES - POISON, _SLOW, 0.2)
     until(lambda: len(site.documents()) + site.open_letters() >= LINES, _SLOW, 0.5)
     if site.open_letters():
         site.replay_rest()
+    else:
+        assert "replay" in {first, second}
     until(lambda: len(site.documents()) >= LINES, _SLOW, 0.2)
     site.seconds[site.path] = time.monotonic() - began
     ids = site.documents()

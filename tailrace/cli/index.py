@@ -25,7 +25,8 @@ no record for elasticsearch.request_timeout_seconds (60); without, it waits for 
 
 \b
 Exit codes: 0 stopped, or with --once all was stored (dead letters are counted, and no failure). 1 it cannot go on;
-with --once also: it was stopped before the end. 2 a mistake on the command line or in the settings file.
+with --once also: it was stopped before the end. 2 a mistake on the command line or in the settings file,
+or another indexer has joined with our indexer.member.
 """
 
 
