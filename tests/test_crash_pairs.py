@@ -6,6 +6,7 @@ the next, whatever was done to them. The table of all pairs is printed at the en
 
 import asyncio
 import itertools
+import random
 import secrets
 import time
 from collections import defaultdict
@@ -82,6 +83,7 @@ class Pairs(Site):
 
     def begin_crash_shipper(self) -> None:
         """A power cut."""
+        time.sleep(random.uniform(0, 0.2))  # a random moment of its work: nothing to wait for
         self.ship.kill()
 
     def end_crash_shipper(self) -> None:
@@ -90,6 +92,7 @@ class Pairs(Site):
 
     def begin_crash_indexer(self) -> None:
         """A power cut."""
+        time.sleep(random.uniform(0, 0.2))  # as above
         self.index.kill()
 
     def end_crash_indexer(self) -> None:
@@ -216,10 +219,10 @@ def test_a_pair_leaves_every_line_once(site: Pairs, first: str, second: str) -> 
     happenings = HAPPENINGS[first], HAPPENINGS[second]
     site.write(0, LINES // 4)
     until(site.documents, _SLOW, 0.01)
-    happenings[0][0](site)
     site.write(LINES // 4, LINES // 2)
-    happenings[1][0](site)
+    happenings[0][0](site)
     site.write(LINES // 2, 3 * LINES // 4)
+    happenings[1][0](site)
     happenings[0][1](site)
     site.write(3 * LINES // 4, LINES)
     happenings[1][1](site)
