@@ -54,7 +54,7 @@ def test_a_field_with_two_types_in_the_indices_of_a_stream() -> None:
     found = _found(_fields(a="long"), _fields(a="long"), _fields(a="keyword"))
     assert found["a"].what is What.DIFFERS
     assert found["a"].types == {"long": [".ds-s-000001", ".ds-s-000002"], "keyword": [".ds-s-000003"]}
-    assert found["a"].text == "long in .ds-s-000001 and 1 more, keyword in .ds-s-000003"
+    assert found["a"].text == "long in 000001, 000002, keyword in 000003"
     assert found["a"].is_conflict
 
 
@@ -74,7 +74,7 @@ def test_values_that_are_no_longer_what_they_were() -> None:
     """The type of a field that nobody named is that of the first value in the next index."""
     found = _found(_fields(a="long"), kinds=_kinds({"a": "x"}, {"a": "y"}))
     assert found["a"].what is What.CHANGES
-    assert found["a"].text == "long now, keyword by the latest documents (text in 2)"
+    assert found["a"].text == "long now, keyword by the latest (text in 2)"
     assert found["a"].seen == {"text": 2}
 
 
@@ -107,13 +107,13 @@ def test_what_the_template_names_cannot_be_mixed() -> None:
 
 def test_fields_that_were_not_indexed() -> None:
     """Told apart: no number, too long, no room."""
-    found = _found(_fields(n="long", t="keyword"), ignored={"n": 3, "t": 4, "labels.new": 5})
-    assert {name: one.what for name, one in found.items()} == {
-        "n": What.MALFORMED,
-        "t": What.LONG,
-        "labels.new": What.FULL,
-    }
-    assert [name for name, one in found.items() if one.is_conflict] == ["n", "labels.new"]
+    beyond = {f"labels.{letter}": 5 for letter in "abcdef"}
+    found = _found(_fields(n="long", t="keyword"), ignored={"n": 3, "t": 4, **beyond})
+    assert {name: one.what for name, one in found.items()} == {"n": What.MALFORMED, "t": What.LONG, "": What.FULL}
+    assert [name for name, one in found.items() if one.is_conflict] == ["n", ""]
+    assert found["n"].text == "no long in 3 of the newest index's documents"
+    assert found[""].text == "4 of 1,000 fields; 6 not indexed: labels.a, labels.b, labels.c, labels.d, labels.e, …"
+    assert found[""].seen == beyond
 
 
 def test_a_label_that_is_a_text_and_a_number() -> None:
@@ -130,7 +130,7 @@ def test_the_budget_of_fields(limit: int, what: What | None) -> None:
     found = _found(index, limit=limit, next_index=index)
     assert (found[""].what if found else None) is what
     if what:
-        assert found[""].text == f"6 of {limit} fields (b 3, labels 1, numeric_labels 1)"
+        assert found[""].text == f"6 of {limit} fields (b 3)"
 
 
 def test_without_the_templates_only_what_is_there_is_judged() -> None:

@@ -1,11 +1,13 @@
 """Records of others on the real Kafka and the real Elasticsearch, with the templates that setup makes."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import create_topic
 from test_indexer_edge import Load, Sent
 
 from indexer import activity
@@ -172,3 +174,19 @@ def test_measurements_are_doubles_by_any_name(site: Others) -> None:
 def _count(site: Others, query: dict[str, Any]) -> int:
     """How many documents of the stream match."""
     return int(site.elastic(f"/{site.stream}/_count", query)["count"])
+
+
+@pytest.mark.edge
+def test_a_second_group_reads_the_same_topic_on_its_own(site: Others) -> None:
+    """All records again, with commits and dead letters of its own; while a stream has one index the ids are known."""
+    site.send([*site.records(30), Sent(b"\xff", [])])
+    found = site.index_once()
+    assert (found["stored"], found["dead"]) == (30, 1)
+    second = Others(site.folder, site.stack, site.name)
+    second.dead = f"{site.name}.second.dead"
+    asyncio.run(create_topic(site.bootstrap_servers, second.dead))
+    found = second.index_once(group=f"{site.name}-second", allowed_streams=site.indexer["allowed_streams"])
+    assert (found["duplicates"], found["dead"], found["stored"]) == (30, 1, 0)
+    assert (len(site.letters()), len(second.letters())) == (1, 1)
+    assert len(site.ids()) == 30
+    assert site.index_once(group=f"{site.name}-indexer")["polled"] == 0

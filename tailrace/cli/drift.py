@@ -72,7 +72,7 @@ async def _run(settings: Settings, streams: tuple[str, ...], sample: int, *, as_
         async with aclosing(facts(client, patterns, sample)) as found:
             async for one in found:
                 here = findings(one)
-                conflicts += sum(finding.is_conflict for finding in here)
+                conflicts += len({finding.field for finding in here if finding.is_conflict})
                 met |= dict.fromkeys(finding.what for finding in here)
                 told.append(_for_programs(one, here))
                 if not as_json:
@@ -108,7 +108,7 @@ def _for_people(one: Facts, here: list[Finding]) -> Iterator[str]:
         mark, colour = ("✗", "red") if what in CONFLICTS else ("!", "yellow")
         for finding in some[:_MOST_OF_A_KIND]:
             name = f"{neutral(finding.field)}: " if finding.field else ""
-            yield f"  {click.style(f'{mark} {what.value}', fg=colour)}  {name}{finding.text}"
+            yield f"  {click.style(f'{mark} {what.value}', fg=colour)}  {name}{neutral(finding.text)}"
         if len(some) > _MOST_OF_A_KIND:
             yield f"  … and {len(some) - _MOST_OF_A_KIND:,} more such (--json has all)"
 
@@ -116,12 +116,11 @@ def _for_people(one: Facts, here: list[Finding]) -> Iterator[str]:
 def _summary(streams: int, conflicts: int, met: dict[What, None], patterns: tuple[str, ...]) -> Iterator[str]:
     for what in What:
         if what in met and what in _HELP:
-            yield f"{what.value}: {_HELP[what]}"
+            yield click.wrap_text(f"{what.value}: {_HELP[what]}", subsequent_indent="  ")
     if not streams:
         yield click.style(f"! No data stream matches {', '.join(patterns)}", fg="yellow")
     elif conflicts:
-        fields = "field conflicts" if conflicts == 1 else "fields conflict"
-        text = f"✗ {conflicts:,} {fields}, or will, in {several(streams, 'data stream')}"
+        text = f"✗ {several(conflicts, 'conflict')} now or at the next rollover, of {several(streams, 'data stream')}"
         yield click.style(text, fg="red")
     else:
         yield click.style(f"✓ nothing conflicts, or will, in {several(streams, 'data stream')}", fg="green")

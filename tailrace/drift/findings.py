@@ -13,6 +13,7 @@ NEAR = 0.8
 _TEXTS = ("keyword", "text", "flattened")
 _LABELS, _NUMBERS = "labels.", "numeric_labels."
 _MOST_ROOTS = 3
+_MOST_NAMES = 5
 
 
 class What(enum.Enum):
@@ -27,7 +28,7 @@ class What(enum.Enum):
     MALFORMED = "malformed"
     """Values do not fit its type: these documents are not found by it."""
     FULL = "full"
-    """The index has no room for more fields: these are not indexed."""
+    """The index has no room for more fields; ``seen`` are documents by the name that is not indexed in them."""
     NEAR = "near"
     """The index has not much room for more fields."""
     SPLIT = "split"
@@ -97,7 +98,7 @@ def _differing(facts: Facts) -> Iterator[Finding]:
             if name in fields.types:
                 types.setdefault(fields.types[name], []).append(index)
         if len(types) > 1:
-            told = ", ".join(f"{kind} in {_some(indices)}" for kind, indices in types.items())
+            told = ", ".join(f"{kind} in {_some(where)}" for kind, where in types.items())
             yield Finding(What.DIFFERS, name, told, types=types)
 
 
@@ -119,26 +120,23 @@ def _coming(facts: Facts) -> Iterator[Finding]:
         told = ", ".join(f"{kind} in {count:,}" for kind, count in seen.items())
         now = newest.get(name)
         if len(types) > 1:
-            refused = ": one of them is refused then" if OBJECT in types else ""
-            text = f"{told} of the latest documents{f', {now} now' if now else ''}{refused}"
+            refused = ": the others or the objects will be refused" if OBJECT in types else ""
+            text = f"{told} of the latest{f'; {now} now' if now else ''}{refused}"
             yield Finding(What.MIXED, name, text, seen=seen)
         elif now is not None and {now} != types:
-            text = f"{now} now, {types.pop()} by the latest documents ({told})"
+            text = f"{now} now, {types.pop()} by the latest ({told})"
             yield Finding(What.CHANGES, name, text, types={now: [facts.write_index]}, seen=seen)
 
 
 def _ignored(facts: Facts) -> Iterator[Finding]:
     newest = facts.newest.types
-    beyond = {name: count for name, count in facts.ignored.items() if name not in newest}
     for name, count in facts.ignored.items():
         kind = newest.get(name)
         if kind in _TEXTS:
-            yield Finding(What.LONG, name, f"texts in {count:,} documents are too long for its index ({kind})")
+            yield Finding(What.LONG, name, f"too long for a {kind} in {count:,} of the newest index's documents")
         elif kind is not None:
             seen = {one.value: number for one, number in facts.kinds.fields.get(name, {}).items()}
-            yield Finding(What.MALFORMED, name, f"values in {count:,} documents are no {kind}", seen=seen)
-    for name, count in beyond.items():
-        yield Finding(What.FULL, name, f"in {count:,} documents it is not indexed: there is no room for more fields")
+            yield Finding(What.MALFORMED, name, f"no {kind} in {count:,} of the newest index's documents", seen=seen)
 
 
 def _split(facts: Facts) -> Iterator[Finding]:
@@ -146,21 +144,27 @@ def _split(facts: Facts) -> Iterator[Finding]:
         numbers = facts.kinds.fields.get(_NUMBERS + name.removeprefix(_LABELS))
         if name.startswith(_LABELS) and numbers:
             texts, others = kinds.total(), numbers.total()
-            text = f"a text in {texts:,} of the latest documents, a number (numeric_labels) in {others:,}"
+            text = f"a text in {texts:,} of the latest, a number (numeric_labels) in {others:,}"
             yield Finding(What.SPLIT, name, text, seen={"text": texts, "number": others})
 
 
 def _budget(facts: Facts) -> Iterator[Finding]:
     fields = facts.newest
     share = fields.count / facts.limit if facts.limit else 0.0
-    roots = sorted(fields.by_root.items(), key=lambda one: -one[1])[:_MOST_ROOTS]
-    most = ", ".join(f"{root} {count:,}" for root, count in roots)
-    text = f"{fields.count:,} of {facts.limit:,} fields ({most})"
-    if share >= 1:
+    roots = sorted(((count, root) for root, count in fields.by_root.items() if count > 1), reverse=True)[:_MOST_ROOTS]
+    most = f" ({', '.join(f'{root} {count:,}' for count, root in roots)})" if roots else ""
+    text = f"{fields.count:,} of {facts.limit:,} fields{most}"
+    beyond = {name: count for name, count in facts.ignored.items() if name not in fields.types}
+    if beyond:
+        some = ", ".join(list(beyond)[:_MOST_NAMES]) + (", …" if len(beyond) > _MOST_NAMES else "")
+        yield Finding(What.FULL, "", f"{text}; {len(beyond):,} not indexed: {some}", seen=beyond)
+    elif share >= 1:
         yield Finding(What.FULL, "", text)
     elif share >= NEAR:
         yield Finding(What.NEAR, "", text)
 
 
 def _some(indices: Sequence[str]) -> str:
-    return f"{indices[0]} and {len(indices) - 1} more" if len(indices) > 1 else indices[0]
+    """The numbers of backing indices, the first and the last."""
+    first, last = indices[0].rpartition("-")[2], indices[-1].rpartition("-")[2]
+    return first if len(indices) == 1 else f"{first}, {last}" if len(indices) == 2 else f"{first} … {last}"

@@ -1,7 +1,4 @@
-"""What Elasticsearch says of an index's mapping to its fields, how many they are, and what it would do with new ones.
-
-No I/O.
-"""
+"""An index's mapping to its fields, how many they are, and what would become of new ones. No I/O."""
 
 import fnmatch
 import re
