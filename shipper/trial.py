@@ -9,8 +9,8 @@ import orjson
 
 from shipper.constants import NOTHING, Surroundings
 from shipper.filters.sieve import Rules
-from shipper.formats import guessed
-from shipper.formats.auto import guess
+from shipper.formats import guessed, is_telling
+from shipper.formats.auto import Fits
 from shipper.formats.json import fields as json_fields
 from shipper.identity import Place
 from shipper.multiline import joiner_of
@@ -19,12 +19,10 @@ from shipper.source import Source, fresh_row
 from tailrace.settings import Input, Shipper
 
 _SAMPLES = 3
-_DOUBTS = frozenset({"format", "time", "auto"})
+_DOUBTS = frozenset({"format", "time", "auto", "encoding"})
 """Flags of records that were not understood."""
 _SURE = 0.8
 _PATTERNED = ("regex", "grok")
-_OWN = (*_PATTERNED, "csv")
-"""Formats that no file is recognised as, since a person says what they are."""
 
 
 def source_of(
@@ -63,6 +61,8 @@ class Fit(msgspec.Struct, frozen=True):
 
     format: str
     share: float
+    sure: bool = True
+    """Whether it is enough to name the format by."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,20 +72,26 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     format: str
     bytes: int
     records: int
-    parsed: float
-    """Share of records without a doubt about format or time; 1 if there is none."""
+    parsed: float | None
+    """Share of records without a doubt about format, time or encoding; None without records."""
+    timed: int
+    """How many records have a time of their own, and not that of reading."""
     flags: dict[str, int]
     levels: dict[str, int]
     first: str
     last: str
-    """The earliest and the latest time, RFC 3339; empty without records."""
+    """The earliest and the latest time that stands in a record, RFC 3339; empty if none does."""
     doubtful: list[str]
     """Some messages of records that were not understood."""
     documents: list[dict[str, Any]]
     fits: list[Fit]
     """The formats that fit the first records, best first."""
+    better: Fit | None
+    """Another format that would understand more, and which share."""
     suggested: str
     """The format to name in the settings."""
+    damage: str
+    """Why a compressed file gave no more than this; empty if that was all."""
 
 
 class Tally:
@@ -94,6 +100,7 @@ class Tally:
     def __init__(self) -> None:
         self.records = 0
         self._doubtful = 0
+        self._timed = 0
         self._flags: Counter[str] = Counter()
         self._levels: Counter[str] = Counter()
         self._first, self._last = "", ""
@@ -110,8 +117,10 @@ class Tally:
             self._flags.update(flags)
             self._levels[log.get("level", "")] += 1
             time = document["@timestamp"]
-            self._first = min(self._first or time, time)
-            self._last = max(self._last, time)
+            if time != document["event"]["created"]:
+                self._timed += 1
+                self._first = min(self._first or time, time)
+                self._last = max(self._last, time)
             if not _DOUBTS.isdisjoint(flags):
                 self._doubtful += 1
                 if len(self._odd) < _SAMPLES:
@@ -119,17 +128,24 @@ class Tally:
             elif len(self._documents) < _SAMPLES:
                 self._documents.append(document)
 
-    def report(self, path: str, entry: Input, size: int, fits: list[Fit]) -> Report:
+    @property
+    def parsed(self) -> float | None:
+        """Share of records without a doubt; None without records."""
+        return 1 - self._doubtful / self.records if self.records else None
+
+    def report(
+        self, path: str, entry: Input, size: int, fits: list[Fit], better: Fit | None = None, damage: str = ""
+    ) -> Report:
         """What was counted, and what the file's first lines say of its format."""
-        best = fits[0] if fits and fits[0].share >= _SURE else None
-        named = entry.format in _OWN and self.records > self._doubtful
+        best = next((one.format for one in fits if one.sure), "plain")
         levels = {level or "none": count for level, count in self._levels.most_common()}
         return Report(
             path=path,
             format=entry.format,
             bytes=size,
             records=self.records,
-            parsed=1 - self._doubtful / self.records if self.records else 1.0,
+            parsed=self.parsed,
+            timed=self._timed,
             flags=dict(self._flags.most_common()),
             levels=levels,
             first=self._first,
@@ -137,7 +153,9 @@ class Tally:
             doubtful=self._odd,
             documents=self._documents,
             fits=fits,
-            suggested=entry.format if named else best.format if best else "plain",
+            better=better,
+            suggested=better.format if better else best if entry.format == "auto" else entry.format,
+            damage=damage,
         )
 
 
@@ -147,14 +165,20 @@ def fits_of(lines: Sequence[bytes]) -> list[Fit]:
     for name, fields in {"json": json_fields, **guessed()}.items():
         joiner = joiner_of(Input(paths=[], dataset="x", format=name), 2**30)
         records = joiner.join([*lines], b"", final=True).records if joiner is not None else lines
-        share = guess(records, {name: fields}).share
+        counted = Fits({name: fields}, is_telling)
+        counted.add(records)
+        share = counted.share(name)
         if share:
-            found.append(Fit(name, share))
+            found.append(Fit(name, share, share >= _SURE or counted.is_sure(name)))
     return sorted(found, key=lambda one: -one.share)
 
 
-def advice(report: Report, dataset: str, pattern: str) -> str:
+def advice(report: Report, entry: Input) -> str:
     """The input to paste into the settings file."""
-    paths, quoted = (orjson.dumps(value).decode() for value in ([report.path], pattern))
+    paths, quoted, columns, delimiter = (
+        orjson.dumps(value).decode() for value in ([report.path], entry.pattern, entry.csv.columns, entry.csv.delimiter)
+    )
     more = f"pattern = {quoted}\n" if report.suggested in _PATTERNED else ""
-    return f'[[shipper.inputs]]\npaths = {paths}\ndataset = "{dataset}"\nformat = "{report.suggested}"\n{more}'
+    if report.suggested == "csv":
+        more = f"\n[shipper.inputs.csv]\ncolumns = {columns}\ndelimiter = {delimiter}\n"
+    return f'[[shipper.inputs]]\npaths = {paths}\ndataset = "{entry.dataset}"\nformat = "{report.suggested}"\n{more}'

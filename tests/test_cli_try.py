@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import random
 import re
 import sys
 import tomllib
@@ -37,7 +38,8 @@ def test_a_real_log_is_understood_by_its_format(sample: Path) -> None:
     assert found["bytes"] == sample.stat().st_size
     if sample.stem != "python_0":
         assert "2026-11-23" <= found["first"] <= found["last"] < "2026-11-27"
-    assert found["suggested"] in {"apache": ("apache", "nginx")}.get(name, (name,))
+    assert found["suggested"] == name
+    assert report(sample)["suggested"] in {"apache": ("apache", "nginx")}.get(name, (name,))
 
 
 def test_it_shows_documents_and_what_to_paste(tmp_path: Path) -> None:
@@ -70,9 +72,101 @@ def test_a_compressed_file_and_a_line_without_an_end_are_read(tmp_path: Path) ->
     found = report(file)
     assert (found["records"], found["levels"], found["suggested"]) == (5001, {"info": 5000, "error": 1}, "json")
     assert report(file, "--most", "100")["records"] <= 5001
-    empty = tmp_path / "empty.log"
-    empty.touch()
-    assert (report(empty)["records"], report(empty)["parsed"]) == (0, 1.0)
+
+
+@pytest.mark.parametrize(("text", "why"), [("", "it is empty"), ("\n \t\n\n", "only blank lines are in it")])
+def test_a_file_without_a_line_is_not_understood(tmp_path: Path, text: str, why: str) -> None:
+    """There is nothing to judge, and nothing to paste; a script is told."""
+    file = tmp_path / "a.log"
+    file.write_text(text)
+    said = tried(file)
+    assert said.exit_code == 1
+    assert f"✗ nothing to judge: {why}\n" in said.stdout
+    assert "✓" not in said.stdout
+    assert "[[shipper.inputs]]" not in said.stdout
+    assert (report(file)["records"], report(file)["parsed"]) == (0, None)
+
+
+def test_bytes_that_are_no_text_are_not_understood(tmp_path: Path) -> None:
+    """Nobody can read them, however well they are shipped."""
+    file = tmp_path / "a.bin"
+    file.write_bytes(random.Random(1).randbytes(4000))
+    said = tried(file)
+    assert said.exit_code == 1
+    assert "✗ understood  0.0%" in said.stdout
+    assert "→ most of it is no UTF-8" in said.stdout
+
+
+def test_the_span_of_time_is_of_the_times_that_were_found(tmp_path: Path) -> None:
+    """A line without one has the time of reading, which says nothing of the file."""
+    file = tmp_path / "a.log"
+    file.write_text("hello\n2026-11-24 05:04:15 x\n2026-11-24 05:04:16 y\nhello\n")
+    found = report(file, "--timezone", "UTC")
+    assert (found["first"], found["last"], found["timed"]) == ("2026-11-24T05:04:15Z", "2026-11-24T05:04:16Z", 2)
+    said = tried(file, "--timezone", "UTC").stdout
+    assert "time        2026-11-24T05:04:15Z to 2026-11-24T05:04:16Z; no time found in 2 of 4 records\n" in said
+    file.write_text("hello\n")
+    assert (report(file)["first"], report(file)["last"]) == ("", "")
+    assert "time        no time found in 1 record: that of reading is taken\n" in tried(file).stdout
+
+
+def test_a_format_that_would_understand_more_is_named(tmp_path: Path) -> None:
+    """With the share that it does understand, tried; a format that was asked for gives way only to a better one."""
+    java = "2026-11-23 18:00:00.123 [main] ERROR a.B - text\njava.io.IOException: lost\n\tat a.b(C.java:1)\n"
+    file = tmp_path / "a.log"
+    file.write_text(java * 10)
+    assert report(file)["parsed"] < 1
+    said = tried(file)
+    assert "→ --format java would understand 100.0%\n" in said.stdout
+    assert 'format = "java"' in said.stdout
+    assert "→" not in tried(file, "--format", "java").stdout
+    assert report(file, "--format", "redis")["suggested"] == "java"
+    file.write_text(java * 10 + "odd\n" * 10)
+    assert "✗" in tried(file, "--format", "java").stdout
+    assert report(file, "--format", "java")["suggested"] == "java"
+    file.write_text("odd\n")
+    assert report(file, "--format", "java")["suggested"] == "java"
+    assert "→ no format fits: " in tried(file, "--format", "java").stdout
+
+
+def test_one_odd_line_of_four_is_one_quarter(tmp_path: Path) -> None:
+    """It hides neither the format of the others nor their fields."""
+    file = tmp_path / "a.log"
+    for name in ("nginx_access", "java_logback"):
+        lines = (SAMPLES / "formats" / f"{name}.log").read_text().splitlines(keepends=True)
+        file.write_text("".join([*lines[:2], "odd\n", lines[3]]))
+        found = report(file)
+        assert (found["parsed"], found["doubtful"]) == (0.75, ["odd"])
+        assert found["suggested"] == name.partition("_")[0]
+
+
+@pytest.mark.parametrize("kept", [5, 5000])
+def test_a_compressed_file_that_ends_early_is_told(tmp_path: Path, kept: int) -> None:
+    """What came out of it is judged, and that more should have come is an error; a whole one is none."""
+    lines = "".join(f"line {number} {number * 7919 % 10007}\n" for number in range(9000)).encode()
+    file = tmp_path / "a.log.gz"
+    file.write_bytes(gzip.compress(lines)[:kept])
+    said = tried(file)
+    assert said.exit_code == 1
+    assert "✗ damaged     it ends early" in said.stdout
+    assert ("✓ understood" in said.stdout) == (kept > 5)
+    file.write_bytes(gzip.compress(lines))
+    assert (report(file)["damage"], tried(file).exit_code) == ("", 0)
+    assert report(file, "--most", "10")["damage"] == ""
+
+
+def test_columns_of_csv_can_be_tried(tmp_path: Path) -> None:
+    """And are in what to paste; without them the next step is said."""
+    file = tmp_path / "a.csv"
+    file.write_text("2026-11-24T05:04:15Z;7;info;x\n")
+    said = tried(file, "--format", "csv", "--columns", "time, ,log.level,message", "--delimiter", ";")
+    assert "log.level: info" in said.stdout
+    (entry,) = tomllib.loads(said.stdout[said.stdout.index("[[shipper.inputs]]") :])["shipper"]["inputs"]
+    assert entry["csv"] == {"columns": ["time", "", "log.level", "message"], "delimiter": ";"}
+    lacking = tried(file, "--format", "csv")
+    assert lacking.exit_code == 2
+    assert "--columns time,log.level,message" in lacking.stderr
+    assert "-c" in lacking.stderr
 
 
 def test_the_input_of_a_settings_file_is_used(tmp_path: Path) -> None:
@@ -138,6 +232,8 @@ def test_no_error_takes_over_the_terminal(
         ([__file__, "--format", "regex", "--pattern", "a(b"], 2, "[0].pattern: missing ).\n  a(b\n   ^"),
         ([__file__, "--format", "regex"], 2, "which needs one"),
         ([__file__, "--format", "ngnix"], 2, "'ngnix' is not one of"),
+        ([__file__, "--format", "jason"], 2, "Did you mean json?"),
+        ([__file__, "--format", "plain", "--columns", "a,b"], 2, 'they are for format = "csv"'),
         ([__file__, "--timezone", "Mars"], 2, "'Mars' is no zone"),
     ],
 )  # fmt: skip

@@ -1,10 +1,12 @@
 """``tailrace try``: how would a file be read; nothing is sent, and nothing stored."""
 
+import difflib
 import os
 import re
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from shipper.foreign import bring
 from shipper.globs import input_of
 from shipper.identity import HEAD_BYTES
 from shipper.leaves import is_everywhere, leaves
-from shipper.trial import Report, Tally, advice, fits_of, records_of, source_of
+from shipper.trial import Fit, Report, Tally, advice, fits_of, records_of, source_of
 from shipper.unpack import Handle, Unpacked, close, packing, read_at
 from tailrace import settings as settings_module
 from tailrace.cli.options import json_option
@@ -26,7 +28,7 @@ from tailrace.errors import MendInputs
 from tailrace.formats import GROUP
 from tailrace.plugins import names_of
 from tailrace.record import is_stream_part
-from tailrace.settings import FORMATS, Input, Settings, Shipper
+from tailrace.settings import FORMATS, Csv, Input, Settings, Shipper
 from tailrace.show import neutral
 
 _FIRST_LINES = 1000
@@ -44,8 +46,20 @@ Examples:
   tailrace try app.log --json | jq '.documents[0]'
 
 \b
-Exit codes: 0 at least 99 % of the records were understood, 1 fewer were, 2 a mistake on the command line.
+Exit codes: 0 at least 99 % of the records were understood; 1 fewer were, there are none, or the file ends early;
+2 a mistake on the command line.
 """
+
+
+class _Known(click.Choice[str]):
+    """A choice that names the nearest for one that is not there."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            near = difflib.get_close_matches(str(value).lower(), map(str, self.choices), n=1, cutoff=0.5)
+            self.fail(f"{error.message}{f' Did you mean {near[0]}?' if near else ''}", param, ctx)
 
 
 @click.command("try", epilog=_EPILOG)
@@ -53,11 +67,13 @@ Exit codes: 0 at least 99 % of the records were understood, 1 fewer were, 2 a mi
 @click.option(
     "--format",
     "name",
-    type=click.Choice([*FORMATS, *names_of(GROUP)]),
+    type=_Known([*FORMATS, *names_of(GROUP)]),
     metavar="NAME",
     help=f"One of {', '.join(FORMATS)}.",
 )
 @click.option("--pattern", default="", help="For the formats regex and grok.")
+@click.option("--columns", default="", metavar="NAMES", help="For the format csv: the fields, between commas.")
+@click.option("--delimiter", default="", metavar="CHARACTER", help="For the format csv, instead of a comma.")
 @click.option("--timezone", default="", help="Zone of times that do not say theirs; else the host's.")
 @click.option(
     "--most", type=click.IntRange(min=1), default=1_000_000, show_default=True, help="Stop after so many records."
@@ -75,8 +91,8 @@ def try_(context: click.Context, /, file: Path, name: str, *, most: int, as_json
     if as_json:
         click.echo(neutral(msgspec.json.encode(report).decode()))
     else:
-        _show(report, file, entry.pattern)
-    context.exit(0 if report.parsed >= _GOOD else 1)
+        _show(report, file, entry)
+    context.exit(0 if _is_good(report) and not report.damage else 1)
 
 
 def _entry(file: Path, name: str | None, options: dict[str, str]) -> Input:
@@ -91,9 +107,19 @@ def _entry(file: Path, name: str | None, options: dict[str, str]) -> Input:
         entry = Input(paths=[str(file.absolute())], dataset=_dataset(file))
     changes: dict[str, Any] = {"format": name} if name else {}
     changes |= {key: options[key] for key in ("pattern", "timezone") if options[key]}
-    entry = msgspec.structs.replace(entry, **changes)
+    entry = msgspec.structs.replace(entry, **changes, csv=_csv(entry.csv, options))
+    if entry.format == "csv" and not entry.csv.columns:
+        raise click.UsageError(
+            "the format csv needs the names of its values: --columns time,log.level,message. "
+            "For types and quotes, write an input and take it with -c."
+        )
     settings_module.check(Settings(shipper=Shipper(inputs=[entry])), "the command line")
     return entry
+
+
+def _csv(known: Csv, options: dict[str, str]) -> Csv:
+    columns = [name.strip() for name in options["columns"].split(",")] if options["columns"] else known.columns
+    return msgspec.structs.replace(known, columns=columns, delimiter=options["delimiter"] or known.delimiter)
 
 
 def _tried(file: Path, entry: Input, most: int, *, quiet: bool) -> Report:
@@ -103,26 +129,49 @@ def _tried(file: Path, entry: Input, most: int, *, quiet: bool) -> Report:
         raise MendInputs(f"Cannot read {file}: {error.strerror}.") from error
     try:
         kind = packing(str(file), os.pread(handle, HEAD_BYTES, 0))  # type: ignore[arg-type]
-        size = file.stat().st_size
         if kind:
             handle = Unpacked(handle, kind)  # type: ignore[arg-type]
         fits = fits_of(read_at(handle, Shipper().chunk_bytes, 0).split(b"\n")[:-1][:_FIRST_LINES])
-        tally = Tally()
-        source = source_of(entry, str(file), socket.gethostname(), Shipper(), filter_rules(entry))
-        hidden = quiet or size < _LONG_BYTES
-        done = 0
-        with click.progressbar(length=size, label="Reading", hidden=hidden, file=sys.stderr) as bar:
-            for records in records_of(source, partial(read_at, handle), Shipper().chunk_bytes, time.time_ns):
-                tally.add(records)
-                bar.update(source.at - done)
-                done = source.at
-                if tally.records >= most:
-                    break
-        return tally.report(str(file.absolute()), entry, source.at, fits)
+        tally, size = _counted(handle, file, entry, most, quiet=quiet)
+        damage = _damage(handle) if tally.records < most else ""
+        better = _better(fits, entry, tally)
+        if better is not None:
+            again = msgspec.structs.replace(entry, format=better.format)
+            share = _counted(handle, file, again, most, quiet=quiet)[0].parsed or 0.0
+            better = msgspec.structs.replace(better, share=share) if share > (tally.parsed or 0.0) else None
+        return tally.report(str(file.absolute()), entry, size, fits, better, damage)
     except OSError as error:
         raise MendInputs(f"Cannot read {file}: {error.strerror or error}.") from error
     finally:
         close(handle)
+
+
+def _counted(handle: Handle, file: Path, entry: Input, most: int, *, quiet: bool) -> tuple[Tally, int]:
+    """The records of a file, and how many bytes were read."""
+    tally, done, size = Tally(), 0, file.stat().st_size
+    source = source_of(entry, str(file), socket.gethostname(), Shipper(), filter_rules(entry))
+    hidden = quiet or size < _LONG_BYTES
+    with click.progressbar(length=size, label=f"Reading as {entry.format}", hidden=hidden, file=sys.stderr) as bar:
+        for records in records_of(source, partial(read_at, handle), Shipper().chunk_bytes, time.time_ns):
+            tally.add(records)
+            bar.update(source.at - done)
+            done = source.at
+            if tally.records >= most:
+                break
+    return tally, source.at
+
+
+def _damage(handle: Handle) -> str:
+    """Why no more came out of a compressed file; one that is still being written ends early, too."""
+    if not isinstance(handle, Unpacked):
+        return ""
+    return handle.damage or ("" if handle.ended else "it ends early, or is still being written")
+
+
+def _better(fits: list[Fit], entry: Input, tally: Tally) -> Fit | None:
+    """The format that fits more of the first lines than was understood of all, if there is one."""
+    best = fits[0] if fits else None
+    return best if best and best.format != entry.format and best.share > (tally.parsed or 0.0) else None
 
 
 def _dataset(file: Path) -> str:
@@ -133,27 +182,64 @@ def _dataset(file: Path) -> str:
     return name if is_stream_part(name) else "app"
 
 
-def _show(report: Report, file: Path, pattern: str) -> None:
+def _is_good(report: Report) -> bool:
+    return report.parsed is not None and report.parsed >= _GOOD
+
+
+def _show(report: Report, file: Path, entry: Input) -> None:
     said = f"{several(report.records, 'record')} in {spoken_bytes(report.bytes)}, read as {report.format}"
     click.echo(f"{click.style(neutral(str(file)), bold=True)}: {said}")
-    good = report.parsed >= _GOOD
-    click.secho(f"{'✓' if good else '✗'} understood  {report.parsed:.1%}", fg="green" if good else "red")
-    if report.first:
-        click.echo(f"  time        {report.first} to {report.last}")
-        click.echo(
-            "  levels      " + ", ".join(f"{neutral(level)} {count:,}" for level, count in report.levels.items())
-        )
+    if report.damage:
+        rest = "what follows cannot be judged" if report.records else "nothing came out of it"
+        click.secho(f"✗ damaged     {neutral(report.damage)}: {rest}", fg="red")
+    if report.parsed is None:
+        what = "only blank lines are in it" if report.bytes else "it is empty"
+        click.secho(f"✗ nothing to judge{'' if report.damage else f': {what}'}", fg="red")
+        return
+    good = _is_good(report)
+    click.secho(f"{'✓' if good else '✗'} understood  {_percent(report.parsed)}", fg="green" if good else "red")
+    click.echo(f"  time        {_times(report)}")
+    click.echo("  levels      " + ", ".join(f"{neutral(level)} {count:,}" for level, count in report.levels.items()))
     if report.flags:
         flags = ", ".join(f"{flag} {count:,}" for flag, count in report.flags.items())
         click.echo(click.style("! ", fg="yellow") + f"flags       {flags}")
     for text in report.doubtful:
-        click.secho(f"    {neutral(text).partition(chr(10))[0][:_WIDTH]}", dim=True)
+        click.secho("    " + neutral(text).partition("\n")[0][:_WIDTH], dim=True)
+    for step in _next_steps(report):
+        click.secho(f"→ {step}", fg="yellow")
     for document in report.documents:
-        click.echo()
-        for key, value in leaves(document):
-            if not is_everywhere(key):
-                text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-                click.echo(click.style(f"    {neutral(key)}: ", dim=True) + neutral(text).replace("\n", "\n      "))
+        _show_document(document)
     fits = ", ".join(f"{one.format} {one.share:.0%}" for one in report.fits[:_SHOWN])
     click.echo(f"\nThe first lines fit: {fits or 'no format but plain'}. For the settings file:\n")
-    click.echo(neutral(advice(report, _dataset(file), pattern)), nl=False)
+    click.echo(neutral(advice(report, entry)), nl=False)
+
+
+def _show_document(document: dict[str, Any]) -> None:
+    click.echo()
+    for key, value in leaves(document):
+        if not is_everywhere(key):
+            text = neutral(value if isinstance(value, str) else msgspec.json.encode(value).decode())
+            click.echo(click.style(f"    {neutral(key)}: ", dim=True) + text.replace("\n", "\n      "))
+
+
+def _percent(share: float) -> str:
+    """With one digit, and never rounded up to all: that is what people look for."""
+    return f"{share:.1%}" if share == 1 else f"{min(share, 0.999):.1%}"
+
+
+def _times(report: Report) -> str:
+    untimed = report.records - report.timed
+    if not report.timed:
+        return f"no time found in {several(untimed, 'record')}: that of reading is taken"
+    none = f"; no time found in {untimed:,} of {several(report.records, 'record')}" if untimed else ""
+    return f"{report.first} to {report.last}{none}"
+
+
+def _next_steps(report: Report) -> Iterator[str]:
+    """What may be done about what was not understood."""
+    if report.better is not None:
+        yield f"--format {report.better.format} would understand {_percent(report.better.share)}"
+    elif not _is_good(report) and not report.fits and report.format not in ("auto", "plain"):
+        yield "no format fits: --format plain takes any line as text; regex and grok take a pattern of your own"
+    if report.flags.get("encoding", 0) * 2 > report.records:
+        yield "most of it is no UTF-8: is it text? What is in another encoding has to be converted before"
