@@ -25,8 +25,8 @@ async def provision(
     """Compare what is there with what the settings want, and unless ``dry_run`` make it so; returns all compared.
 
     Everything is looked at before anything is changed, so a server that is away leaves the others untouched. A second
-    run finds nothing to do. ``prefix`` stands for ``tailrace`` in the names of templates. ``done`` gets each change that
-    was carried out: all that can be told of them when this ends in an error.
+    run finds nothing to do. ``prefix`` stands for ``tailrace`` in the names of templates. ``done`` gets each
+    change that was carried out: all that can be told of them when this ends in an error.
 
     Raises:
         ReachKafka, ReachElasticsearch, ReachKibana: it does not answer, or refuses us; the text has the next step.
