@@ -36,29 +36,31 @@ class Change(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-def compare(kind: str, name: str, wanted: Mapping[str, Any], found: Mapping[str, Any] | None) -> Change:
+def compare(
+    kind: str, name: str, wanted: Mapping[str, Any], found: Mapping[str, Any] | None, *, with_empty: bool = False
+) -> Change:
     """The change that makes ``found`` (nothing: ``None``) what is ``wanted``; both nested, keys of any depth.
 
     A key that was found and is not wanted is a difference too, because what we write replaces what is there.
     """
-    after = flatten(wanted)
+    after = flatten(wanted, with_empty=with_empty)
     if found is None:
         return Change(Act.CREATE, kind, name, tuple(Key(key, None, after[key]) for key in after))
-    before = flatten(found)
+    before = flatten(found, with_empty=with_empty)
     differing = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     keys = tuple(Key(key, before.get(key), after.get(key)) for key in sorted(differing))
     return Change(Act.CHANGE if keys else Act.KEEP, kind, name, keys)
 
 
-def flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """A nested object to its leaves by dotted path; an empty object says nothing and has no leaf."""
-    return dict(_leaves(tree, ""))
+def flatten(tree: Mapping[str, Any], *, with_empty: bool = False) -> dict[str, Any]:
+    """A nested object to its leaves by dotted path; an empty object is one only ``with_empty``, else says nothing."""
+    return dict(_leaves(tree, "", with_empty=with_empty))
 
 
-def _leaves(tree: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]]:
+def _leaves(tree: Mapping[str, Any], above: str, *, with_empty: bool) -> Iterator[tuple[str, Any]]:
     for key, value in tree.items():
         path = f"{above}{key}"
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{path}.")
+        if isinstance(value, Mapping) and (value or not with_empty):
+            yield from _leaves(value, f"{path}.", with_empty=with_empty)
         else:
             yield path, value

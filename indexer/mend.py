@@ -17,7 +17,7 @@ class Set(NamedTuple):
 
 
 class Remove(NamedTuple):
-    """Take a field away, with all that is in it."""
+    """Take a field away, with all that is in it, and the objects that hold nothing without it."""
 
     field: str
 
@@ -115,9 +115,8 @@ def _set(document: dict[str, Any], field: str, value: Any) -> None:  # noqa: ANN
 
 
 def _remove(document: dict[str, Any], field: str) -> None:
-    while (place := _place(document, field)) is not None:
-        holder, key = place
-        del holder[key]
+    while _take(document, field):
+        pass
     for key in [key for key in document if key.startswith(field + ".")]:
         del document[key]
 
@@ -130,7 +129,23 @@ def _rename(document: dict[str, Any], rename: Rename) -> None:
         message = f"cannot rename {rename.field}: the field {rename.to} is there already"
         raise CannotMend(message)
     holder, key = place
-    _set(document, rename.to, holder.pop(key))
+    value = holder[key]
+    _take(document, rename.field)
+    _set(document, rename.to, value)
+
+
+def _take(document: dict[str, Any], field: str) -> bool:
+    """Take one field away, and the objects that then hold nothing; says whether there was one."""
+    if field in document:
+        del document[field]
+        return True
+    for dot in _dots(field):
+        inner = document.get(field[:dot])
+        if isinstance(inner, dict) and _take(inner, field[dot + 1 :]):
+            if not inner:
+                del document[field[:dot]]
+            return True
+    return False
 
 
 def _place(document: dict[str, Any], field: str) -> tuple[dict[str, Any], str] | None:

@@ -1,9 +1,10 @@
 """Conditions such as ``field=labels.n`` or ``time>2h`` to a yes or no about a dead letter. No I/O."""
 
 import datetime
+import difflib
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tailrace.letters import Letter, host, service
@@ -32,6 +33,8 @@ NAMES = (*_LETTER, "time")
 """What a condition may name of the letter; any other name is a field of the document, as is one after a dot."""
 
 _CONDITION = re.compile(r"\s*(?P<name>[^=!~<>\s][^=!~<>]*?)\s*(?P<sign>!=|!~|=|~|<|>)(?P<value>.*)", re.DOTALL)
+_NEAR = 0.75
+_MOST_NAMES = 2000
 _FORM = "write name=value, name!=value, name~pattern, name!~pattern, name<value or name>value"
 
 
@@ -43,17 +46,59 @@ class Condition(NamedTuple):
     value: Any
 
 
+class Unmet(NamedTuple):
+    """A field that no letter has, and (one or none) the name that is nearest to it."""
+
+    name: str
+    near: list[str]
+
+    def __str__(self) -> str:
+        advice = f"; did you mean {self.near[0]}?" if self.near else "."
+        return f"No letter has a field {self.name}{advice}"
+
+
 class Where:
-    """Conditions that must all hold. A field with several values fits if one of them does; a missing one is empty."""
+    """Conditions that must all hold. A field with several values fits if one of them does; a missing one is empty.
+
+    It remembers which of the fields it asks for no letter had: often their names are misspelt.
+    """
 
     def __init__(self, conditions: Sequence[Condition]) -> None:
         self._conditions = conditions
+        self._unmet = dict.fromkeys(one.name for one in conditions if one.name not in NAMES)
+        self._met: set[str] = set()
+        self._asked = False
         self._needs_document = any(one.name in ("service", "host") or one.name not in NAMES for one in conditions)
 
     def holds(self, letter: Letter) -> bool:
         """Whether a letter fits; its document is decoded only where a condition needs it."""
         document = letter.document() if self._needs_document else None
+        if self._unmet:
+            self._look(document or {})
         return all(_holds(one, letter, document) for one in self._conditions)
+
+    @property
+    def unmet(self) -> list[Unmet]:
+        """The fields that no letter had of all those that were asked; none if none was."""
+        known = sorted({*NAMES, *self._met})
+        # Behind a dot stands what somebody insists on.
+        near = [[] if name[0] == "." else difflib.get_close_matches(name, known, 1, _NEAR) for name in self._unmet]
+        return list(map(Unmet, self._unmet, near)) if self._asked else []
+
+    def _look(self, document: Mapping[str, Any]) -> None:
+        self._asked = True
+        self._unmet = {
+            name: None for name in self._unmet if lookup(document, name.removeprefix(".")) is None
+        }  # in the order in which they were typed
+        if self._unmet and len(self._met) < _MOST_NAMES:
+            self._met.update(_names(document))
+
+
+def _names(tree: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    for key, value in tree.items():
+        yield f"{above}{key}"
+        if isinstance(value, Mapping):
+            yield from _names(value, f"{above}{key}.")
 
 
 def value_of(name: str, letter: Letter, document: Document) -> str:

@@ -78,12 +78,26 @@ def test_an_export_comes_back(host: Host) -> None:
         name.unlink()
     with host.file.open("ab") as file:
         file.write(b"sent after the export\n")
-    assert host.run("import", str(export)).output == "1 rows stored.\n"
+    assert host.run("import", str(export)).output == "1 row stored.\n"
     assert host.rows == [msgspec.structs.replace(host.row, reach=41)]
     export.write_text("no export")
     result = host.run("import", str(export))
     assert isinstance(result.exception, MendState)
     assert "nothing was changed" in str(result.exception)
+
+
+def test_an_import_names_the_files_that_are_not_in_it(host: Host) -> None:
+    """They were born after the export, or nobody knows of them: what was sent of them is stored twice."""
+    export = host.settings.parent / "export.jsonl"
+    export.write_text(host.run("export").stdout)
+    with host.settings.open("a") as file:
+        file.write(f'[[shipper.inputs]]\npaths = ["{host.file.parent}/*.log"]\ndataset = "a"\n')
+    assert host.run("import", str(export)).output == "1 row stored.\n"
+    for number in range(4):
+        (host.file.parent / f"new{number}.log").write_text("x\n")
+    said = host.run("import", str(export)).stderr
+    assert f"under new ids: 4 files ({host.file.parent}/new0.log" in said
+    assert "and 1 more). What was sent of them before is stored a second time." in said
 
 
 def test_rows_are_forgotten_only_when_asked_for(host: Host) -> None:
@@ -94,7 +108,7 @@ def test_rows_are_forgotten_only_when_asked_for(host: Host) -> None:
     assert "the files of 1 are there and would be stored a second time" in asked.output
     assert len(host.rows) == 1
     host.file.unlink()
-    assert "1 rows forgotten" in host.run("forget", "--gone", "--yes").output
+    assert "1 row forgotten" in host.run("forget", "--gone", "--yes").output
     assert host.rows == []
 
 

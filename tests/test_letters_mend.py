@@ -31,8 +31,10 @@ HEADER = ("t", b"1|r|logs-play-default|s:1")
         ([Set("a.b.d", [])], {"a": {"b": {"c": 1, "d": []}}}),
         ([Set("x.y", None)], {"x.y": None}),
         ([Set("new.deep.field", 1)], {"new": {"deep": {"field": 1}}}),
-        ([Remove("labels.user.id")], {"labels": {}}),
-        ([Remove("a.b")], {"a": {}}),
+        ([Remove("labels.user.id")], {"labels": ...}),
+        ([Remove("a.b.c")], {"a": ..., "n": "many"}),
+        ([Set("a.d", 1), Remove("a.b.c")], {"a": {"d": 1}}),
+        ([Rename("a.b.c", "z")], {"a": ..., "z": 1}),
         ([Remove("x")], {"x.y": ...}),
         ([Remove("not.there")], {"n": "many"}),
         ([Rename("n", "labels.n")], {"n": ..., "labels": {"user.id": "u", "n": "many"}}),
@@ -41,7 +43,7 @@ HEADER = ("t", b"1|r|logs-play-default|s:1")
     ],
 )
 def test_mends_find_fields_however_they_are_nested(mends: list[Mend], after: dict[str, Any]) -> None:
-    """Objects and dotted keys alike; labels are flat."""
+    """Objects and dotted keys alike; labels are flat. An object goes with the last that it held."""
     document = {"n": "many", "labels": {"user.id": "u"}, "a": {"b": {"c": 1}}, "x.y": 2}
     mend(document, mends)
     for key, value in after.items():

@@ -244,6 +244,31 @@ def test_a_dry_run_shows_the_difference_and_sends_nothing(site: Letters) -> None
     assert site.counts()["open"] == 9
 
 
+def test_a_misspelt_name_or_reason_chooses_no_letters(site: Letters) -> None:
+    """``resaon!=json`` would fit them all: what changes something refuses it, what shows says so."""
+    site.send(site.conflicts(2))
+    site.index_once()
+    for command in (("replay", "--set", "n=1"), ("drop", "--note", "x", "--yes")):
+        said = site.letters_command(*command, "--where", "resaon!=json", code=2).stderr
+        assert "No letter has a field resaon; did you mean reason? Nothing was done" in said
+    assert "did you mean reason?" in site.letters_command("show", "--where", "resaon=mapping").stderr
+    assert "No letter has a field colour." in site.letters_command("stats", "--where", "colour=red").stderr
+    assert site.told("replay", "--where", ".resaon!=json", "--set", "n=1")["replayed"] == 2
+
+
+def test_an_empty_object_is_seen_and_goes_with_its_last_key(site: Letters) -> None:
+    """``n: {}`` is refused as ``n: {"a": 1}`` is."""
+    values = [json.dumps({"@timestamp": TIME, "n": value}).encode() for value in ({}, {"a": 1})]
+    site.send([one._replace(value=value) for one, value in zip(site.records(2), values, strict=True)])
+    assert site.index_once()["dead"] == 2
+    shown = site.letters_command("show").stdout
+    assert "▶ n           {}" in shown
+    assert "▶ n.a         1" in shown
+    assert "- n  {}" in site.letters_command("replay", "--all", "--remove", "n", "--dry-run").stdout
+    assert site.told("replay", "--where", "n.a=1", "--remove", "n.a")["replayed"] == 1
+    assert site.index_once()["stored"] == 1
+
+
 def test_a_replay_that_waits_says_what_came_back(site: Letters) -> None:
     """With an indexer running; exit code 1 while something is left to do."""
     site.send([*site.conflicts(4), *site.conflicts(2, 50, service={"name": "other"})])
@@ -290,6 +315,10 @@ async def topics(site: Letters) -> list[str]:
         (("replay", "--all", "--where", "a=b"), "or --all"),
         (("replay", "--all", "--set", "n"), "FIELD=VALUE"),
         (("replay", "--where", "n~("), "missing )"),
+        (
+            ("show", "--where", "reason=maping"),
+            "'maping' is no reason; did you mean mapping? known are",
+        ),
         (("drop", "--all", "--note", " "), "--note is empty"),
         (("stats", "--by", "colour"), "known are reason"),
         (("stat",), "Did you mean stats?"),

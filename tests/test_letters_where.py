@@ -78,6 +78,29 @@ def test_all_conditions_must_hold() -> None:
     assert not where(["reason=mapping", "field=n"], NOW).holds(a_letter())
 
 
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("resaon=mapping", "No letter has a field resaon; did you mean reason?"),
+        ("labels.usr!=x", "No letter has a field labels.usr; did you mean labels.user?"),
+        ("sevrice.name~x", "No letter has a field sevrice.name; did you mean service.name?"),
+        ("colour=red", "No letter has a field colour."),
+        (".resaon=mapping", "No letter has a field .resaon."),
+    ],
+)
+def test_a_name_that_no_letter_has_is_told(condition: str, said: str) -> None:
+    """With the nearest that is there: a misspelt name is a field that is missing everywhere."""
+    one = where(["reason=mapping", condition], NOW)
+    assert one.unmet == [], "nothing was asked yet"
+    for document in ({"service": {"name": "play"}}, {"labels": {"user": "u"}}):
+        one.holds(a_letter(document))
+    assert [str(unmet) for unmet in one.unmet] == [said]
+    one.holds(
+        a_letter({condition.strip(".").partition("=")[0].rstrip("!~x"): "x", "labels": {"usr": 1}, "sevrice.name": 1})
+    )
+    assert one.unmet == []
+
+
 def test_a_cut_letter_has_no_fields_to_look_at() -> None:
     """Its fields are as if they were missing."""
     cut = a_letter(b'{"n":5}', length=9000)

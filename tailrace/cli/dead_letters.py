@@ -107,6 +107,7 @@ def stats(settings: Settings, *, conditions: tuple[str, ...], by: str, settled: 
             groups.add(letters if settled else [letter for letter in letters if letter.is_open])
 
     asyncio.run(read())
+    _say_unmet(chosen)
     moment = time.time()
     counts = {name: ended[name] for name in ("open", "replayed", "dropped")}
     expires = _expires_in(settings, groups.oldest, moment)
@@ -157,6 +158,7 @@ def show(settings: Settings, *, conditions: tuple[str, ...], count: int, settled
                     _keep_latest(kept, (letter.time, letter.partition, letter.offset, letter), count)
 
     asyncio.run(read())
+    _say_unmet(chosen)
     letters = [entry[-1] for entry in sorted(kept)]
     with quiet_pipe():
         if as_json:
@@ -294,6 +296,11 @@ async def _letters(settings: Settings, chosen: Where) -> AsyncIterator[list[Lett
     async with kafka_errors(settings), contextlib.aclosing(read_letters(settings.kafka)) as pieces:
         async for letters in pieces:
             yield [letter for letter in letters if chosen.holds(letter)]
+
+
+def _say_unmet(chosen: Where) -> None:
+    for unmet in chosen.unmet:
+        click.echo(str(unmet), err=True)
 
 
 def _keep_latest(kept: list[tuple[int, int, int, Letter]], entry: tuple[int, int, int, Letter], count: int) -> None:

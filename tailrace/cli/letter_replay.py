@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import click
 import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -110,11 +111,12 @@ async def replay_letters(
     """Send the chosen letters again and settle them.
 
     Raises:
+        UsageError: no letter has a field that a condition names, and one of a like name is there.
         RunSetup: there is no dead letter topic.
         KafkaError: Kafka does not answer; what was not settled is still open.
     """
     outcome = Outcome(done="replayed", dry_run=dry_run)
-    total = sum([len(some) async for some in _chosen(settings, choice)])
+    total = await _total(settings, choice)
     if dry_run:
         async for letters in _chosen(settings, choice):
             records = await _revived(settings, letters, mending, wish, outcome)
@@ -148,10 +150,12 @@ async def drop_letters(settings: Settings, choice: Choice, *, by: str, note: str
     """Settle the chosen letters as dropped.
 
     Raises:
+        UsageError: no letter has a field that a condition names, and one of a like name is there.
         RunSetup: there is no dead letter topic.
         KafkaError: Kafka does not answer; what was not settled is still open.
     """
     outcome = Outcome(done="dropped", dry_run=dry_run)
+    await _total(settings, choice)
     async with Replay(settings.kafka, by) as replay:
         async for letters in _chosen(settings, choice):
             outcome.chosen += len(letters)
@@ -194,6 +198,18 @@ def _tell_troubles(outcome: Outcome, console: Console) -> None:
         console.print(f"✗ … and for {len(troubles) - _MOST_TROUBLES:,} more reasons (--json shows all)", style="red")
 
 
+async def _total(settings: Settings, choice: Choice) -> int:
+    """How many letters are meant, found before any of them is touched: a misspelt name must not choose them all."""
+    total = sum([len(some) async for some in _chosen(settings, choice)])
+    for unmet in choice.where.unmet:
+        if unmet.near:
+            raise click.UsageError(
+                f"{unmet} Nothing was done; with a dot before it, .{unmet.name}, it is taken as it is."
+            )
+        click.echo(str(unmet), err=True)
+    return total
+
+
 async def _chosen(settings: Settings, choice: Choice) -> AsyncIterator[list[Letter]]:
     async with contextlib.aclosing(read_letters(settings.kafka)) as pieces:
         async for letters in pieces:
@@ -223,7 +239,8 @@ def _take_samples(outcome: Outcome, records: Sequence[tuple[Letter, Revived]]) -
         if len(outcome.samples) >= _MOST_SAMPLES:
             return
         if revived.value != letter.value:
-            change = compare("letter", str(letter.subject), decode(revived.value) or {}, decode(letter.value) or {})
+            before, after = decode(letter.value) or {}, decode(revived.value) or {}
+            change = compare("letter", str(letter.subject), after, before, with_empty=True)
             outcome.samples.append(Sample(letter.subject, change.keys))
 
 

@@ -128,7 +128,7 @@ def _content(letter: Letter) -> Text:
         cut = f"the first {len(letter.value):,} of {letter.length:,} bytes: " if letter.is_cut else ""
         text.append(f"  {cut}{_raw(letter.value)}\n")
         return text
-    leaves = flatten(document)
+    leaves = flatten(document, with_empty=True)
     width = min(_MOST_NAME, max((len(neutral(name)) for name in leaves), default=0))
     for name, value in leaves.items():
         guilty = _is_at_fault(name, letter.field)

@@ -17,10 +17,11 @@ from shipper.names import is_packed
 from shipper.registry import Registry
 from shipper.registry_file import NAME
 from shipper.registry_row import NO_MEMORY, Row
-from shipper.scan import place_of
+from shipper.scan import place_of, scan
 from tailrace.cli.ask import agreed
 from tailrace.cli.options import config_option, json_option
 from tailrace.cli.status import age, size
+from tailrace.cli.words import listed, several
 from tailrace.errors import MendState
 from tailrace.settings import Settings
 from tailrace.show import neutral
@@ -122,7 +123,9 @@ Exit codes: 0 done, 1 an agent runs or the file is no export, 2 a mistake in the
 def import_rows(settings: Settings, file: Path) -> None:
     """Store the rows of an export; a source that is there is replaced.
 
-    What was sent since the export is sent again under the same ids, looked up, and not stored twice.
+    What was sent since the export of the files in it is sent again under the same ids, looked up, and not stored
+    twice. Files that came after the export have new ids: what was sent of them is stored a second time. It says
+    which files are there and not in it.
     """
     decoder = msgspec.json.Decoder(Row)
     try:
@@ -134,7 +137,15 @@ def import_rows(settings: Settings, file: Path) -> None:
     # Whatever was sent since the export stood in the file: all of it may repeat.
     rows = [msgspec.structs.replace(row, reach=max(row.reach, row.size, _present_size(row.path))) for row in rows]
     _change(settings, lambda one: asyncio.run(one.save(rows)), create=True)
-    click.echo(f"{len(rows)} rows stored.")
+    click.echo(f"{several(len(rows), 'row')} stored.")
+    known = {row.place for row in _stored(settings)}
+    newer = sorted(one.path for place, one in scan(settings.shipper.inputs).found.items() if place not in known)
+    if newer:
+        click.echo(
+            f"! Not in the export, and read from their start under new ids: {several(len(newer), 'file')} "
+            f"({neutral(listed(newer, 3))}). What was sent of them before is stored a second time.",
+            err=True,
+        )
 
 
 @registry.command(
@@ -162,12 +173,13 @@ def forget(settings: Settings, *, glob: str, gone: bool, yes: bool) -> None:
     rows = [row for row in _chosen(_stored(settings), glob) if not gone or row.ended or _place(row) is None]
     there = sum(not row.ended and _place(row) is not None for row in rows)
     click.echo(
-        f"{len(rows)} rows to forget; the files of {there} are there and would be stored a second time.", err=True
+        f"{several(len(rows), 'row')} to forget; the files of {there} are there and would be stored a second time.",
+        err=True,
     )
     if rows and (yes or agreed("Forget them?")):
         names = [row.source for row in rows]
         _change(settings, lambda one: asyncio.run(one.forget(names)))
-        click.echo(f"{len(names)} rows forgotten.")
+        click.echo(f"{several(len(names), 'row')} forgotten.")
 
 
 @registry.command(
@@ -200,11 +212,11 @@ def reset(settings: Settings, *, glob: str, position: int, new_source: bool, yes
     changed = [_reset(row, position, new_source=new_source) for row in rows]
     after = "stored A SECOND TIME, under new ids" if new_source else "stored only where they are missing (same ids)"
     total = sum(max(0, row.position - position) for row in rows)
-    click.echo(f"{len(rows)} files, {size(total)} to be sent again: their lines are {after}.", err=True)
+    click.echo(f"{several(len(rows), 'file')}, {size(total)} to be sent again: their lines are {after}.", err=True)
     if yes or agreed("Reset them?"):
         ended = [msgspec.structs.replace(row, ended=True) for row in rows] if new_source else []
         _change(settings, lambda one: asyncio.run(one.save([*ended, *changed])))
-        click.echo(f"{len(rows)} files reset; the agent reads them when it starts.")
+        click.echo(f"{several(len(rows), 'file')} reset; the agent reads them when it starts.")
 
 
 def _stored(settings: Settings) -> list[Row]:
