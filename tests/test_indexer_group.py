@@ -220,7 +220,7 @@ def test_a_hanging_elasticsearch_holds_up_a_rebalance_for_a_bounded_time(breakab
     site.stack.pause("elasticsearch")
     assert finished(site) < 6000
     site.run("index", log="second")
-    until(lambda: readings(site, "second") == 1, 15)
+    until(lambda: readings(site, "second") == 1, 45)
     assert any(line["message"].startswith("gave partitions up with requests in flight") for line in site.said("first"))
     site.stack.resume("elasticsearch")
     site.roll_over()
