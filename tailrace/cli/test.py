@@ -26,7 +26,7 @@ from tailrace.cli.options import json_option
 from tailrace.cli.words import listed
 from tailrace.errors import FixCases, TailraceError
 from tailrace.settings import Input, Settings, Shipper
-from tailrace.show import neutral
+from tailrace.show import in_line, neutral
 
 _ENDING = ".test.toml"
 _EPILOG = """\b
@@ -73,7 +73,7 @@ def _show(judged: dict[str, list[Judged]], counts: Counter[str]) -> None:
     if counts["failed"]:
         click.echo(f"{click.style('- expected', fg='red')}  {click.style('+ came out', fg='green')}")
     for file, cases in judged.items():
-        click.secho(neutral(file), bold=True)
+        click.secho(in_line(file), bold=True)
         for one in cases:
             sign = click.style("✓", fg="green") if one.ok else click.style("✗", fg="red")
             click.echo(f"{sign} {neutral(one.name)}")
