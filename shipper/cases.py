@@ -84,8 +84,15 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     documents: list[dict[str, Any]]
     dropped: list[str]
     """Lines that are in no document."""
-    expects_nothing: bool
+    expects_nothing: bool = False
     """The case does not say yet what it expects; it fails."""
+    error: str = ""
+    """Why the case, or its whole file, could not be run; empty if it was."""
+
+
+def unjudged(name: str, error: str, path: str = "") -> Judged:
+    """What could not be run: it is neither as expected nor otherwise."""
+    return Judged(name=name, path=path, ok=False, differences=[], documents=[], dropped=[], error=error)
 
 
 def judge(case: Case, path: str, content: bytes, records: Sequence[Record]) -> Judged:
@@ -173,7 +180,8 @@ def _compared(number: int, expected: dict[str, Any], document: dict[str, Any], *
     for name, value in got.items():
         gone = any(name == one or name.startswith(f"{one}.") for one in absent)
         if gone or (exact and name not in wanted and _is_told(name, document)):
-            yield Difference(document=number, field=name, kind=Kind.UNEXPECTED, found=value)
+            hint = "must be absent" if gone else ""
+            yield Difference(document=number, field=name, kind=Kind.UNEXPECTED, found=value, hint=hint)
 
 
 def _is_same(wanted: Any, got: Any) -> bool:  # noqa: ANN401 - values of TOML and of JSON

@@ -65,6 +65,11 @@ def neutral(text: str) -> str:
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+def in_line(text: str) -> str:
+    """As ``neutral``, of what has to stay in its line, as the name of a file, in which a line feed may be."""
+    return neutral(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
 def _texts(document: Mapping[str, Any]) -> list[str]:
     """The message's lines, then what an error adds to them; all safe to print."""
     message = lookup(document, "message")

@@ -133,9 +133,11 @@ def test_a_file_that_was_renamed_is_found_by_its_place(host: Host) -> None:
 
 
 def test_names_cannot_take_over_the_terminal(host: Host) -> None:
-    """Control characters in a file's name are shown, never sent."""
-    host.write("\x1b]0;owned\x07.log", 10, 10)
-    assert "\x1b" not in host.run().stdout
+    """Control characters in a file's name are shown, never sent; a line feed makes no line."""
+    host.write("\x1b]0;owned\x07\n✓ all.log", 10, 10)
+    said = host.run().stdout
+    assert "\x1b" not in said
+    assert "\\u001b]0;owned\\u0007\\n✓ all.log\n" in said
 
 
 def test_a_packed_file_is_behind_by_what_is_in_it() -> None:

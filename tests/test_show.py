@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace import levels, show
-from tailrace.show import Look, line, lookup, neutral
+from tailrace.show import Look, in_line, line, lookup, neutral
 
 UTC = Look(zone=datetime.UTC)
 DOCUMENT = {
@@ -98,6 +98,11 @@ def test_terminal_sequences_of_a_message_are_shown_and_not_obeyed() -> None:
     assert neutral("a\rb\x08\x7f\x9b2J") == "a\\u000db\\u0008\\u007f\\u009b2J"
     assert neutral("\u202eabc") == "\\u202eabc"
     assert neutral("a\tb é 日本 🙂") == "a\tb é 日本 🙂"
+
+
+def test_a_name_stays_in_its_line() -> None:
+    """Else a file's name could write a verdict of its own under a table."""
+    assert in_line("/a\n✓ all is well\t\x1b[2K\r") == "/a\\n✓ all is well\\t\\u001b[2K\\u000d"
 
 
 @given(st.text())

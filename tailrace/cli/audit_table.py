@@ -13,7 +13,7 @@ from tailrace.audit.run import Audit
 from tailrace.audit.verdict import Result, Tally, Verdict
 from tailrace.cli.status import size
 from tailrace.cli.words import listed, several
-from tailrace.show import neutral
+from tailrace.show import in_line, neutral
 
 _COLOURS = {
     Result.MISSING: "red",
@@ -168,8 +168,8 @@ def _cells(verdict: Verdict) -> tuple[str, ...]:
         f"{verdict.stored.records:,}",
         f"{verdict.dead.records:,}",
         f"{dropped:,}",
-        neutral(verdict.host),
-        neutral(verdict.path),
+        in_line(verdict.host),
+        in_line(verdict.path),
     )
 
 

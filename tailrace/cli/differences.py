@@ -17,6 +17,11 @@ _MOST_DROPPED = 5
 
 def told(judged: Judged) -> Iterator[str]:
     """The differences of a case, document by document; ``-`` is expected, ``+`` came out; styled."""
+    if judged.error:
+        yield from (
+            click.style(line, fg="red") for line in neutral(f"It could not be run: {judged.error}").splitlines()
+        )
+        return
     if judged.expects_nothing:
         yield click.style("It expects nothing yet. This came out; paste what is right into the case:", fg="red")
         yield ""

@@ -19,19 +19,21 @@ def junit(judged: Mapping[str, Sequence[Judged]], told: Mapping[int, str]) -> by
         for one in cases:
             case = ElementTree.SubElement(suite, "testcase", {"classname": _clean(file), "name": _clean(one.name)})
             if not one.ok:
-                text = _clean(told[id(one)])
-                failure = ElementTree.SubElement(case, "failure", {"message": _summary(one)})
-                failure.text = text
+                wrong = ElementTree.SubElement(case, "error" if one.error else "failure", {"message": _summary(one)})
+                wrong.text = _clean(told[id(one)])
     ElementTree.indent(root)
     return bytes(ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
 
 
 def _counts(name: str, cases: Sequence[Judged]) -> dict[str, str]:
-    failed = sum(not one.ok for one in cases)
-    return {"name": name, "tests": str(len(cases)), "failures": str(failed), "errors": "0", "skipped": "0"}
+    errors = sum(bool(one.error) for one in cases)
+    failed = sum(not one.ok for one in cases) - errors
+    return {"name": name, "tests": str(len(cases)), "failures": str(failed), "errors": str(errors), "skipped": "0"}
 
 
 def _summary(one: Judged) -> str:
+    if one.error:
+        return _clean(one.error.partition("\n")[0])
     if one.expects_nothing:
         return "it does not say what it expects"
     fields = dict.fromkeys(difference.field for difference in one.differences)

@@ -24,7 +24,7 @@ from tailrace.cli.status import age, size
 from tailrace.cli.words import listed, several
 from tailrace.errors import MendState
 from tailrace.settings import Settings
-from tailrace.show import neutral
+from tailrace.show import in_line
 
 glob_option = click.option("--path", "glob", default="", metavar="GLOB", help="Only rows whose whole path matches.")
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
@@ -78,7 +78,7 @@ def list_rows(settings: Settings, *, glob: str, as_json: bool) -> None:
             size(row.size),
             age(max(0.0, now - row.updated)),
             "ended" if row.ended else "",
-            neutral(row.path),
+            in_line(row.path),
         )
         for row in rows
     ]

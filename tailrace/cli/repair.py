@@ -16,7 +16,7 @@ from tailrace.cli.words import several
 from tailrace.daemon import Life
 from tailrace.errors import MendInputs, MendPlan
 from tailrace.settings import Settings
-from tailrace.show import neutral
+from tailrace.show import in_line, neutral
 
 _MOST_LINES = 50
 
@@ -41,7 +41,7 @@ async def _mend(settings: Settings, host: str, found: list[Loss], life: Life, *,
     ranges = sum(len(loss.missing) for loss in found)
     missing = sum(one.size for loss in found for one in loss.missing)
     telling = Telling(settings.log, _look, _words)
-    sentence = f"Missing of {neutral(host)}: {size(missing)} in {several(ranges, 'range')} of {_sources(found)}."
+    sentence = f"Missing of {in_line(host)}: {size(missing)} in {several(ranges, 'range')} of {_sources(found)}."
     telling.say(sentence, "repairing", sources=len(found), ranges=ranges, bytes=missing)
     done: list[Repaired] = []
     if found:
@@ -68,10 +68,10 @@ async def _mend(settings: Settings, host: str, found: list[Loss], life: Life, *,
 
 def _show(done: Sequence[Repaired]) -> None:
     for one in done[:_MOST_LINES]:
-        what = f"{neutral(one.path)} bytes {one.start:,} to {one.end:,}:"
+        what = f"{in_line(one.path)} bytes {one.start:,} to {one.end:,}:"
         records = several(one.records, "record")
         if not one.left_bytes:
-            click.echo(f"{click.style('✓', fg='green')} {what} {records} sent again from {neutral(one.file)}")
+            click.echo(f"{click.style('✓', fg='green')} {what} {records} sent again from {in_line(one.file)}")
         elif one.records:
             left = f"{size(one.left_bytes)} not ({neutral(one.reason)})"
             click.echo(f"{click.style('✗', fg='red')} {what} {records} sent again, {left}")

@@ -21,7 +21,7 @@ from shipper.scan import scan
 from tailrace.cli.options import config_option, json_option
 from tailrace.errors import MendState
 from tailrace.settings import Settings
-from tailrace.show import neutral
+from tailrace.show import in_line, neutral
 
 _Result = TypeVar("_Result")
 _DISK_SECONDS = 5.0
@@ -163,7 +163,7 @@ def _problems(
     if snapshot is None:
         problems.append("a disk with files of the inputs does not answer")
     for path, refused in snapshot.refused.items() if snapshot else ():
-        problems.append(f"{neutral(path)} is not read: {refused.reason}")
+        problems.append(f"{in_line(path)} is not read: {refused.reason}")
     if head is not None and head.refusal:
         problems.append(head.refusal)
     if head is not None and not head.connected:
@@ -175,12 +175,12 @@ def _problems(
         if stuck:
             rest = f" and {len(stuck) - 1} more files" if len(stuck) > 1 else ""
             reason = f" ({stuck[0].detail})" if stuck[0].detail else ""
-            problems.append(sentence.format(files=neutral(stuck[0].path) + rest) + reason)
+            problems.append(sentence.format(files=in_line(stuck[0].path) + rest) + reason)
     late = now - _LATE_SCANS * settings.shipper.rescan_seconds
     new = [line for line in lines if line.state is State.NEW and line.behind_bytes and line.behind_since < late]
     if head is not None and head.began < late and new:
         problems.append(
-            f"{len(new)} files match and are not read, {neutral(new[0].path)} for example: the agent's log says why"
+            f"{len(new)} files match and are not read, {in_line(new[0].path)} for example: the agent's log says why"
         )
     return problems
 
@@ -222,7 +222,7 @@ def _cells(line: Line, now: float) -> tuple[str, ...]:
         ago(line.read_at),
         ago(line.acknowledged_at),
         line.source or "-",
-        neutral(line.path),
+        in_line(line.path),
     )
 
 

@@ -3,13 +3,14 @@
 import socket
 import time
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import msgspec
 
-from shipper.cases import Case, CaseFile, Judged, judge
+from shipper.cases import Case, CaseFile, Judged, judge, unjudged
 from shipper.constants import Surroundings
 from shipper.filter_keys import filter_rules
 from shipper.foreign import bring
@@ -23,9 +24,9 @@ from tailrace.cli.differences import told
 from tailrace.cli.junit import junit
 from tailrace.cli.options import json_option
 from tailrace.cli.words import listed
-from tailrace.errors import FixCases
+from tailrace.errors import FixCases, TailraceError
 from tailrace.settings import Input, Settings, Shipper
-from tailrace.show import neutral
+from tailrace.show import in_line, neutral
 
 _ENDING = ".test.toml"
 _EPILOG = """\b
@@ -36,7 +37,8 @@ Examples:
   tailrace test shop.test.toml --json | jq '.cases[] | select(.ok | not) | .differences'
 
 \b
-Exit codes: 0 all is as expected, 1 something is not, 2 a mistake on the command line, in a case or in the settings.
+Exit codes: 0 all is as expected, 1 something is not, 2 a mistake on the command line, in a case or in the settings:
+what has none is run all the same.
 """
 
 
@@ -52,30 +54,34 @@ def test(
     context: click.Context, files: tuple[Path, ...], settings_file: str | None, report: Path | None, *, as_json: bool
 ) -> None:
     """Say whether lines become the documents that FILES, or the *.test.toml of folders, expect of them."""
-    judged = {str(file): list(_judged(file, settings_file)) for file in _found(files)}
+    named = settings_module.load(settings_module.find(settings_file)) if settings_file else None
+    judged = {str(file): list(_judged(file, named)) for file in _found(files)}
     every = [(file, one) for file, cases in judged.items() for one in cases]
-    if report is not None:
-        _write(report, junit(judged, {id(one): "\n".join(map(click.unstyle, told(one))) for _, one in every}))
-    failed = sum(not one.ok for _, one in every)
+    counts = Counter("passed" if one.ok else "errors" if one.error else "failed" for _, one in every)
     if as_json:
         cases = [{"file": file, **msgspec.to_builtins(one)} for file, one in every]
-        click.echo(msgspec.json.encode({"passed": len(every) - failed, "failed": failed, "cases": cases}))
+        totals = {name: counts[name] for name in ("passed", "failed", "errors")}
+        click.echo(neutral(msgspec.json.encode({**totals, "cases": cases}).decode()))
     else:
-        _show(judged, failed, len(every))
-    context.exit(1 if failed else 0)
+        _show(judged, counts)
+    if report is not None:
+        _write(report, junit(judged, {id(one): "\n".join(map(click.unstyle, told(one))) for _, one in every}))
+    context.exit(FixCases.exit_code if counts["errors"] else 1 if counts["failed"] else 0)
 
 
-def _show(judged: dict[str, list[Judged]], failed: int, every: int) -> None:
-    if failed:
+def _show(judged: dict[str, list[Judged]], counts: Counter[str]) -> None:
+    if counts["failed"]:
         click.echo(f"{click.style('- expected', fg='red')}  {click.style('+ came out', fg='green')}")
     for file, cases in judged.items():
-        click.secho(file, bold=True)
+        click.secho(in_line(file), bold=True)
         for one in cases:
             sign = click.style("✓", fg="green") if one.ok else click.style("✗", fg="red")
             click.echo(f"{sign} {neutral(one.name)}")
             for line in told(one) if not one.ok else ():
                 click.echo(f"    {line}" if line else "")
-    click.secho(f"{every - failed} passed, {failed} failed.", fg="red" if failed else "green")
+    lame = f", {counts['errors']} could not be run" if counts["errors"] else ""
+    colour = "red" if counts["failed"] or counts["errors"] else "green"
+    click.secho(f"{counts['passed']} passed, {counts['failed']} failed{lame}.", fg=colour)
 
 
 def _found(files: tuple[Path, ...]) -> Iterator[Path]:
@@ -86,16 +92,28 @@ def _found(files: tuple[Path, ...]) -> Iterator[Path]:
         yield from inside
 
 
-def _judged(file: Path, settings_file: str | None) -> Iterator[Judged]:
-    cases = _read(file)
-    settings = _settings(file, cases, settings_file)
+def _judged(file: Path, named: Settings | None) -> Iterator[Judged]:
+    """Each case of a file; what cannot be run keeps no other from being run."""
+    try:
+        cases = _read(file)
+        settings = named or _settings(file, cases)
+    except TailraceError as error:
+        yield unjudged("the whole file", str(error))
+        return
     for number, case in enumerate(cases.cases):
         where = f"{file}: cases[{number}] ({case.name})"
-        entry = _entry(case, settings.shipper.inputs, where)
-        content = _content(case, file, where)
-        bring([entry])
-        path = case.path or entry.paths[0]
-        yield judge(case, path, content, _records(case, path, entry, settings, content))
+        try:
+            yield _run(case, file, settings, where)
+        except TailraceError as error:
+            yield unjudged(case.name, str(error), case.path)
+
+
+def _run(case: Case, file: Path, settings: Settings, where: str) -> Judged:
+    entry = _entry(case, settings.shipper.inputs, where)
+    content = _content(case, file, where)
+    bring([entry])
+    path = case.path or entry.paths[0]
+    return judge(case, path, content, _records(case, path, entry, settings, content))
 
 
 def _records(case: Case, path: str, entry: Input, settings: Settings, content: bytes) -> list[Record]:
@@ -142,10 +160,10 @@ def _read(file: Path) -> CaseFile:
     return cases
 
 
-def _settings(file: Path, cases: CaseFile, named: str | None) -> Settings:
-    if named or not cases.inputs:
+def _settings(file: Path, cases: CaseFile) -> Settings:
+    if not cases.inputs:
         beside = str(file.parent / cases.settings) if cases.settings else None
-        return settings_module.load(settings_module.find(named or beside))
+        return settings_module.load(settings_module.find(beside))
     settings = Settings(shipper=Shipper(inputs=cases.inputs))
     settings_module.check(settings, str(file))
     return settings

@@ -25,7 +25,7 @@ from tailrace.cli.reach_kafka import kafka_errors
 from tailrace.daemon import set_up_log
 from tailrace.errors import MendInputs
 from tailrace.settings import Settings
-from tailrace.show import neutral
+from tailrace.show import in_line, neutral
 
 _STATES = {
     State.STORED: ("stored", "green"),
@@ -190,7 +190,7 @@ def _offset(record_id: str) -> int:
 
 def _show(one: Trace) -> None:
     state, colour = _STATES[one.state]
-    click.echo(f"{neutral(one.path)} of {neutral(one.host)}, byte {one.offset:,}: {click.style(state, fg=colour)}")
+    click.echo(f"{in_line(one.path)} of {in_line(one.host)}, byte {one.offset:,}: {click.style(state, fg=colour)}")
     lines = [("source", one.source)]
     if one.record_id and one.start is not None and one.end is not None:
         lines.append(("record", f"bytes {one.start:,} to {one.end:,}, id {neutral(one.record_id)}"))
@@ -211,7 +211,7 @@ def _show(one: Trace) -> None:
         settled = f"; {letter.settled}" if letter.settled else ""
         where = f"partition {letter.partition}, offset {letter.offset} of the dead letters"
         lines.append(("dead", f"{letter.reason}: {neutral(letter.error)}{field}; {where}{settled}"))
-    lines += [("message", neutral(document.message[:_MOST_MESSAGE])) for document in one.documents[:1]]
+    lines += [("message", in_line(document.message[:_MOST_MESSAGE])) for document in one.documents[:1]]
     for name, said in lines:
         click.echo(f"  {click.style(name.ljust(9), dim=True)} {neutral(said)}")
 
@@ -219,7 +219,7 @@ def _show(one: Trace) -> None:
 def _told(told: Told) -> str:
     reach = "" if told.reach is None else f", reach {told.reach:,}"
     time = f", told {told.time}" if told.time else ""
-    return f"position {told.position:,}{reach}{time}{', ended' if told.ended else ''}, {neutral(told.path)}"
+    return f"position {told.position:,}{reach}{time}{', ended' if told.ended else ''}, {in_line(told.path)}"
 
 
 def _words(_counts: Mapping[str, int], seconds: float) -> str:

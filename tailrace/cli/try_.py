@@ -29,7 +29,7 @@ from tailrace.formats import GROUP
 from tailrace.plugins import names_of
 from tailrace.record import is_stream_part
 from tailrace.settings import FORMATS, Csv, Input, Settings, Shipper
-from tailrace.show import neutral
+from tailrace.show import in_line, neutral
 
 _FIRST_LINES = 1000
 _LONG_BYTES = 8_388_608
@@ -188,7 +188,7 @@ def _is_good(report: Report) -> bool:
 
 def _show(report: Report, file: Path, entry: Input) -> None:
     said = f"{several(report.records, 'record')} in {spoken_bytes(report.bytes)}, read as {report.format}"
-    click.echo(f"{click.style(neutral(str(file)), bold=True)}: {said}")
+    click.echo(f"{click.style(in_line(str(file)), bold=True)}: {said}")
     if report.damage:
         rest = "what follows cannot be judged" if report.records else "nothing came out of it"
         click.secho(f"✗ damaged     {neutral(report.damage)}: {rest}", fg="red")
