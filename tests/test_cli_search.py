@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from refusals import refusing
 
 from tailrace.cli import cli
+from tailrace.errors import ReachElasticsearch
 from tailrace.stack import Stack
 
 TAILRACE = str(Path(sys.executable).parent / "tailrace")
@@ -214,6 +216,27 @@ def test_a_server_that_is_away_is_one_sentence(tmp_path: Path) -> None:
         "Error: Elasticsearch does not answer at http://127.0.0.1:9 (connection refused); is it running"
     )
     assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        (
+            503,
+            "cannot answer now (503: because): it starts, recovers or has too much to do; try again in a minute. See",
+        ),
+        (429, "cannot answer now (429: because)"),
+        (500, "refused (500: because); its log says more."),
+    ],
+)
+def test_a_refusal_says_whether_it_passes(tmp_path: Path, status: int, sentence: str) -> None:
+    """What a node answers that has just started, and what does not go away by itself."""
+    file = tmp_path / "tailrace.toml"
+    with refusing(status) as url:
+        file.write_text(f'[elasticsearch]\nhosts = ["{url}"]\n')
+        result = search("-c", str(file))
+    assert isinstance(result.exception, ReachElasticsearch)
+    assert sentence in str(result.exception)
 
 
 @pytest.mark.parametrize(

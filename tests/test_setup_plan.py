@@ -87,7 +87,8 @@ def test_fewer_partitions_are_told_and_left() -> None:
 def test_a_template_that_would_cover_fewer_names_says_so_before(before: list[str], after: list[str], lost: str) -> None:
     """Elasticsearch would refuse that where it has such data streams: a dry run warns, and says what to do."""
     wanted = Settings(indexer=Indexer(allowed_streams=after))
-    template = next(one for one in plan_templates.templates(shipped(), wanted, (), "tailrace") if one.name == "tailrace")
+    templates = plan_templates.templates(shipped(), wanted, (), "tailrace")
+    template = next(one for one in templates if one.name == "tailrace")
     notes = plan_templates.plan(template, {**template.body, "index_patterns": before}).notes
     assert lost in " ".join(notes)
     assert ("keep it in indexer.allowed_streams" in " ".join(notes)) is bool(lost)

@@ -1,15 +1,11 @@
 """Setup against the real Kafka and the real Elasticsearch: what it makes, changes, leaves alone, and says."""
 
 import asyncio
-import contextlib
 import functools
-import http.server
 import json
 import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +14,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from click.testing import CliRunner
+from refusals import refusing
 
 from indexer.changes import Act, Change
 from indexer.provision import provision
@@ -192,10 +189,10 @@ def test_too_few_brokers_is_one_sentence(settings: Settings, names: str) -> None
 )
 def test_a_refusal_is_one_sentence(settings: Settings, names: str, status: int, said: str) -> None:
     """A small server stands for Elasticsearch with security and refuses as that does: status and an ``error`` body."""
-    with _refusing(status) as url:
-        refusing = msgspec.structs.replace(settings, elasticsearch=Elasticsearch(hosts=[url]))
+    with refusing(status) as url:
+        refused = msgspec.structs.replace(settings, elasticsearch=Elasticsearch(hosts=[url]))
         with pytest.raises(ReachElasticsearch, match=said):
-            _run(refusing, names)
+            _run(refused, names)
 
 
 def test_a_template_of_others_in_the_way_is_told(settings: Settings, names: str) -> None:
@@ -287,33 +284,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-@contextlib.contextmanager
-def _refusing(status: int) -> Iterator[str]:
-    body = json.dumps({"error": {"type": "x", "reason": "no", "caused_by": {"reason": "because"}}, "status": status})
-
-    class Answer(http.server.BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            self.rfile.read(int(self.headers.get("content-length", "0")))
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("x-elastic-product", "Elasticsearch")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        do_GET: Callable[..., None] = answer  # noqa: N815 - the library's name
-        do_POST: Callable[..., None] = answer  # noqa: N815 - the library's name
-
-        def log_message(self, *arguments: object) -> None:
-            """Say nothing."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()

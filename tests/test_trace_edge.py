@@ -1,10 +1,12 @@
 """``tailrace trace`` on the real servers: wherever a line is, it says so."""
 
 import json
+import re
+import time
 from typing import Any
 
 import pytest
-from processes import Site, append
+from processes import Site, append, until
 
 pytestmark = pytest.mark.edge
 
@@ -59,4 +61,27 @@ def test_a_line_is_found_wherever_it_is(site: Site) -> None:
     table = site.finish("trace", f"{site.name}-host", str(file), "0", log="table")
     assert "byte 0: stored" in table
     assert site.stream in table
+    said = site.finish("trace", "-", str(file), str(size), log="unread")
+    assert f"byte {size:,}: not shipped: behind the {size:,} bytes that were" in said
+    said = site.finish("trace", "-", str(file), "99999", log="behind")
+    assert f"byte 99,999: not shipped: behind the end of the file, which has {file.stat().st_size:,} bytes" in said
     assert "Nobody knows such a file" in site.finish("trace", "-", "/none", "0", log="none", expect=1)
+
+
+def test_files_of_one_name_are_told_apart_the_newest_first(site: Site) -> None:
+    """A blank line between them, and times that can be compared by eye."""
+    file = site.logs / "app.log"
+    append(file, "line 0\n")
+    site.finish("ship", "--once")
+    file.rename(site.logs / "app.log.0")
+    # The registry has whole seconds: of the same one either may be the newer.
+    (updated,) = [json.loads(line)["updated"] for line in site.finish("registry", "export").splitlines()]
+    until(lambda: int(time.time()) > updated)
+    append(file, "line 1\n")
+    site.finish("ship", "--once")
+    site.finish("index", "--once")
+    blocks = site.finish("trace", "-", str(file), "0").split("\n\n")
+    assert [block.rpartition("message   ")[2].strip() for block in blocks] == ["line 1", "line 0"]
+    times = re.findall(r"(?:stored|told|sent) (\S+Z)", "".join(blocks))
+    assert len(times) == 6
+    assert {len(time) for time in times} == {len("2026-11-26T15:13:58.123Z")}

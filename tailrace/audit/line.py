@@ -20,7 +20,7 @@ class State(enum.Enum):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """How far a source is, as the ledger or the registry of its host has it."""
+    """How far a source is, as the ledger or the registry of its host has it; ``time`` (RFC 3339) is when it said so."""
 
     position: int
     reach: int | None
@@ -63,7 +63,7 @@ class Trace(msgspec.Struct, kw_only=True):
     """One line of one source, and all that was found of it.
 
     ``start`` and ``end`` are the bytes of the record that has the line, ``record_id`` its id; of a record that was not
-    found they are empty.
+    found they are empty. ``size`` is how long the file is now, where this host has it.
     """
 
     host: str
@@ -74,6 +74,7 @@ class Trace(msgspec.Struct, kw_only=True):
     record_id: str = ""
     start: int | None = None
     end: int | None = None
+    size: int | None = None
     registry: Told | None = None
     ledger: Told | None = None
     sent: list[Sent] = []
@@ -83,10 +84,19 @@ class Trace(msgspec.Struct, kw_only=True):
     letters: list[Refused] = []
 
     @property
+    def told(self) -> str:
+        """When registry or ledger last said something of the source (RFC 3339); empty if neither has it."""
+        return max((one.time for one in (self.registry, self.ledger) if one is not None), default="")
+
+    @property
+    def shipped(self) -> int | None:
+        """How far registry and ledger say that the source was shipped; None if neither has it."""
+        return max((one.position for one in (self.registry, self.ledger) if one is not None), default=None)
+
+    @property
     def is_unread(self) -> bool:
         """Whether nobody says that so much of the file was shipped."""
-        known = [one.position for one in (self.registry, self.ledger) if one is not None]
-        return bool(known) and self.offset >= max(known)
+        return self.shipped is not None and self.offset >= self.shipped
 
 
 def told_by(entry: Entry) -> Told:

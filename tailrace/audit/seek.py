@@ -62,6 +62,11 @@ class Documents:
         found = (await self._beside(source, {"gt": offset}, "asc"))[:1]
         return any(one.kept.offset - one.kept.skipped <= offset for one in found)
 
+    async def end(self, source: str) -> int:
+        """Behind which byte of a source no document has anything."""
+        found = await self._beside(source, {"gte": 0}, "desc")
+        return max((one.kept.offset + one.kept.bytes for one in found), default=0)
+
     async def saying(self, host: str, path: str, text: str) -> list[Found]:
         """Documents of a file that have a text in them, the newest first."""
         phrase = {"multi_match": {"query": text, "type": "phrase", "fields": _TEXTS, "lenient": True}}

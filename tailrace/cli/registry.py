@@ -143,7 +143,7 @@ def import_rows(settings: Settings, file: Path) -> None:
     if newer:
         click.echo(
             f"! Not in the export, and read from their start under new ids: {several(len(newer), 'file')} "
-            f"({neutral(listed(newer, 3))}). What was sent of them before is stored a second time.",
+            f"({in_line(listed(newer, 3))}). What was sent of them before is stored a second time.",
             err=True,
         )
 

@@ -1,6 +1,7 @@
 """``tailrace trace``: where one line of a file is now."""
 
 import asyncio
+import datetime
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,8 +11,11 @@ from aiokafka import TopicPartition
 from elasticsearch import AsyncElasticsearch
 
 from shipper import registry_file
+from shipper.names import is_packed
 from shipper.registry_row import Row
 from shipper.repair import host_of
+from shipper.scan import place_of
+from shipper.times import from_nanoseconds
 from tailrace.audit import topics
 from tailrace.audit.chain import Kept
 from tailrace.audit.entry import Entry
@@ -22,6 +26,7 @@ from tailrace.cli.once import Telling
 from tailrace.cli.options import config_option, json_option
 from tailrace.cli.reach_elastic import elasticsearch_client
 from tailrace.cli.reach_kafka import kafka_errors
+from tailrace.cli.words import several
 from tailrace.daemon import set_up_log
 from tailrace.errors import MendInputs
 from tailrace.settings import Settings
@@ -33,7 +38,7 @@ _STATES = {
     State.DEAD: ("in the dead letters", "yellow"),
     State.SKIPPED: ("it gave no record: blank, or left out by a rule", "cyan"),
     State.WAITING: ("on its way: the indexers have not finished it", "yellow"),
-    State.UNREAD: ("not shipped", "yellow"),
+    State.UNREAD: ("not shipped", "yellow"),  # _unread says more
     State.MISSING: ("missing: `tailrace audit --json` makes a plan for `tailrace ship --repair`", "red"),
 }
 _MOST_MESSAGE = 200
@@ -81,7 +86,8 @@ def trace(
     if as_json:
         click.echo(msgspec.json.encode(found))
     else:
-        for one in found:
+        for number, one in enumerate(found):
+            click.echo("\n" * bool(number), nl=False)
             _show(one)
     context.exit(1 if any(one.state in (State.MISSING, State.DOUBLED) for one in found) else 0)
 
@@ -97,7 +103,7 @@ async def _trace(settings: Settings, host: str, path: str, offset: int | None, t
     if not found:
         what = "No line says so" if search.names else "Nobody knows such a file"
         raise MendInputs(f"{what}: {path} of {host}. `tailrace audit --host {host}` shows what was shipped.")
-    return read or found
+    return sorted(read or found, key=lambda one: one.told, reverse=True)
 
 
 class _Search:
@@ -163,6 +169,8 @@ class _Search:
         if kept is not None:
             one.record_id, one.start, one.end = kept.record_id, kept.offset, kept.offset + kept.bytes
         one.state = judge(one, waits=waits)
+        if one.state is State.MISSING and one.shipped is None and offset >= await self._documents.end(source):
+            one.state = State.UNREAD  # nobody says that there is such a byte
         return one
 
     def _known(self, source: str, offset: int) -> Trace:
@@ -170,8 +178,17 @@ class _Search:
         entry, row = self._entries.get(source), self._rows.get(source)
         one = Trace(host=self._host, path=self._path, source=source, offset=offset)
         one.ledger = None if entry is None else told_by(entry)
-        one.registry = None if row is None else Told(row.position, row.reach, row.ended, "", row.path)
+        if row is not None:
+            one.registry = Told(row.position, row.reach, row.ended, from_nanoseconds(row.updated * 10**9), row.path)
+            one.size = _size(row)
         return one
+
+
+def _size(row: Row) -> int | None:
+    """How long the file of a row is now; None if it is not where it was, or compressed."""
+    if is_packed(row.path) or place_of(row.path) != row.place:
+        return None
+    return Path(row.path).stat().st_size
 
 
 def _wish(source: str, offset: int, kept: Kept | None) -> Wish:
@@ -190,19 +207,17 @@ def _offset(record_id: str) -> int:
 
 def _show(one: Trace) -> None:
     state, colour = _STATES[one.state]
+    state += _unread(one) if one.state is State.UNREAD else ""
     click.echo(f"{in_line(one.path)} of {in_line(one.host)}, byte {one.offset:,}: {click.style(state, fg=colour)}")
     lines = [("source", one.source)]
     if one.record_id and one.start is not None and one.end is not None:
         lines.append(("record", f"bytes {one.start:,} to {one.end:,}, id {neutral(one.record_id)}"))
-    lines += [(name, _told(told)) for name, told in (("registry", one.registry), ("ledger", one.ledger)) if told]
+    said = {"registry": (one.registry, "stored"), "ledger": (one.ledger, "told")}
+    lines += [(name, _told(told, word)) for name, (told, word) in said.items() if told]
     for record in one.sent:
         again = ", may be a repetition" if record.may_repeat else ""
-        lines.append(
-            (
-                "kafka",
-                f"{record.topic}, partition {record.partition}, offset {record.offset}, sent {record.time}{again}",
-            )
-        )
+        place = f"{record.topic}, partition {record.partition}, offset {record.offset}"
+        lines.append(("kafka", f"{place}, sent {_clock(record.time)}{again}"))
     if one.kafka:
         lines.append(("kafka", one.kafka))
     lines += [("stored", f"{neutral(document.data_stream)}, in {document.index}") for document in one.documents]
@@ -216,9 +231,27 @@ def _show(one: Trace) -> None:
         click.echo(f"  {click.style(name.ljust(9), dim=True)} {neutral(said)}")
 
 
-def _told(told: Told) -> str:
+def _unread(one: Trace) -> str:
+    """Behind what a byte is that was not shipped."""
+    if one.size is not None and one.offset >= one.size:
+        return f": behind the end of the file, which has {several(one.size, 'byte')}"
+    if one.shipped is None:
+        return ": behind all that is known of the file"
+    return f": behind the {several(one.shipped, 'byte')} that were"
+
+
+def _clock(time: str) -> str:
+    """A time of any precision with three digits of it, so that times can be compared by eye."""
+    try:
+        moment = datetime.datetime.fromisoformat(time)
+    except ValueError:  # not as we write it: as it is
+        return time
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _told(told: Told, word: str) -> str:
     reach = "" if told.reach is None else f", reach {told.reach:,}"
-    time = f", told {told.time}" if told.time else ""
+    time = f", {word} {_clock(told.time)}" if told.time else ""
     return f"position {told.position:,}{reach}{time}{', ended' if told.ended else ''}, {in_line(told.path)}"
 
 
