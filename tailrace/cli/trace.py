@@ -227,8 +227,8 @@ def _show(one: Trace) -> None:
         where = f"partition {letter.partition}, offset {letter.offset} of the dead letters"
         lines.append(("dead", f"{letter.reason}: {neutral(letter.error)}{field}; {where}{settled}"))
     lines += [("message", in_line(document.message[:_MOST_MESSAGE])) for document in one.documents[:1]]
-    for name, said in lines:
-        click.echo(f"  {click.style(name.ljust(9), dim=True)} {neutral(said)}")
+    for name, text in lines:
+        click.echo(f"  {click.style(name.ljust(9), dim=True)} {neutral(text)}")
 
 
 def _unread(one: Trace) -> str:
