@@ -233,7 +233,7 @@ class Load:
         """How many of the first ``count`` records, one at least, make a request of so many bytes."""
         size = fitting = 0
         for number in range(count):
-            size += len(self._lines[number]) + len(self._documents[number]) + 2
+            size += len(self._lines[number]) + len(self._documents[number]) + 1
             if size <= most_bytes:
                 fitting = number + 1
             elif size > _with_crumbs(most_bytes):

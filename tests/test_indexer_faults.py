@@ -165,12 +165,16 @@ def test_it_slows_down_with_the_cluster_and_is_soon_at_full_speed_again(site: Lo
     site.indexer |= {"slice_bytes": 131_072, "in_flight": 3, "buffer_bytes": 400_000, "slice_actions": 5000}
     records = site.records(24_000)
 
+    def full(line: Line) -> None:
+        threading.Event().wait(0.1)  # so that those sent together are seen together
+        faults.too_many(line)
+
     async def run() -> None:
         life = Life()
         await asyncio.to_thread(site.send, records)
         service = asyncio.create_task(index(settings.load(site.write_settings()), life, once=False))
         await reached(lambda: wire.most == 3)
-        wire.choose = lambda request: faults.too_many if request.path.startswith(BULK) else None
+        wire.choose = lambda request: full if request.path.startswith(BULK) else None
         full_since = time.monotonic()
         await reached(lambda: pace() == (1, 65_536))
         wire.most = 0

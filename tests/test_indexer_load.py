@@ -68,3 +68,22 @@ def test_what_was_looked_up_and_found_no_room_is_looked_up_again() -> None:
     elastic.rollover(STREAM)
     load.looked_up(elastic.look_up(load.to_look_up(MOST)))
     assert (load.left, load.tally.stored, load.tally.already) == (0, 1, 1)
+
+
+def test_a_request_keeps_to_the_pace() -> None:
+    """A load that is larger than requests may be by now goes in several; its last crumb is none of its own.
+
+    One record goes however large it is, and what is looked up is what goes next.
+    """
+    size = len(_load(0).body(MOST)[0])
+    for most, count in ((1, 1), (3 * size, 3), (4 * size - 1, 3), (9 * size, 10), (10 * size, 10)):
+        assert _load(*range(10)).body(most)[1] == count
+    load, elastic, counts = _load(*range(10), may_repeat=True), FakeElasticsearch(), []
+    while load.left:
+        asked = load.to_look_up(3 * size)
+        load.looked_up(elastic.look_up(asked))
+        body, count = load.body(3 * size)
+        assert len(asked) == count
+        counts.append(count)
+        load.answered(bulk.read(*elastic.bulk(body), count), count)
+    assert counts == [3, 3, 3, 1]
