@@ -137,6 +137,14 @@ def site(stack: Stack, tmp_path: Path, names: str, make_topic: MakeTopic) -> Ite
     one.end()
 
 
+@pytest.fixture(scope="session")
+def templates(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The index templates, as `tailrace setup` makes them; without them nothing becomes a data stream."""
+    one = Site(tmp_path_factory.mktemp("templates"), stack, f"t{secrets.token_hex(4)}")
+    one.finish("setup")
+    one.end()
+
+
 def _own(folder: Path) -> Iterator[Stack]:
     own = Stack(folder)
     try:

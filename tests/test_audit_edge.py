@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from processes import Site, append
 
-pytestmark = pytest.mark.edge
+pytestmark = [pytest.mark.edge, pytest.mark.usefixtures("templates")]
 
 
 def shipped(site: Site, text: str = "", name: str = "app.log") -> Path:

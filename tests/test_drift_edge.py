@@ -25,7 +25,7 @@ from tailrace.drift.mapping import fields
 from tailrace.settings import Settings
 from tailrace.stack import Stack
 
-pytestmark = pytest.mark.edge
+pytestmark = [pytest.mark.edge, pytest.mark.usefixtures("templates")]
 
 
 class Drifting(Site):

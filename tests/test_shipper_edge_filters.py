@@ -11,7 +11,7 @@ from processes import Site, append, chain, read_records, until
 
 from tailrace.stack import Stack
 
-pytestmark = pytest.mark.edge
+pytestmark = [pytest.mark.edge, pytest.mark.usefixtures("templates")]
 
 SECRETS = {
     "email": "planted.user@example.com",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from processes import Site, append, until
 
-pytestmark = pytest.mark.edge
+pytestmark = [pytest.mark.edge, pytest.mark.usefixtures("templates")]
 
 
 def traced(site: Site, *where: str, expect: int = 0) -> list[dict[str, Any]]:
