@@ -101,6 +101,7 @@ class Pairs(Site):
 
     def begin_rebalance(self) -> None:
         """Another indexer joins."""
+        (self.folder / "second.txt").unlink(missing_ok=True)  # what the one of another pair said
         self._second = self.run("index", log="second")
         self._until_said("second", "reading partitions")
 
