@@ -1,6 +1,6 @@
 # The front door. `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint world mistakes torture bench tools clean
+.PHONY: help demo test check lint world mistakes matrix torture bench tools clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -41,6 +41,9 @@ world: $(VENV)/.ready-dev ## Search for lost and repeated lines in the models, f
 
 mistakes: $(VENV)/.ready-dev ## Put mistakes into a copy of the code, one at a time, and see each found by the world of rotation
 	@$(BIN)/python tests/mistakes.py $(OPTIONS)
+
+matrix: $(VENV)/.ready-dev ## Each two of what may go wrong at the same time, and three brokers that die in turn: many minutes
+	@TAILRACE_LONG=1 $(BIN)/pytest -q tests/test_crash_pairs.py tests/test_crash_brokers.py $(OPTIONS)
 
 torture: $(VENV)/.ready ## Kill the agent for two minutes while logrotate takes its files away; count every line
 	@$(BIN)/tailrace torture $(OPTIONS)

@@ -19,6 +19,9 @@ hypothesis.settings.register_profile("unshrunk", phases=[hypothesis.Phase.genera
 TABLES = pytest.StashKey[list[tuple[str, list[tuple[object, ...]]]]]()
 """In the configuration's stash: tables that a test wants printed at the end of the run, each with its title."""
 
+LONG = pytest.mark.skipif(not os.environ.get("TAILRACE_LONG"), reason="takes many minutes: `make matrix`")
+"""For tests that a change need not wait for."""
+
 MakeTopic = Callable[..., str]
 """``make_topic(name, partitions=1, **topic_config)``: creates a topic, waits for its leaders, returns the name."""
 

@@ -4,13 +4,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from conftest import LONG
 from processes import Site, chain, until
 from test_crash import Load
 from three_brokers import NODES, three_brokers
 
 from tailrace.stack import Stack
 
-pytestmark = [pytest.mark.crash, pytest.mark.edge, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.crash, pytest.mark.edge, pytest.mark.timeout(900), LONG]
 
 _SLOW = 180
 

@@ -15,7 +15,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
-from conftest import TABLES
+from conftest import LONG, TABLES
 from processes import Process, Shipped, Site, chain, until
 
 from tailrace.letter_topic import read_letters
@@ -23,7 +23,7 @@ from tailrace.letters import Letter
 from tailrace.settings import Kafka
 from tailrace.stack import Stack
 
-pytestmark = [pytest.mark.crash, pytest.mark.edge, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.crash, pytest.mark.edge, pytest.mark.timeout(600), LONG]
 
 LINES = 2000
 POISON = 20
