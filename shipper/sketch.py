@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import orjson
 
-from shipper.columns import Column, interleave
+from shipper.columns import Column
+from shipper.native import interleave
 from shipper.times import Times
 
 Reference = Callable[[bytes, int, int, int, str], bytes]
