@@ -8,14 +8,13 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.codec import zstd_encode
-from aiokafka.record import default_records
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 _AGAIN_SECONDS = 0.2
 
 # aiokafka has no setting for zstd's level. On documents of log lines its default, 3, takes half as long again as 1, for
-# a larger result. (Its builder is compiled where it can be: then its module is not the one that it is imported from.)
-for _module in (default_records, sys.modules[default_records.DefaultRecordBatchBuilder.__module__]):
-    vars(_module)["zstd_encode"] = partial(zstd_encode, level=1)
+# a larger result. (Its builder is compiled where it can be, so its module is not the one that it is imported from.)
+vars(sys.modules[DefaultRecordBatchBuilder.__module__])["zstd_encode"] = partial(zstd_encode, level=1)
 
 
 class Client(AIOKafkaProducer):  # type: ignore[misc]

@@ -6,15 +6,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from aiokafka.producer.message_accumulator import BatchBuilder
-from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from shipper import native
+from shipper.packed import ZSTD, Packed
 from shipper.records import Record
 from tailrace.record import HEADER
-
-_NAME = HEADER.encode()
-_ZSTD = 4
-"""zstd's number in the attributes of a record batch (Kafka protocol, record batch format v2)."""
 
 
 class Sending:
@@ -47,7 +43,7 @@ class Sending:
 
 
 class Builder(BatchBuilder):  # type: ignore[misc]
-    """A record batch that takes many records in one call, encoded one by one."""
+    """A record batch where nothing was compiled: aiokafka's own encodes record by record."""
 
     def extend(self, key: bytes, stamp: int, records: Sequence[Record], first: int) -> tuple[int, int]:
         """Append records from the ``first`` on until the batch is full; how many, and the bytes of their values."""
@@ -63,42 +59,14 @@ class Builder(BatchBuilder):  # type: ignore[misc]
         return number - begin, size
 
 
-class PackedBuilder(BatchBuilder):  # type: ignore[misc]
-    """A record batch that takes many records in one call, encoded together by compiled code.
-
-    aiokafka's own builder is compiled, too, and lets nobody at its buffer; the one in Python that it has beside it does.
-    """
-
-    def __init__(self, most_bytes: int) -> None:
-        super().__init__(most_bytes, _ZSTD, is_transactional=0)
-        self._most_bytes = most_bytes
-        self._builder = _DefaultRecordBatchBuilderPy(2, _ZSTD, 0, -1, -1, 0, most_bytes)
-
-    def extend(self, key: bytes, stamp: int, records: Sequence[Record], first: int) -> tuple[int, int]:
-        """Append records from the ``first`` on until the batch is full; how many, and the bytes of their values."""
-        builder = self._builder
-        if builder._first_timestamp is None:
-            builder._first_timestamp = builder._max_timestamp = stamp
-        builder._max_timestamp = max(builder._max_timestamp, stamp)
-        delta, room = stamp - builder._first_timestamp, self._most_bytes - len(builder._buffer)
-        packed, taken, size = native.compiled.pack(records, first, self._relative_offset, delta, key, _NAME, room)
-        builder._buffer += packed
-        builder._num_records += taken
-        self._relative_offset += taken
-        builder._last_offset = self._relative_offset - 1
-        return taken, size
-
-    def _set_producer_state(self, producer_id: int, producer_epoch: int, base_sequence: int) -> None:
-        self._builder.set_producer_state(producer_id, producer_epoch, base_sequence)
-
-
 class Filling:
     """A record batch being filled or sent, with the steps that have records in it."""
 
     __slots__ = ("builder", "bytes", "opened", "sendings")
 
     def __init__(self, most_bytes: int) -> None:
-        self.builder = _builder(most_bytes)
+        compiled = native.compiled is not None
+        self.builder = Packed(most_bytes) if compiled else Builder(most_bytes, ZSTD, is_transactional=0)
         self.bytes = 0
         self.opened = time.monotonic()
         self.sendings: list[Sending] = []
@@ -157,7 +125,3 @@ class Lane:
     def _begin(self, most_bytes: int) -> Filling:
         self.open = Filling(most_bytes)
         return self.open
-
-
-def _builder(most_bytes: int) -> Builder | PackedBuilder:
-    return Builder(most_bytes, _ZSTD, is_transactional=0) if native.compiled is None else PackedBuilder(most_bytes)

@@ -54,9 +54,10 @@ class Stencils:
         if not self._cut:
             return [None] * len(lines)
         known = self._known
-        return native.compiled.fill(
+        made: list[bytes | None] = native.compiled.fill(
             lines, start, read, self._cut, known.seconds, known.is_second, known.levels, known.is_level
         )
+        return made
 
     def _learn(self, lines: list[bytes]) -> bool:
         """Learn from the first and the last of the lines with as many quotes, of all; whether there is a new shape."""

@@ -44,7 +44,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="module", params=["compiled", "python"])
 def both_ways(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The tests of a module with the compiled calls of the hot loop, and again without them."""
+    """A module's tests with the compiled calls of the hot loop, and again without them: all must ask for this."""
     if request.param == "compiled" and native.compiled is None:
         pytest.skip("tailrace was installed without a C compiler")
     with pytest.MonkeyPatch.context() as patch:

@@ -115,4 +115,9 @@ def test_the_quick_way_is_taken_for_what_services_write() -> None:
     assert document["@timestamp"] == "2026-11-23T18:00:02.5Z"
     assert document["labels"] == {"user": "u1", "ok": "true"}
     assert document["numeric_labels"] == {"ms": 1.5, "pid": 12}
-    assert document["log"] == {"level": "info", "logger": "a.b", "offset": 301 + len(line % 1), "file": {"path": '/var/log/%d "é".log'}}
+    assert document["log"] == {
+        "level": "info",
+        "logger": "a.b",
+        "offset": 301 + len(line % 1),
+        "file": {"path": '/var/log/%d "é".log'},
+    }

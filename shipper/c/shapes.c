@@ -1,287 +1,5 @@
-/* The hot loop's few calls that go over bytes, in C: each does what a function in Python beside it does, the same way.
- *
- * Where no compiler was at hand the product runs without this file, at a third of the speed; a property test holds both
- * equal (tests/test_shipper_native.py). Nothing here keeps anything between two calls but the shapes, which never
- * change. Every read is bounded by the length of what is read: lines are whatever somebody wrote.
- */
-#define Py_LIMITED_API 0x030B0000
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-#include <string.h>
-
-/* --- numbers as text ------------------------------------------------------------------------------------------- */
-
-/* Write the decimal digits of a number, with leading zeros up to a width; returns how many (20 at most). */
-static int digits(char *to, unsigned long long number, int width)
-{
-    char reversed[24];
-    int count = 0;
-    do {
-        reversed[count++] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
-    while (count < width)
-        reversed[count++] = '0';
-    for (int i = 0; i < count; i++)
-        to[i] = reversed[count - 1 - i];
-    return count;
-}
-
-/* The bytes of a bytes object; NULL with a TypeError if it is none. */
-static const char *view(PyObject *object, Py_ssize_t *length)
-{
-    char *text;
-    if (PyBytes_AsStringAndSize(object, &text, length) < 0)
-        return NULL;
-    return text;
-}
-
-/* --- columns ---------------------------------------------------------------------------------------------------- */
-
-typedef struct {
-    PyObject *column; /* a tuple, or NULL: the same text for every row */
-    const char *text;
-    Py_ssize_t length;
-} Part;
-
-static PyObject *row_of(Part *parts, Py_ssize_t count, Py_ssize_t row)
-{
-    Py_ssize_t total = 0;
-    for (Py_ssize_t i = 0; i < count; i++) {
-        if (parts[i].column && !(parts[i].text = view(PyTuple_GetItem(parts[i].column, row), &parts[i].length)))
-            return NULL;
-        total += parts[i].length;
-    }
-    PyObject *made = PyBytes_FromStringAndSize(NULL, total);
-    if (!made)
-        return NULL;
-    char *to = PyBytes_AsString(made);
-    for (Py_ssize_t i = 0; i < count; i++) {
-        memcpy(to, parts[i].text, (size_t)parts[i].length);
-        to += parts[i].length;
-    }
-    return made;
-}
-
-/* interleave(parts) -> list of bytes: see shipper.columns.interleave. */
-static PyObject *interleave(PyObject *Py_UNUSED(self), PyObject *given)
-{
-    PyObject *made = NULL, *sequence = PySequence_Tuple(given);
-    if (!sequence)
-        return NULL;
-    Py_ssize_t count = PyTuple_Size(sequence), rows = PY_SSIZE_T_MAX, filled = 0;
-    Part *parts = PyMem_Calloc((size_t)count + 1, sizeof(Part));
-    if (!parts) {
-        PyErr_NoMemory();
-        goto done;
-    }
-    for (; filled < count; filled++) {
-        PyObject *part = PyTuple_GetItem(sequence, filled);
-        if (PyBytes_Check(part)) {
-            parts[filled].text = view(part, &parts[filled].length);
-            continue;
-        }
-        if (!(parts[filled].column = PySequence_Tuple(part)))
-            goto done;
-        Py_ssize_t length = PyTuple_Size(parts[filled].column);
-        rows = length < rows ? length : rows;
-    }
-    if (rows == PY_SSIZE_T_MAX) {
-        PyErr_SetString(PyExc_ValueError, "no part is a column");
-        goto done;
-    }
-    made = PyList_New(rows);
-    for (Py_ssize_t row = 0; made && row < rows; row++) {
-        PyObject *text = row_of(parts, count, row);
-        if (!text || PyList_SetItem(made, row, text) < 0)
-            Py_CLEAR(made);
-    }
-done:
-    for (Py_ssize_t i = 0; parts && i < filled; i++)
-        Py_XDECREF(parts[i].column);
-    PyMem_Free(parts);
-    Py_DECREF(sequence);
-    return made;
-}
-
-/* How long each line is, and where it begins: (offset, length) to one bytes object. */
-typedef PyObject *(*Turn)(unsigned long long offset, Py_ssize_t length);
-
-static PyObject *offset_of(unsigned long long offset, Py_ssize_t length)
-{
-    char text[24];
-    (void)length;
-    return PyBytes_FromStringAndSize(text, digits(text, offset, 1));
-}
-
-static PyObject *size_of(unsigned long long offset, Py_ssize_t length)
-{
-    char text[24];
-    (void)offset;
-    return PyBytes_FromStringAndSize(text, digits(text, (unsigned long long)length + 1, 1));
-}
-
-static PyObject *each_line(PyObject *lines, unsigned long long offset, Turn turn)
-{
-    Py_ssize_t count = PyList_Size(lines), length;
-    PyObject *made = count < 0 ? NULL : PyList_New(count);
-    for (Py_ssize_t row = 0; made && row < count; row++) {
-        PyObject *text = NULL;
-        if (view(PyList_GetItem(lines, row), &length)) {
-            text = turn(offset, length);
-            offset += (unsigned long long)length + 1;
-        }
-        if (!text || PyList_SetItem(made, row, text) < 0)
-            Py_CLEAR(made);
-    }
-    return made;
-}
-
-/* offsets(lines, start) -> list of bytes: where in the file each line begins. */
-static PyObject *offsets(PyObject *Py_UNUSED(self), PyObject *arguments)
-{
-    PyObject *lines;
-    unsigned long long start;
-    return PyArg_ParseTuple(arguments, "OK", &lines, &start) ? each_line(lines, start, offset_of) : NULL;
-}
-
-/* sizes(lines) -> list of bytes: how many bytes each line has with its line feed. */
-static PyObject *sizes(PyObject *Py_UNUSED(self), PyObject *lines)
-{
-    return each_line(lines, 0, size_of);
-}
-
-/* headers(lines, start, repeats, fresh, again, checksums) -> list of bytes: see shipper.records. */
-static PyObject *headers(PyObject *Py_UNUSED(self), PyObject *arguments)
-{
-    static const char hex[] = "0123456789abcdef";
-    PyObject *lines, *made = NULL;
-    unsigned long long offset;
-    Py_ssize_t repeats, lengths[2], length;
-    const char *prefixes[2];
-    Py_buffer checksums;
-    if (!PyArg_ParseTuple(arguments, "OKny#y#y*", &lines, &offset, &repeats, &prefixes[0], &lengths[0], &prefixes[1],
-                          &lengths[1], &checksums))
-        return NULL;
-    Py_ssize_t count = PyList_Size(lines);
-    if (count >= 0 && checksums.len != count * 4)
-        PyErr_SetString(PyExc_ValueError, "not a checksum for each line");
-    else if (count >= 0)
-        made = PyList_New(count);
-    for (Py_ssize_t row = 0; made && row < count; row++) {
-        char number[24], *to;
-        unsigned int checksum;
-        int which = row < repeats, width = digits(number, offset, 16);
-        PyObject *text = PyBytes_FromStringAndSize(NULL, lengths[which] + width + 9);
-        if (!text || !view(PyList_GetItem(lines, row), &length)) {
-            Py_XDECREF(text);
-            Py_CLEAR(made);
-            break;
-        }
-        to = PyBytes_AsString(text);
-        memcpy(to, prefixes[which], (size_t)lengths[which]);
-        to += lengths[which];
-        memcpy(to, number, (size_t)width);
-        to += width;
-        *to++ = ':';
-        memcpy(&checksum, (const char *)checksums.buf + row * 4, 4);
-        for (int i = 7; i >= 0; i--, checksum >>= 4)
-            to[i] = hex[checksum & 15];
-        offset += (unsigned long long)length + 1;
-        if (PyList_SetItem(made, row, text) < 0)
-            Py_CLEAR(made);
-    }
-    PyBuffer_Release(&checksums);
-    return made;
-}
-
-/* --- record batches (Kafka protocol, record batch format v2) ----------------------------------------------------- */
-
-static unsigned char *varint(unsigned char *to, long long number)
-{
-    unsigned long long left = ((unsigned long long)number << 1) ^ (unsigned long long)(number >> 63);
-    while (left > 127) {
-        *to++ = (unsigned char)(left | 128);
-        left >>= 7;
-    }
-    *to++ = (unsigned char)left;
-    return to;
-}
-
-static unsigned char *sized(unsigned char *to, const char *text, Py_ssize_t length)
-{
-    to = varint(to, length);
-    memcpy(to, text, (size_t)length);
-    return to + length;
-}
-
-static Py_ssize_t varint_size(long long number)
-{
-    unsigned char room[10];
-    return varint(room, number) - room;
-}
-
-/* pack(records, first, number, delta, key, name, room) -> (bytes, how many, bytes of their values): see shipper.lanes.
- *
- * The records from the first on, as many as have room; the batch's first record always has. */
-static PyObject *pack(PyObject *Py_UNUSED(self), PyObject *arguments)
-{
-    PyObject *records;
-    Py_ssize_t row, key_length, name_length, room;
-    long long number, delta;
-    const char *key, *name;
-    if (!PyArg_ParseTuple(arguments, "OnLLy#y#n", &records, &row, &number, &delta, &key, &key_length, &name,
-                          &name_length, &room))
-        return NULL;
-    Py_ssize_t count = PyList_Size(records), values = 0, used = 0, taken = 0, capacity = 0;
-    if (count < 0 || row < 0)
-        return count < 0 ? NULL : PyErr_Format(PyExc_ValueError, "no such record");
-    unsigned char *buffer = NULL;
-    for (; row < count; row++, number++, taken++) {
-        PyObject *record = PyList_GetItem(records, row);
-        Py_ssize_t header_length, value_length;
-        const char *header, *value;
-        if (!PyTuple_Check(record) || PyTuple_Size(record) != 2) {
-            PyErr_SetString(PyExc_TypeError, "a record is a header and a value");
-            goto failed;
-        }
-        if (!(header = view(PyTuple_GetItem(record, 0), &header_length)) ||
-            !(value = view(PyTuple_GetItem(record, 1), &value_length)))
-            goto failed;
-        Py_ssize_t body = 1 + varint_size(delta) + varint_size(number) + varint_size(key_length) + key_length +
-                          varint_size(value_length) + value_length + 1 + varint_size(name_length) + name_length +
-                          varint_size(header_length) + header_length;
-        Py_ssize_t needed = body + varint_size(body);
-        if (used + needed > room && number)
-            break;
-        if (used + needed > capacity) {
-            Py_ssize_t wanted = used + needed > 2 * capacity ? used + needed + 65536 : 2 * capacity;
-            unsigned char *larger = PyMem_Realloc(buffer, (size_t)wanted);
-            if (!larger) {
-                PyErr_NoMemory();
-                goto failed;
-            }
-            buffer = larger;
-            capacity = wanted;
-        }
-        unsigned char *to = varint(buffer + used, body);
-        *to++ = 0;
-        to = varint(varint(to, delta), number);
-        to = sized(sized(to, key, key_length), value, value_length);
-        to = varint(to, 1);
-        to = sized(sized(to, name, name_length), header, header_length);
-        used += needed;
-        values += value_length;
-    }
-    PyObject *made = Py_BuildValue("(y#nn)", used ? (char *)buffer : "", used, taken, values);
-    PyMem_Free(buffer);
-    return made;
-failed:
-    PyMem_Free(buffer);
-    return NULL;
-}
-
-/* --- lines of JSON shapes ---------------------------------------------------------------------------------------- */
+/* Lines of known JSON shapes to documents (shipper/shapes.py says what a shape is). */
+#include "native.h"
 
 enum { MOST_KEYS = 128, SIZE_SLOT = -1, OFFSET_SLOT = -2, READ_SLOT = -3 };
 enum { A_TEXT = 's', AN_INTEGER = 'i', A_NUMBER = 'n', A_TRUTH = 't', A_NULL = '0' };
@@ -335,7 +53,7 @@ static int keep_word(Word *word, PyObject *object, int what)
  * ``keys`` are written without quotes, ``wants`` has a letter for each: what its value must be. ``pieces`` of the
  * document alternate with what ``slots`` say (the number of a key, or one of the three that are no value), and are one
  * more. ``level`` is the number of the key that holds it, or -1. */
-static PyObject *shape(PyObject *Py_UNUSED(self), PyObject *arguments)
+PyObject *shape(PyObject *Py_UNUSED(self), PyObject *arguments)
 {
     PyObject *keys, *pieces, *slots;
     const char *wants;
@@ -706,14 +424,14 @@ static PyObject *made_by(const Shape *shape, const Member *found, Py_ssize_t cou
  *
  * The documents of the lines that have one of the shapes; see shipper.shapes. What is not in ``seconds`` or ``levels``
  * yet is asked of the functions, which may put it there. */
-static PyObject *fill(PyObject *Py_UNUSED(self), PyObject *arguments)
+PyObject *fill(PyObject *Py_UNUSED(self), PyObject *arguments)
 {
     PyObject *lines, *shapes;
     unsigned long long offset;
     Sense sense;
     Span own[3];
     memset(sense.second, 0, sizeof sense.second);
-    if (!PyArg_ParseTuple(arguments, "OKy#O!O!OO!O", &lines, &offset, &own[2].text, &own[2].length, &PyTuple_Type,
+    if (!PyArg_ParseTuple(arguments, "O!Ky#O!O!OO!O", &PyList_Type, &lines, &offset, &own[2].text, &own[2].length, &PyTuple_Type,
                           &shapes, &PySet_Type, &sense.seconds, &sense.is_second, &PyDict_Type, &sense.levels,
                           &sense.is_level))
         return NULL;
@@ -745,18 +463,4 @@ static PyObject *fill(PyObject *Py_UNUSED(self), PyObject *arguments)
             Py_CLEAR(made);
     }
     return made;
-}
-
-static PyMethodDef methods[] = {
-    {"interleave", interleave, METH_O, NULL}, {"offsets", offsets, METH_VARARGS, NULL},
-    {"sizes", sizes, METH_O, NULL},           {"headers", headers, METH_VARARGS, NULL},
-    {"pack", pack, METH_VARARGS, NULL},       {"shape", shape, METH_VARARGS, NULL},
-    {"fill", fill, METH_VARARGS, NULL},       {NULL, NULL, 0, NULL},
-};
-
-static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "shipper._native", NULL, 0, methods, NULL, NULL, NULL, NULL};
-
-PyMODINIT_FUNC PyInit__native(void)
-{
-    return PyModule_Create(&module);
 }
