@@ -39,7 +39,7 @@ lint: $(VENV)/.ready-dev
 world: $(VENV)/.ready-dev ## Search for lost and repeated lines in the models, for long
 	@TAILRACE_WORLD_EXAMPLES=2000 $(BIN)/pytest -q -m world --timeout 3600 $(OPTIONS)
 
-mistakes: $(VENV)/.ready-dev ## Put mistakes into a copy of the code, one at a time, and see each found by the world of rotation
+mistakes: $(VENV)/.ready-dev ## Put mistakes into a copy of the code, one at a time, and see each found by a world
 	@$(BIN)/python tests/mistakes.py $(OPTIONS)
 
 matrix: $(VENV)/.ready-dev ## Each two of what may go wrong at the same time, and three brokers that die in turn: many minutes

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from shipper import ecs, native
-from shipper.columns import Check, Column, Decoder, as_bytes, decode, decoder, interleave, is_flat
+from shipper.columns import Check, Column, Decoder, as_bytes, decode, decoder, interleave, is_flat, is_utf8
 from shipper.times import Times
 
 MOST_SHAPES = 8
@@ -300,7 +300,7 @@ def _family(shapes: tuple[Shape, ...]) -> _Family:
 
 def learn(line: bytes, reference: Reference) -> Shape | None:
     """The shape of a line; None if it is no flat object whose values may be copied."""
-    tokens = _tokens(line) if len(line) <= _MOST_BYTES else []
+    tokens = _tokens(line) if len(line) <= _MOST_BYTES and is_utf8(line) else []
     keys = tuple(orjson.loads(token[2]) for token in tokens)
     if not keys or len(set(keys)) != len(keys):
         return None

@@ -65,7 +65,7 @@ MISTAKES = (
         "tailrace/watermark.py",
         "while self._spans and self._spans[0].finished:",
         "while self._spans and any(one.finished for one in self._spans):",
-        "tests/test_world_indexer.py",  # a broker acknowledges a source's batches in their order, Elasticsearch does not
+        "tests/test_world_indexer.py",  # a broker acknowledges batches in their order, Elasticsearch does not
     ),
     Mistake(
         "forget the cuts",

@@ -76,6 +76,7 @@ def encoder() -> Encoder:
 @example([b'{"user_id":"x"}', b'{"user_id":"\\x"}'])
 @example([b'{"user_id":"x"}', b'{"user_id":"\x01"}'])
 @example([b'{"user_id":"x"}', b'{"user_id":"\xff"}'])
+@example([b'{"\xff":"x"}', b'{"\xff":"y"}'])
 @example([b'{"process.pid":1}', b'{"process.pid":-0}'])
 @example([b'{"a":1,"b":2}', b'{"a":1,"b":2}', b'{"a":[{"b":1},1,', b'2]}{"a":1,"b":2}'])
 @example([b'{"level":"info"}', b'{"level":"info"}', b'{"lever":"info"}'])
