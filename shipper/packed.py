@@ -1,4 +1,4 @@
-"""Records to a record batch (Kafka protocol, record batch format v2), many in one call of compiled code. No I/O."""
+"""Records to a record batch (Kafka protocol, record batch format v2), many in one call of compiled code."""
 
 import struct
 from collections.abc import Sequence
