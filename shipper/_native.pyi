@@ -12,6 +12,14 @@ def pack(
 def shape(
     keys: tuple[bytes, ...], wants: bytes, pieces: tuple[bytes, ...], slots: tuple[int, ...], level: int, /
 ) -> object: ...
+def sketch(
+    steps: tuple[tuple[bytes, int, int, bytes, int, int], ...],
+    parts: tuple[tuple[bytes, int, int, int, bytes, bytes, object, object], ...],
+    /,
+) -> object: ...
+def draw(
+    sketch: object, lines: list[bytes], offsets: list[bytes], sizes: list[bytes], read: bytes, /
+) -> list[bytes | None]: ...
 def fill(
     lines: list[bytes],
     start: int,

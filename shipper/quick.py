@@ -9,9 +9,10 @@ from typing import NamedTuple
 import orjson
 
 from shipper import native, traces
+from shipper.drawn import Drawn
 from shipper.formats.auto import Auto
 from shipper.shapes import Shapes
-from shipper.sketch import END, STAND_IN, Lines, Own, Reference, Sketch, Sketched
+from shipper.sketch import END, STAND_IN, Lines, Own, Reference, Sketch
 from shipper.sketches import SKETCHES
 from shipper.stencils import Stencils
 from shipper.times import Times
@@ -35,7 +36,7 @@ class Quick:
         self._times = times
         self._reference = reference
         self._shapes = _shapes(times, reference) if name in _JSON else None
-        self._sketched: dict[Sketch, Sketched] = {}
+        self._sketched: dict[Sketch, Drawn] = {}
         self._sorted: list[Sketch] = []
         self._sorted_of = ""
         self._joined = False
@@ -102,7 +103,7 @@ class Quick:
         done, made = self._at_work(sketch).documents(left, own)
         if STAND_IN in left.together and made:
             made = b"\n".join(made).replace(STAND_IN, _BACKSLASH).split(b"\n")
-        if len(done) == len(chunk.lines):
+        if len(done) == len(chunk.lines) and done == left.rows:
             chunk.documents[:] = made
             return _NONE
         for row, document in zip(done, made, strict=True):
@@ -115,10 +116,10 @@ class Quick:
             self._sorted_of, self._sorted = name, list(SKETCHES.get("plain" if name == "auto" else name, ()))
         return self._sorted
 
-    def _at_work(self, sketch: Sketch) -> Sketched:
+    def _at_work(self, sketch: Sketch) -> Drawn:
         found = self._sketched.get(sketch)
         if found is None:
-            found = self._sketched[sketch] = Sketched(sketch, self._times, self._reference)
+            found = self._sketched[sketch] = Drawn(sketch, self._times, self._reference)
         return found
 
 

@@ -18,11 +18,13 @@ from shipper import native
 from shipper.lanes import Builder
 from shipper.packed import ZSTD, Packed
 from shipper.records import Encoder
+from shipper.sketches import SKETCHES
 from shipper.stencils import Stencils
 from shipper.times import Times
 from tailrace.settings import Input
 
 COMPILED = pytest.mark.skipif(native.compiled is None, reason="tailrace was installed without a C compiler")
+CALLS = ["interleave", "offsets", "sizes", "headers", "pack", "shape", "fill", "sketch", "draw"]
 LINES = st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"")), max_size=6)
 STARTS = st.one_of(st.integers(0, 10**6), st.integers(10**15, 2**62))
 COLUMNS = st.lists(st.binary(max_size=9), min_size=2, max_size=4)
@@ -157,13 +159,29 @@ def test_lines_cut_and_broken_anywhere_give_a_document_that_is_json_or_none(
 
 
 @COMPILED
-@pytest.mark.parametrize("call", ["interleave", "offsets", "sizes", "headers", "pack", "shape", "fill"])
+def test_every_sketch_is_drawn_by_compiled_code() -> None:
+    """Otherwise its speed would be gone unseen: a pattern may have something that has no step."""
+    for name, sketches in SKETCHES.items():
+        entry = Input(paths=["/x"], dataset="app", format=name)  # type: ignore[arg-type]
+        quick = Encoder(entry, "a" * 20, "/x", {"name": "h"}, 900_000, 1_000_000)._quick
+        assert quick is not None
+        assert [sketch for sketch in sketches if quick._at_work(sketch)._drawn is None] == []
+
+
+@COMPILED
+@pytest.mark.parametrize("call", CALLS)
 def test_arguments_of_other_types_are_refused(call: str) -> None:
     """An error of Python's, not a crash."""
     wrong: list[tuple[Any, ...]] = [(), (None,), ([1],), ([None], 0), ([1, 2], 0, 0, b"", b"", memoryview(b""))]
     wrong += [([(1, 2)], 0, 0, 0, b"k", b"t", 99), ([(b"",)], 0, 0, 0, b"k", b"t", 99), ([], -1, 0, 0, b"", b"", 9)]
     wrong += [((b"a",), b"s", (b"",), (), 5), ((b"a",), b"s", (b"", b""), (7,), -1), ((1,), b"s", (b"",), (), -1)]
-    wrong += [((b"a",), b"s", (b"", 1), (0,), -1), ([b"{}"], 0, b"", (None,), set(), None, {}, None)]
+    wrong += [(((b"s", 0, 0, b"", 99, 0),), ()), (((b"?", 0, 0, b"", 0, 1),), ()), (((b"s", 2, 1, b"", 0, 0),), ())]
+    wrong += [((), ((b"k", 0, 0, 1, b"", b"", None, None),)), ((), ((b"x", 0, 0, 0, b"", b"", None, None),))]
+    wrong += [
+        (None, [b""], [b""], [b""], b""),
+        ((b"a",), b"s", (b"", 1), (0,), -1),
+        ([b"{}"], 0, b"", (None,), set(), None, {}, None),
+    ]
     for arguments in wrong:
         if call == "pack" and arguments[:1] == ([],):
             continue

@@ -28,7 +28,8 @@ static PyMethodDef methods[] = {
     {"interleave", interleave, METH_O, NULL}, {"offsets", offsets, METH_VARARGS, NULL},
     {"sizes", sizes, METH_O, NULL},           {"headers", headers, METH_VARARGS, NULL},
     {"pack", pack, METH_VARARGS, NULL},       {"shape", shape, METH_VARARGS, NULL},
-    {"fill", fill, METH_VARARGS, NULL},       {NULL, NULL, 0, NULL},
+    {"fill", fill, METH_VARARGS, NULL},       {"sketch", sketch, METH_VARARGS, NULL},
+    {"draw", draw, METH_VARARGS, NULL},      {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "shipper._native", NULL, 0, methods, NULL, NULL, NULL, NULL};

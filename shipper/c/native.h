@@ -26,5 +26,7 @@ PyObject *headers(PyObject *self, PyObject *arguments);
 PyObject *pack(PyObject *self, PyObject *arguments);
 PyObject *shape(PyObject *self, PyObject *arguments);
 PyObject *fill(PyObject *self, PyObject *arguments);
+PyObject *sketch(PyObject *self, PyObject *arguments);
+PyObject *draw(PyObject *self, PyObject *arguments);
 
 #endif

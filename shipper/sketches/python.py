@@ -2,8 +2,8 @@
 
 import re
 
-from shipper.sketch import Known, Sketch, Text
-from shipper.sketches.pieces import BARE_TIME, REST, level, time
+from shipper.sketch import REST, Known, Sketch, Text
+from shipper.sketches.pieces import BARE_TIME, level, time
 from shipper.times import Times
 
 _NAMES = ("DEBUG", "INFO", "WARNING", "WARN", "ERROR", "CRITICAL", "FATAL")
