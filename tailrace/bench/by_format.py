@@ -15,7 +15,6 @@ from tailrace.bench.ground import FILES, Ground
 from tailrace.bench.measure import Load, Plan, Progress, least, load_of
 from tailrace.bench.samples import SAMPLES
 
-
 BARE = 5.5
 """What the bare trial of the JSON lines takes on the machine that the aims are for."""
 
