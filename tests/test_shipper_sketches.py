@@ -245,6 +245,7 @@ def same_both_ways(name: str, lines: list[bytes], fields: dict[str, Any] | None 
 @example(("java", [b"2026-11-23 18:00:00.123 [INFO] ERROR - - text"] * 4))
 @example(("java", [b"2026-11-23 18:00:00.123 [INFO] [ERROR] app - text"] * 4))
 @example(("java", [LOG4J] * 8 + [b"2026-11-23 18:00:00.123 [INFO] [ERROR] app - text"] * 2))
+@example(("python", [b"2026-11-23 18:00:00 Z [INFO]  [-] "] * 4))
 @example(("python", [PYTHON] * 8 + [b"2026-11-23 18:00:00.123 INFO ERROR: text"] * 2))
 @example(("java", [b"2026-11-23 18:00:00.123 [main] ERROR app - x.IOException: y" + trace for trace in TRACES]))
 @example(("java", [b"2026-11-23 18:00:00.123 [-] ERROR app - text"] * 4))
