@@ -184,7 +184,7 @@ class Consumer:
         """Leave the group, after ``leave``."""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                await self._kafka.stop()
+                await kafka.stop(self._kafka)
         except (KafkaError, TimeoutError):
             structlog.get_logger().warning("could not say farewell to Kafka")
 

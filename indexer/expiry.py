@@ -70,7 +70,7 @@ async def _holds_older(settings: Kafka, before: int) -> bool:
         ends = await consumer.end_offsets(partitions)
         younger = await consumer.offsets_for_times(dict.fromkeys(partitions, max(0, before)))
     finally:
-        await consumer.stop()
+        await kafka.stop(consumer)
     firsts = {one: found.offset if found is not None else ends[one] for one, found in younger.items()}
     return any(firsts[one] > begins[one] for one in partitions)
 

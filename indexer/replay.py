@@ -150,7 +150,7 @@ async def fetch_whole(settings: Kafka, letters: Sequence[Letter]) -> dict[Subjec
             if value is not None:
                 found[letter.subject] = value
     finally:
-        await consumer.stop()
+        await kafka.stop(consumer)
     return found
 
 

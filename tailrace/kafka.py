@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.conn import create_conn
 from aiokafka.errors import (
@@ -83,6 +84,25 @@ async def cluster_of(admin: AIOKafkaAdminClient) -> dict[str, Any]:
         if late:
             raise KafkaTimeoutError("the brokers name no controller")
         await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+
+async def stop(consumer: AIOKafkaConsumer) -> None:
+    """Stop a consumer, whether or not its brokers answer.
+
+    The hazard: a fetch that waits to be tried again ends as cancelled, and aiokafka lets that out as if its caller were
+    cancelled, with the other fetches and its connections left open.
+    """
+    try:
+        await consumer.stop()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        fetches = list(consumer._fetcher._pending_tasks)  # noqa: SLF001
+        for fetch in fetches:
+            fetch.cancel()
+        await asyncio.gather(*fetches, return_exceptions=True)
+        await consumer._client.close()  # noqa: SLF001
 
 
 async def record_topics(settings: Settings) -> list[str]:

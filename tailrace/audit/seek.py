@@ -10,11 +10,11 @@ from aiokafka import TopicPartition
 from aiokafka.partitioner import murmur2
 from elasticsearch import AsyncElasticsearch
 
+from tailrace import kafka
 from tailrace.audit.chain import Kept
 from tailrace.audit.line import Document, Refused, Sent
 from tailrace.audit.topics import consumer_of, kept_in
 from tailrace.errors import ReachElasticsearch
-from tailrace.kafka import record_topics
 from tailrace.letter_topic import partitions_of, read_letters
 from tailrace.record import HEADER, parse_header
 from tailrace.settings import Settings
@@ -110,7 +110,7 @@ async def sent(settings: Settings, wish: Wish) -> tuple[list[tuple[Kept, Sent]],
     """
     key = wish.source.encode()
     needle = json.dumps(wish.text, ensure_ascii=False)[1:-1].encode() if wish.text else b""
-    for topic in await record_topics(settings):
+    for topic in await kafka.record_topics(settings):
         partitions = await partitions_of(settings.kafka, topic)
         number = int(murmur2(key) & 0x7FFFFFFF) % len(partitions)
         async with aclosing(_records(settings, TopicPartition(topic, number), wish.read)) as pieces:
@@ -176,7 +176,7 @@ async def _records(settings: Settings, partition: TopicPartition, read: int | No
                     return
                 yield record
     finally:
-        await consumer.stop()
+        await kafka.stop(consumer)
 
 
 def _of(host: str, path: str) -> dict[str, Any]:

@@ -93,7 +93,7 @@ async def ends(settings: Settings) -> Ends:
     try:
         found: Ends = await consumer.end_offsets(partitions)
     finally:
-        await consumer.stop()
+        await kafka.stop(consumer)
     return found
 
 
@@ -143,7 +143,7 @@ async def _whole(settings: Settings, topic: str) -> AsyncGenerator[list[Any], No
             for partition, records in polled.items():
                 yield [one for one in records if one.offset < goal[partition]]
     finally:
-        await consumer.stop()
+        await kafka.stop(consumer)
 
 
 def consumer_of(settings: Settings) -> AIOKafkaConsumer:

@@ -115,7 +115,7 @@ async def _tail(settings: Settings, topics: tuple[str, ...], choice: _Choice, pr
             for task in (following, stopped):
                 task.cancel()
             await asyncio.gather(following, stopped, return_exceptions=True)
-            await consumer.stop()
+            await kafka.stop(consumer)
         if not following.cancelled():
             following.result()
 
