@@ -19,6 +19,7 @@ from shipper.registry_file import NAME
 from shipper.registry_row import NO_MEMORY, Row
 from shipper.scan import place_of, scan
 from tailrace.cli.ask import agreed
+from tailrace.cli.groups import Suggesting
 from tailrace.cli.options import config_option, json_option
 from tailrace.cli.status import age, size
 from tailrace.cli.words import listed, several
@@ -31,6 +32,7 @@ yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
 
 @click.group(
+    cls=Suggesting,
     epilog="""\b
 Examples:
   tailrace registry list --path '*/nginx/*'
@@ -39,7 +41,7 @@ Examples:
 
 \b
 Exit codes: 0 done, 1 there is no registry, it is in use, or it cannot be read, 2 usage or a mistake in the settings.
-"""
+""",
 )
 def registry() -> None:
     """Show and change what is stored of each file.
