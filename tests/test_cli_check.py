@@ -220,6 +220,17 @@ def test_records_that_nobody_would_index_are_named(tmp_path: Path) -> None:
     ]
 
 
+def test_a_topic_that_filters_route_to_and_nobody_reads_is_named(tmp_path: Path) -> None:
+    """A name or a pattern of indexer.topics is enough; the ledger is no topic to route to."""
+    (tmp_path / "a.log").write_text("x\n")
+    text = with_input(tmp_path, "*.log", "filters = [{ route = { topic = 'loud' } }]\n")
+    assert findings(tmp_path, text) == ["look indexer: loud, where filters route to, is not among indexer.topics"]
+    for topics in ('["tailrace.logs", "loud"]', '["tailrace.logs", "^lo"]'):
+        assert findings(tmp_path, f"{text}[indexer]\ntopics = {topics}\n") == []
+    text = with_input(tmp_path, "*.log", "filters = [{ route = { topic = 'tailrace.ledger' } }]\n")
+    assert "wrong indexer: tailrace.ledger cannot be a topic of records too" in findings(tmp_path, text)
+
+
 def test_a_typo_in_the_file_is_named_and_is_exit_code_2(tmp_path: Path) -> None:
     """One sentence, with the nearest known name."""
     file = tmp_path / "tailrace.toml"

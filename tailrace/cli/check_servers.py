@@ -23,6 +23,7 @@ from tailrace.cli.reach_kafka import kafka_errors
 from tailrace.cli.words import several
 from tailrace.errors import LOOK_CLOSER, TailraceError
 from tailrace.settings import Settings
+from tailrace.topics import written
 
 _DEADLINE_SECONDS = 20.0
 _UNKNOWN_TOPIC = 3
@@ -81,7 +82,7 @@ async def _topic_needs(settings: Settings) -> dict[str, list[str]]:
     needs: dict[str, list[str]] = {}
     for topic in await kafka.record_topics(settings):
         needs.setdefault(topic, []).append("read")
-    for topic in (settings.shipper.topic, settings.kafka.dead_letter_topic, settings.kafka.ledger_topic):
+    for topic in (*written(settings), settings.kafka.dead_letter_topic, settings.kafka.ledger_topic):
         needs.setdefault(topic, []).append("write")
     return needs
 

@@ -14,7 +14,7 @@ from tailrace.cli.finding import Finding, look, ok, wrong
 from tailrace.cli.words import several, spoken_bytes
 from tailrace.errors import FixSettings
 from tailrace.settings import Elasticsearch, Input, Kafka, Kibana, Settings, secret
-from tailrace.topics import Topics
+from tailrace.topics import Topics, written
 
 _MOST_NAMED = 5
 _LEAST_RETENTION_HOURS = 72
@@ -182,14 +182,13 @@ def _mend(reason: str) -> str:
 def _indexer(settings: Settings) -> Iterator[Finding]:
     subject, indexer = "indexer", settings.indexer
     yield ok(subject, f"group {indexer.group} from {', '.join(indexer.topics)}")
-    if settings.shipper.inputs and not Topics(settings).match(settings.shipper.topic):
-        yield look(
-            subject,
-            f"shipper.topic {settings.shipper.topic} is not among indexer.topics",
-            "add it, unless another indexer has it",
-        )
+    ours = written(settings)
+    for topic in ours if settings.shipper.inputs else ():
+        if not Topics(settings).match(topic):
+            name = f"shipper.topic {topic}" if topic == settings.shipper.topic else f"{topic}, where filters route to,"
+            yield look(subject, f"{name} is not among indexer.topics", "add it, unless another indexer has it")
     for topic in (settings.kafka.dead_letter_topic, settings.kafka.ledger_topic):
-        if topic in (*indexer.topics, settings.shipper.topic):
+        if topic in (*indexer.topics, *ours):
             yield wrong(subject, f"{topic} cannot be a topic of records too", "give each its own name in [kafka]")
     for stream in dict.fromkeys(stream for entry in settings.shipper.inputs for stream in _streams(entry)):
         if not any(fnmatch.fnmatchcase(stream, pattern) for pattern in indexer.allowed_streams):

@@ -168,8 +168,10 @@ def _problems(
         problems.append(head.refusal)
     if head is not None and not head.connected:
         problems.append("the agent has not reached Kafka; see `tailrace check --connect`")
-    for partition, seconds in head.waiting.items() if head else ():
-        problems.append(f"partition {partition} of {settings.shipper.topic} has not answered for {age(seconds)}")
+    problems += [
+        f"partition {slow.partition} of {slow.topic} has not answered for {age(slow.seconds)}"
+        for slow in (head.waiting if head else ())
+    ]
     for state, sentence in _STUCK.items():
         stuck = [line for line in lines if line.state is state]
         if stuck:

@@ -21,6 +21,7 @@ from tailrace.daemon import set_up_log
 from tailrace.errors import RunSetup
 from tailrace.query import Wanted, matcher, matches
 from tailrace.settings import Settings
+from tailrace.topics import written
 
 _WINDOW = 10_000
 """So many records of each partition are looked through for the last lines that match."""
@@ -123,7 +124,7 @@ async def _tail(settings: Settings, topics: tuple[str, ...], choice: _Choice, pr
 async def _follow(
     settings: Settings, consumer: AIOKafkaConsumer, topics: tuple[str, ...], choice: _Choice, printer: Printer
 ) -> None:
-    topics = topics or tuple(dict.fromkeys([*await kafka.record_topics(settings), settings.shipper.topic]))
+    topics = topics or tuple(dict.fromkeys([*await kafka.record_topics(settings), *written(settings)]))
     partitions = await _partitions(settings, topics)
     await consumer.start()
     consumer.assign(partitions)
