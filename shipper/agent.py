@@ -21,6 +21,7 @@ from shipper.view import View
 from tailrace import metrics
 from tailrace.daemon import Life
 from tailrace.settings import Settings
+from tailrace.words import several
 
 _START_SECONDS = 2.0
 """Kafka is usually there so soon; then the first files can be spread over its partitions."""
@@ -60,7 +61,7 @@ class Agent:
             self._follow.begin(self._registry.begun())
             await lookout.first()
             await self._books.begin(self._registry, self._life)
-            self._life.ready(f"following {len(self._follow.files)} files")
+            self._life.ready(f"following {several(len(self._follow.files), 'file')}")
             while not starting.done():
                 await self._wait(await lookout.turn())
             await starting

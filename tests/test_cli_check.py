@@ -93,7 +93,7 @@ def test_files_that_cannot_be_read_are_named_with_the_reason(tmp_path: Path) -> 
     ]
     for number in range(5):
         (tmp_path / f"more{number}.log").mkdir()
-    assert findings(tmp_path, with_input(tmp_path, "*.log"))[-1] == "wrong input 0: and 3 files more cannot be read"
+    assert findings(tmp_path, with_input(tmp_path, "*.log"))[-1] == "wrong input 0: and 3 more files cannot be read"
     assert check("-c", str(tmp_path / "tailrace.toml")).exit_code == 1
 
 

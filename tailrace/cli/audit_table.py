@@ -11,9 +11,8 @@ from tailrace.audit.chain import Amount, Double, Range
 from tailrace.audit.plan import VERSION
 from tailrace.audit.run import Audit
 from tailrace.audit.verdict import Result, Tally, Verdict
-from tailrace.cli.status import size
-from tailrace.cli.words import listed, several
 from tailrace.show import in_line, neutral
+from tailrace.words import listed, several, size
 
 _COLOURS = {
     Result.MISSING: "red",
@@ -179,7 +178,7 @@ def _range(one: Range | Double) -> str:
 
 def _more(count: int) -> Iterator[str]:
     if count > _MOST_RANGES:
-        yield f"… and {count - _MOST_RANGES:,} more such ranges"
+        yield f"… and {several(count - _MOST_RANGES, 'more such range')}"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -20,10 +20,10 @@ from tailrace.cli.finding import Finding, look, ok, wrong
 from tailrace.cli.kafka_metadata import OPERATIONS, UNKNOWN, Metadata
 from tailrace.cli.reach_elastic import cause, elasticsearch_client
 from tailrace.cli.reach_kafka import kafka_errors
-from tailrace.cli.words import several
 from tailrace.errors import LOOK_CLOSER, TailraceError
 from tailrace.settings import Settings
 from tailrace.topics import written
+from tailrace.words import several
 
 _DEADLINE_SECONDS = 20.0
 _UNKNOWN_TOPIC = 3

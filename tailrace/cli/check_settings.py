@@ -11,10 +11,10 @@ from shipper.scan import scan
 from tailrace import kafka
 from tailrace.cli import check_filters, check_host, check_plugins
 from tailrace.cli.finding import Finding, look, ok, wrong
-from tailrace.cli.words import several, spoken_bytes
 from tailrace.errors import FixSettings
 from tailrace.settings import Elasticsearch, Input, Kafka, Kibana, Settings, secret
 from tailrace.topics import Topics, written
+from tailrace.words import several, spoken_bytes
 
 _MOST_NAMED = 5
 _LEAST_RETENTION_HOURS = 72
@@ -153,7 +153,9 @@ def _input(entry: Input, subject: str, number: int, owners: dict[object, int]) -
     for path, reason in refused[:_MOST_NAMED]:
         yield wrong(subject, f"{path} cannot be read: {reason}", _mend(reason))
     if len(refused) > _MOST_NAMED:
-        yield wrong(subject, f"and {len(refused) - _MOST_NAMED:,} files more cannot be read", "see those above")
+        yield wrong(
+            subject, f"and {several(len(refused) - _MOST_NAMED, 'more file')} cannot be read", "see those above"
+        )
     twice = [found.path for place, found in seen.found.items() if owners.setdefault(place, number) != number]
     if twice:
         other = next(owners[place] for place, found in seen.found.items() if found.path == twice[0])

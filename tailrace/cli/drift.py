@@ -11,11 +11,11 @@ import msgspec
 
 from tailrace.cli.options import config_option, json_option
 from tailrace.cli.reach_elastic import elasticsearch_client
-from tailrace.cli.words import several
 from tailrace.drift.findings import CONFLICTS, Facts, Finding, What, findings
 from tailrace.drift.look import facts
 from tailrace.settings import Settings
 from tailrace.show import neutral
+from tailrace.words import several
 
 _MOST_OF_A_KIND = 10
 _MOST_SAMPLED = 10_000

@@ -8,10 +8,10 @@ import msgspec
 
 from tailrace import daemon, metrics
 from tailrace.cli.options import config_option
-from tailrace.cli.words import several, spoken_seconds
 from tailrace.daemon import Life
 from tailrace.errors import RunAgain
 from tailrace.settings import Settings
+from tailrace.words import several, spoken_seconds
 
 _EPILOG = """\b
 Examples:

@@ -21,11 +21,10 @@ from shipper.scan import place_of, scan
 from tailrace.cli.ask import agreed
 from tailrace.cli.groups import Suggesting
 from tailrace.cli.options import config_option, json_option
-from tailrace.cli.status import age, size
-from tailrace.cli.words import listed, several
 from tailrace.errors import MendState
 from tailrace.settings import Settings
 from tailrace.show import in_line
+from tailrace.words import age, listed, several, size
 
 glob_option = click.option("--path", "glob", default="", metavar="GLOB", help="Only rows whose whole path matches.")
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")

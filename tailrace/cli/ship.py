@@ -9,10 +9,10 @@ import msgspec
 
 from tailrace import daemon, metrics
 from tailrace.cli.options import config_option
-from tailrace.cli.words import listed, several, spoken_bytes, spoken_seconds
 from tailrace.daemon import Life
 from tailrace.errors import FixSettings, MendInputs, RunAgain
 from tailrace.settings import Settings
+from tailrace.words import listed, several, spoken_bytes, spoken_seconds
 
 if TYPE_CHECKING:
     from shipper.outcome import Shipped
@@ -108,7 +108,7 @@ def _words(counts: Mapping[str, int], seconds: float) -> str:
     """The line that is shown while it works."""
     done, left = spoken_bytes(counts["bytes"]), spoken_bytes(counts["left_bytes"])
     rate = counts["records"] / max(seconds, 0.001)
-    return f"{counts['records']:,} lines, {done} ({left} left), {rate:,.0f} lines/s"
+    return f"{several(counts['records'], 'line')}, {done} ({left} left), {rate:,.0f} lines/s"
 
 
 def _total_words(counts: Mapping[str, int], outcome: "Shipped", seconds: float) -> str:

@@ -22,6 +22,7 @@ from tailrace.cli.options import config_option, json_option
 from tailrace.errors import MendState
 from tailrace.settings import Settings
 from tailrace.show import in_line, neutral
+from tailrace.words import age, several, size
 
 _Result = TypeVar("_Result")
 _DISK_SECONDS = 5.0
@@ -175,14 +176,15 @@ def _problems(
     for state, sentence in _STUCK.items():
         stuck = [line for line in lines if line.state is state]
         if stuck:
-            rest = f" and {len(stuck) - 1} more files" if len(stuck) > 1 else ""
+            rest = f" and {several(len(stuck) - 1, 'more file')}" if len(stuck) > 1 else ""
             reason = f" ({stuck[0].detail})" if stuck[0].detail else ""
             problems.append(sentence.format(files=in_line(stuck[0].path) + rest) + reason)
     late = now - _LATE_SCANS * settings.shipper.rescan_seconds
     new = [line for line in lines if line.state is State.NEW and line.behind_bytes and line.behind_since < late]
     if head is not None and head.began < late and new:
         problems.append(
-            f"{len(new)} files match and are not read, {in_line(new[0].path)} for example: the agent's log says why"
+            f"{several(len(new), 'file')} {'matches and is' if len(new) == 1 else 'match and are'} not read, "
+            f"{in_line(new[0].path)} for example: the agent's log says why"
         )
     return problems
 
@@ -206,7 +208,7 @@ def _show(report: Report, number: int, now: float) -> None:
         click.echo(f"… and {len(report.files) - len(shown):,} more (-n 0 shows all)")
     oldest = f", the oldest unread for {age(report.oldest_unread_seconds)}" if report.behind_bytes else ""
     agent = f"agent {report.pid} runs" if report.running else "no agent runs"
-    click.echo(f"{report.files_total:,} files, {size(report.behind_bytes)} behind{oldest}; {agent}")
+    click.echo(f"{several(report.files_total, 'file')}, {size(report.behind_bytes)} behind{oldest}; {agent}")
     for problem in report.problems:
         click.secho(f"✗ {neutral(problem)}", fg="red")
 
@@ -226,23 +228,3 @@ def _cells(line: Line, now: float) -> tuple[str, ...]:
         line.source or "-",
         in_line(line.path),
     )
-
-
-def size(count: int) -> str:
-    """Bytes for people: ``0``, ``512 B``, ``1.5 MB``."""
-    if count < 1000:
-        return f"{count} B" if count else "0"
-    amount = float(count)
-    for unit in ("kB", "MB", "GB"):
-        amount /= 1000
-        if amount < 999.5:
-            return f"{amount:.1f} {unit}" if amount < 99.5 else f"{amount:.0f} {unit}"
-    return f"{amount / 1000:.1f} TB"
-
-
-def age(seconds: float) -> str:
-    """A length of time for people: ``0 s``, ``45 s``, ``3 min``, ``5 h``, ``12 d``."""
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
