@@ -140,6 +140,19 @@ def test_names_cannot_take_over_the_terminal(host: Host) -> None:
     assert "\\u001b]0;owned\\u0007\\n✓ all.log\n" in said
 
 
+def test_the_table_fits_a_terminal_of_80_columns(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It leaves out what people need least, and shortens paths; --json has all of it."""
+    name = "a-very-long-name-of-a-service-in-some-cluster-" * 3 + "app.log"
+    host.write(name, 10_000_000, 9_000_000)
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = host.run().stdout.splitlines()
+    assert lines[0].split() == ["STATE", "BEHIND", "SIZE", "POSITION", "READ", "ACKED", "PATH"]
+    assert len(lines[1]) == 80
+    assert lines[1].endswith("app.log")
+    assert lines[2].startswith("1 file, 977 KiB behind")
+    assert len(host.status(expect=1)["files"][0]["source"]) == 20
+
+
 def test_a_packed_file_is_behind_by_what_is_in_it() -> None:
     """Offsets are of what was packed; its size on disk says nothing of them."""
     row = Row(

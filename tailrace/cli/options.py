@@ -1,5 +1,8 @@
-"""Options that several commands share."""
+"""What several commands share: options, and how wide their lines may be."""
 
+import os
+import shutil
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -37,6 +40,13 @@ def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="FILE",
         help="The settings file; else $TAILRACE_CONFIG, ./tailrace.toml, /etc/tailrace/tailrace.toml.",
     )(command)
+
+
+def terminal_width() -> int | None:
+    """How many characters a line on stdout may have; None where it goes into a file or a pipe, unless $COLUMNS says."""
+    if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal():
+        return shutil.get_terminal_size().columns
+    return None
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")

@@ -3,7 +3,7 @@
 import fnmatch
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -18,7 +18,8 @@ from shipper.plan import Snapshot
 from shipper.registry_file import Stored
 from shipper.report import Head, Line, State, lines_of_rest
 from shipper.scan import scan
-from tailrace.cli.options import config_option, json_option
+from tailrace.cli.options import config_option, json_option, terminal_width
+from tailrace.cli.table import fitted, joined, prefixes
 from tailrace.errors import MendState
 from tailrace.settings import Settings
 from tailrace.show import in_line, neutral
@@ -37,6 +38,7 @@ _COLOURS = {
     State.HUNG: "red",
     State.UNREADABLE: "red",
 }
+_HEADINGS = ("STATE", "BEHIND", "SIZE", "POSITION", "READ", "ACKED", "SOURCE", "PATH")
 _STUCK = {
     State.HUNG: "the disk of {files} does not answer",
     State.UNREADABLE: "{files} cannot be read",
@@ -191,19 +193,15 @@ def _problems(
 
 def _show(report: Report, number: int, now: float) -> None:
     shown = report.files[: number or None]
-    table: list[tuple[str, ...]] = [("STATE", "BEHIND", "SIZE", "POSITION", "READ", "ACKED", "SOURCE", "PATH")]
-    table += [_cells(line, now) for line in shown]
-    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
-    for row, line in zip(table, [None, *shown], strict=True):
-        cells = [
-            cell.rjust(width) if 1 <= place <= 5 else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
+    short = prefixes({line.source for line in report.files})
+    rows = [_HEADINGS, *(_cells(line, short, now) for line in shown)]
+    table = fitted(rows, terminal_width(), right=_HEADINGS[1:-2], spare=("SOURCE", "POSITION", "ACKED"))
+    for cells, line in zip(table, [None, *shown], strict=True):
         if line is None:
-            click.secho("  ".join(cells).rstrip(), bold=True)
+            click.secho(joined(cells), bold=True)
         else:
             cells[0] = click.style(cells[0], fg=_COLOURS.get(line.state), dim=line.state not in _COLOURS)
-            click.echo("  ".join(cells).rstrip())
+            click.echo(joined(cells))
     if len(report.files) > len(shown):
         click.echo(f"… and {len(report.files) - len(shown):,} more (-n 0 shows all)")
     oldest = f", the oldest unread for {age(report.oldest_unread_seconds)}" if report.behind_bytes else ""
@@ -213,7 +211,7 @@ def _show(report: Report, number: int, now: float) -> None:
         click.secho(f"✗ {neutral(problem)}", fg="red")
 
 
-def _cells(line: Line, now: float) -> tuple[str, ...]:
+def _cells(line: Line, short: Mapping[str, str], now: float) -> tuple[str, ...]:
     def ago(moment: float) -> str:
         return age(max(0.0, now - moment)) if moment else "-"
 
@@ -225,6 +223,6 @@ def _cells(line: Line, now: float) -> tuple[str, ...]:
         f"{line.position:,}",
         ago(line.read_at),
         ago(line.acknowledged_at),
-        line.source or "-",
+        short[line.source] or "-",
         in_line(line.path),
     )

@@ -72,7 +72,7 @@ def verdict(outcome: Outcome) -> RenderableType:
     totals = outcome.totals
     deeds = (
         f"  {outcome.lines_per_second:,} lines/s for {outcome.seconds:.0f} s, {several(totals.rotations, 'rotation')}, "
-        f"kill -9 {several(outcome.kills, 'time')}, SIGTERM {several(outcome.stops, 'time')} (the slowest took "
+        f"{several(outcome.kills, 'time')} kill -9, {several(outcome.stops, 'time')} SIGTERM (the slowest took "
         f"{outcome.slowest_stop_seconds:.1f} s)."
     )
     if outcome.is_exact:
