@@ -129,8 +129,9 @@ class Agent:
         while not self._producer.told and not self._producer.failed and time.monotonic() < deadline:
             await self._wait(0.05)
         sources = self._follow.sources
-        unsettled = sum(not source.settled for source in sources)
-        structlog.get_logger().info("stopped", files=len(sources), unacknowledged=unsettled)
+        structlog.get_logger().info(
+            "stopped", files=len(sources), unacknowledged=sum(not one.settled for one in sources)
+        )
 
 
 async def ship(settings: Settings, life: Life, *, once: bool) -> Shipped:

@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -40,6 +41,12 @@ def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="FILE",
         help="The settings file; else $TAILRACE_CONFIG, ./tailrace.toml, /etc/tailrace/tailrace.toml.",
     )(command)
+
+
+def settings_file() -> str:
+    """Where the settings file is that the command that runs has read; empty if it read none."""
+    name = click.get_current_context().meta.get(SETTINGS_FILE, "")
+    return str(Path(name).absolute()) if name else ""
 
 
 def terminal_width() -> int | None:

@@ -1,5 +1,6 @@
 """``tailrace ship``: the agent."""
 
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,10 +9,11 @@ import click
 import msgspec
 
 from tailrace import daemon, metrics
-from tailrace.cli.options import config_option
+from tailrace.cli.options import config_option, settings_file
 from tailrace.daemon import Life
 from tailrace.errors import FixSettings, MendInputs, RunAgain
 from tailrace.settings import Settings
+from tailrace.topics import written
 from tailrace.words import listed, several, spoken_bytes, spoken_seconds
 
 if TYPE_CHECKING:
@@ -63,7 +65,23 @@ def ship(settings: Settings, once: bool, plan: Path | None, as_json: bool) -> in
         return mend(settings, plan, as_json=as_json)
     if once:
         return daemon.run(lambda life: _ship_once(settings, life, as_json=as_json), settings.log)
-    return daemon.run(lambda life: run_agent(settings, life, once=False), settings.log)
+    file = settings_file()
+
+    async def serve(life: Life) -> None:
+        _say_start(settings, file)
+        await run_agent(settings, life, once=False)
+
+    return daemon.run(serve, settings.log)
+
+
+def _say_start(settings: Settings, file: str) -> None:
+    daemon.say_start(
+        settings.host.name or socket.gethostname(),
+        file,
+        topic=", ".join(written(settings)),
+        servers=", ".join(settings.kafka.bootstrap_servers),
+        inputs=len(settings.shipper.inputs),
+    )
 
 
 async def _ship_once(settings: Settings, life: Life, *, as_json: bool) -> None:
