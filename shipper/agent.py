@@ -128,10 +128,8 @@ class Agent:
         await self._books.close(self._life)
         while not self._producer.told and not self._producer.failed and time.monotonic() < deadline:
             await self._wait(0.05)
-        sources = self._follow.sources
-        structlog.get_logger().info(
-            "stopped", files=len(sources), unacknowledged=sum(not one.settled for one in sources)
-        )
+        known = self._follow.sources
+        structlog.get_logger().info("stopped", files=len(known), unacknowledged=sum(not one.settled for one in known))
 
 
 async def ship(settings: Settings, life: Life, *, once: bool) -> Shipped:

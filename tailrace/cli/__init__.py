@@ -4,6 +4,7 @@ import importlib
 import io
 import keyword
 import sys
+from functools import cache
 
 import click
 
@@ -61,8 +62,9 @@ class _Lazy(Suggesting):
         return _COMMANDS[name]
 
 
+@cache
 def _fitted(command: click.Command) -> click.Command:
-    """The command, its help and that of the commands in it no wider than 80 columns."""
+    """The command, its help and that of the commands in it no wider than 80 columns; done once to each."""
     command.epilog = fitted(command.epilog or "")
     for inner in command.commands.values() if isinstance(command, click.Group) else ():
         _fitted(inner)

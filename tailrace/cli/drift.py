@@ -34,7 +34,7 @@ _HELP = {
 Examples:
   tailrace drift
   tailrace drift --stream 'logs-orders-*' --sample 10000
-  tailrace drift --json | jq -r '.streams[] | .stream as $s | .findings[] | "\\($s) \\(.what) \\(.field)"'
+  tailrace drift --json | jq -c '.streams[] | [.stream, .findings[].field]'
   tailrace drift > /dev/null || echo "a field will conflict"
 
 \b
