@@ -88,7 +88,7 @@ async def _ship_once(settings: Settings, life: Life, *, as_json: bool) -> None:
     from shipper.agent import ship as run_agent  # noqa: PLC0415 - as above
     from tailrace.cli.once import Telling  # noqa: PLC0415 - rich is for those who look on
 
-    topic, servers = settings.shipper.topic, ", ".join(settings.kafka.bootstrap_servers)
+    topic, servers = ", ".join(written(settings)), ", ".join(settings.kafka.bootstrap_servers)
     inputs = several(len(settings.shipper.inputs), "input")
     telling = Telling(settings.log, _look, _words)
     telling.say(
