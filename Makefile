@@ -39,7 +39,7 @@ lint: $(VENV)/.ready-dev
 world: $(VENV)/.ready-dev ## Search for lost and repeated lines in the models, for long
 	@TAILRACE_WORLD_EXAMPLES=2000 $(BIN)/pytest -q -m world --timeout 3600 $(OPTIONS)
 
-mistakes: $(VENV)/.ready-dev ## Put mistakes into a copy of the code, one at a time, and see each found by the world of rotation
+mistakes: $(VENV)/.ready-dev ## Put mistakes into a copy of the code, one at a time, and see each found by a world
 	@$(BIN)/python tests/mistakes.py $(OPTIONS)
 
 matrix: $(VENV)/.ready-dev ## Each two of what may go wrong at the same time, and three brokers that die in turn: many minutes
@@ -61,6 +61,14 @@ tools:
 	{ command -v javac || command -v "$$JAVA_HOME/bin/javac"; } >/dev/null || lacks="$$lacks openjdk-17-jdk-headless"; \
 	command -v mvn >/dev/null || lacks="$$lacks maven"; \
 	PATH="$$PATH:/usr/sbin" command -v logrotate >/dev/null || lacks="$$lacks logrotate"; \
+	compiler=""; \
+	command -v $${CC:-gcc} >/dev/null || compiler="$$compiler gcc"; \
+	$(PYTHON) -c 'import os, sysconfig, sys; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' || \
+		compiler="$$compiler python3-dev"; \
+	if [ -n "$$compiler" ]; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then lacks="$$lacks$$compiler"; \
+		else echo "Without$$compiler the shipper will do without its compiled code, and be slower" >&2; fi; \
+	fi; \
 	[ -n "$$lacks" ] || exit 0; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 		echo "Install these first (names of Debian; apt-get install …):$$lacks" >&2; exit 1; \
@@ -76,7 +84,7 @@ $(VENV)/.pip: | tools
 	@$(PIP) install --quiet --upgrade 'pip>=25.1'
 	@touch $@
 
-$(VENV)/.ready: pyproject.toml constraints.txt $(VENV)/.pip
+$(VENV)/.ready: pyproject.toml constraints.txt hatch_build.py $(wildcard shipper/c/*) $(VENV)/.pip
 	@echo "Installing tailrace and what it needs into $(VENV): a minute or two, once" >&2
 	$(call install,-c constraints.txt -e .)
 	@touch $@

@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from shipper import native
+from shipper.packed import ZSTD, Packed
 from shipper.records import Record
 from tailrace.record import HEADER
-
-_ZSTD = 4
-"""zstd's number in the attributes of a record batch (Kafka protocol, record batch format v2)."""
 
 
 class Sending:
@@ -44,7 +43,7 @@ class Sending:
 
 
 class Builder(BatchBuilder):  # type: ignore[misc]
-    """A record batch that takes many records in one call."""
+    """A record batch where nothing was compiled: aiokafka's own encodes record by record."""
 
     def extend(self, key: bytes, stamp: int, records: Sequence[Record], first: int) -> tuple[int, int]:
         """Append records from the ``first`` on until the batch is full; how many, and the bytes of their values."""
@@ -66,7 +65,8 @@ class Filling:
     __slots__ = ("builder", "bytes", "opened", "sendings")
 
     def __init__(self, most_bytes: int) -> None:
-        self.builder = Builder(most_bytes, _ZSTD, is_transactional=0)
+        compiled = native.compiled is not None
+        self.builder = Packed(most_bytes) if compiled else Builder(most_bytes, ZSTD, is_transactional=0)
         self.bytes = 0
         self.opened = time.monotonic()
         self.sendings: list[Sending] = []

@@ -8,11 +8,13 @@ from typing import NamedTuple
 
 import orjson
 
-from shipper import traces
+from shipper import native, traces
+from shipper.drawn import Drawn
 from shipper.formats.auto import Auto
 from shipper.shapes import Shapes
-from shipper.sketch import END, STAND_IN, Lines, Own, Reference, Sketch, Sketched
+from shipper.sketch import END, STAND_IN, Lines, Own, Reference, Sketch
 from shipper.sketches import SKETCHES
+from shipper.stencils import Stencils
 from shipper.times import Times
 
 _LEAST_LINES = 4
@@ -33,8 +35,8 @@ class Quick:
         self._learnt = learnt
         self._times = times
         self._reference = reference
-        self._shapes = Shapes(times, reference) if name in ("auto", "json") else None
-        self._sketched: dict[Sketch, Sketched] = {}
+        self._shapes = _shapes(times, reference) if name in _JSON else None
+        self._sketched: dict[Sketch, Drawn] = {}
         self._sorted: list[Sketch] = []
         self._sorted_of = ""
         self._joined = False
@@ -46,20 +48,23 @@ class Quick:
         if self._shapes is not None:
             self._shapes.clear()
 
-    def documents(self, lines: list[bytes], offsets: list[bytes], read: bytes) -> Sequence[bytes | None]:
-        """A document for each line, right if no bytes were skipped before it; None if it must go the ordinary way."""
+    def documents(self, lines: list[bytes], start: int, read: bytes) -> Sequence[bytes | None]:
+        """A document for each line, right if no bytes were skipped before it; None if it must go the ordinary way.
+
+        The first line begins at byte ``start`` of the file.
+        """
         name = self._name if self._learnt is None else self._learnt.name
         documents: list[bytes | None] = [None] * len(lines)
         rows = list(range(len(lines)))
         if self._shapes is not None and name in _JSON:
-            documents = self._shapes.documents(lines, offsets, read)
-            if None not in documents:
+            documents = self._shapes.documents(lines, start, read)
+            if all(documents):
                 return documents
             rows = [row for row in rows if documents[row] is None and lines[row][:1] != b"{"]
         sketches = self._sketches(name)
         if len(rows) < _LEAST_LINES or not sketches:
             return documents
-        chunk = _Chunk(lines, offsets, read, documents)
+        chunk = _Chunk(lines, native.offsets(lines, start), read, documents)
         if self._joined:
             rows = [row for row in rows if b"\n" not in lines[row]]
         left = _escaped(lines, rows)
@@ -98,7 +103,7 @@ class Quick:
         done, made = self._at_work(sketch).documents(left, own)
         if STAND_IN in left.together and made:
             made = b"\n".join(made).replace(STAND_IN, _BACKSLASH).split(b"\n")
-        if len(done) == len(chunk.lines):
+        if len(done) == len(chunk.lines) and done == left.rows:
             chunk.documents[:] = made
             return _NONE
         for row, document in zip(done, made, strict=True):
@@ -111,10 +116,10 @@ class Quick:
             self._sorted_of, self._sorted = name, list(SKETCHES.get("plain" if name == "auto" else name, ()))
         return self._sorted
 
-    def _at_work(self, sketch: Sketch) -> Sketched:
+    def _at_work(self, sketch: Sketch) -> Drawn:
         found = self._sketched.get(sketch)
         if found is None:
-            found = self._sketched[sketch] = Sketched(sketch, self._times, self._reference)
+            found = self._sketched[sketch] = Drawn(sketch, self._times, self._reference)
         return found
 
 
@@ -129,11 +134,15 @@ class _Chunk(NamedTuple):
     def own(self, rows: list[int]) -> Own:
         """What some of the lines have besides what they say."""
         if len(rows) == len(self.lines):
-            return Own(self.offsets, _sizes(self.lines), self.read, b"")
-        return Own([self.offsets[row] for row in rows], _sizes([self.lines[row] for row in rows]), self.read, b"")
+            return Own(self.offsets, native.sizes(self.lines), self.read, b"")
+        return Own([self.offsets[row] for row in rows], native.sizes([self.lines[row] for row in rows]), self.read, b"")
 
 
 _NONE = Lines([], [], b"")
+
+
+def _shapes(times: Times, reference: Reference) -> "Shapes | Stencils":
+    return Shapes(times, reference) if native.compiled is None else Stencils(times, reference)
 
 
 def _escaped(lines: Mapping[int, bytes] | list[bytes], rows: list[int]) -> Lines:
@@ -168,10 +177,3 @@ def _text(lines: list[bytes]) -> str | None:
         return together.decode()
     except UnicodeDecodeError:
         return None
-
-
-def _sizes(lines: list[bytes]) -> list[bytes]:
-    """How many bytes each line has with its line feed, as text."""
-    lengths = list(map(len, lines))
-    texts = {length: b"%d" % (length + 1) for length in set(lengths)}
-    return [texts[length] for length in lengths]

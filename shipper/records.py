@@ -4,17 +4,13 @@ This is the hot loop of the shipper: everything that is the same for a whole chu
 """
 
 import itertools
-import sys
-from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
-from zlib import crc32
 
 import orjson
 
-from shipper import ecs, traces
-from shipper.columns import interleave
+from shipper import ecs, native, traces
 from shipper.constants import NOTHING, Constants, Surroundings
 from shipper.filtered import Filtered
 from shipper.filters.sieve import Rules
@@ -82,6 +78,9 @@ class Encoder:
         self._service = entry.service or entry.dataset
         self._constants = Constants(entry, path, around, self._times)
         self.stream = entry.stream
+        self._prefixes = [
+            (header_prefix(self.stream, may_repeat=flag) + source + ":").encode() for flag in (False, True)
+        ]
         self._host = {**host, **around.host}
         self._tail = self._tail_of(entry.dataset, entry.namespace)
         self._file = {"path": path}
@@ -132,15 +131,15 @@ class Encoder:
             self._learn(lines)
         ends = list(itertools.accumulate([len(line) + 1 for line in lines], initial=start))
         ends.pop()
-        offsets = [b"%d" % end for end in ends]
-        values = self._quick_values(lines, offsets, read)
+        values = self._quick_values(lines, start, read)
         if pieces:
             values = [None if number in pieces else value for number, value in enumerate(values)]
-        headers = self._headers(lines, ends, offsets, repeat_until)
+        repeats = min(len(lines), bisect_left(ends, repeat_until))
+        headers = native.headers(lines, start, repeats, *self._prefixes)
         if self._filtered is not None:
             left = self._filtered.chunk(lines, values, pieces, ends, headers, skipped, read)
             return Chunk(left.records, left.skipped, left.blank, self._flagged, *self._filtered.sieve.counted())
-        if not skipped and None not in values:
+        if not skipped and all(values):
             return Chunk(list(zip(headers, filter(None, values), strict=True)), 0, 0, self._flagged, {}, {})
         records: list[Record] = []
         blank = 0
@@ -181,25 +180,11 @@ class Encoder:
             return Chunk([], skipped + line.covered, line.covered, self._flagged, *counts)
         return Chunk([record], 0, 0, self._flagged, *counts)
 
-    def _headers(self, lines: list[bytes], ends: list[int], offsets: list[bytes], repeat_until: int) -> list[bytes]:
-        """The headers of whole lines; column by column, as the documents."""
-        checksums = array("I", map(crc32, lines))
-        if sys.byteorder == "little":
-            checksums.byteswap()
-        texts = checksums.tobytes().hex("\n", 4).encode().split(b"\n")
-        fresh, again = (
-            (header_prefix(self.stream, may_repeat=flag) + self._source + ":").encode() for flag in (False, True)
-        )
-        repeats = min(len(lines), bisect_left(ends, repeat_until))
-        prefixes = [again] * repeats + [fresh] * (len(lines) - repeats)
-        padded = [offset.zfill(16) for offset in offsets]
-        return interleave([prefixes, padded, b":", texts])
-
-    def _quick_values(self, lines: list[bytes], offsets: list[bytes], read: str) -> Sequence[bytes | None]:
+    def _quick_values(self, lines: list[bytes], start: int, read: str) -> Sequence[bytes | None]:
         """The documents of the lines that need not go the ordinary way, None for each that must."""
         if self._quick is None:
             return [None] * len(lines)
-        values = self._quick.documents(lines, offsets, read.encode())
+        values = self._quick.documents(lines, start, read.encode())
         if max(map(len, filter(None, values)), default=0) > self.most_bytes:
             return [value if value is not None and len(value) <= self.most_bytes else None for value in values]
         return values

@@ -18,18 +18,18 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from shipper import ecs
-from shipper.columns import Check, Column, Decoder, as_bytes, decode, decoder, interleave, is_flat
+from shipper import ecs, native
+from shipper.columns import Check, Column, Decoder, as_bytes, decode, decoder, interleave, is_flat, is_utf8
 from shipper.times import Times
 
-_MOST_SHAPES = 8
+MOST_SHAPES = 8
 """Of lines with as many quotes."""
-_MOST_TRIES = 256
+MOST_TRIES = 256
 """Lines that keep bringing new shapes are not worth learning."""
 _MOST_BYTES = 8192
 """A longer line is not learnt from: it may have tens of thousands of keys."""
 _MOST_KEYS = 128
-_LEAST_LINES = 2
+LEAST_LINES = 2
 """Fewer of a kind in a chunk are made the ordinary way, which is quicker for them."""
 _REMEMBERED = 4096
 
@@ -39,12 +39,12 @@ _TOKEN = re.compile(
 )
 _TEXT, _NUMBER, _TRUTH, _NULL = 3, 4, 5, 6
 """Which group of a token tells what kind of value it has."""
-_ANY_TEXT, _LEVEL_TEXT = Check(), Check()
-_ANY_NUMBER = Check(rb"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,17})?")
-_INTEGER = Check(rb"0|-?[1-9]\d{0,14}")
-_TRUTHS = Check(rb"true|false")
-_NULLS = Check(rb"null")
-_TIME = Check(rb'"\d\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z"')
+ANY_TEXT, LEVEL_TEXT = Check(), Check()
+ANY_NUMBER = Check(rb"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,17})?")
+INTEGER = Check(rb"0|-?[1-9]\d{0,14}")
+TRUTHS = Check(rb"true|false")
+NULLS = Check(rb"null")
+TIME = Check(rb'"\d\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z"')
 _SECOND = slice(1, len('"2001-02-03T04:05:06'))
 
 # Stand-ins that the ordinary way carries into the document as they are, and that no line contains by chance.
@@ -68,7 +68,7 @@ Values = tuple[Any, ...]
 """What was decoded of one line: for each key of a family its value, or None."""
 
 
-class _Shape(NamedTuple):
+class Shape(NamedTuple):
     """The keys of a kind of line, and the check that the value of each must pass.
 
     ``parts`` are those of the document, in order: bytes, the number of a key, or one of the three that are no value.
@@ -81,6 +81,11 @@ class _Shape(NamedTuple):
     time: int | None
     level: int | None
 
+    @property
+    def kinds(self) -> dict[str, Check]:
+        """The check of each key: two shapes with the same are one."""
+        return dict(zip(self.keys, self.checks, strict=True))
+
 
 class _Family(NamedTuple):
     """The shapes of lines with as many quotes, and a decoder of all their keys.
@@ -90,7 +95,7 @@ class _Family(NamedTuple):
     """
 
     decoder: Decoder
-    shapes: tuple[_Shape, ...]
+    shapes: tuple[Shape, ...]
     columns: tuple[tuple[int, ...], ...]
     marks: tuple[int | None, ...]
 
@@ -117,30 +122,64 @@ class _Chunk(NamedTuple):
     documents: list[bytes | None]
 
 
+class Known:
+    """The seconds and levels that lines named so far, so that each is looked at once.
+
+    ``levels`` has the common name of each as it is written in JSON.
+    """
+
+    def __init__(self, times: Times) -> None:
+        self._times = times
+        self.seconds: set[bytes] = set()
+        self.levels: dict[bytes, bytes] = {}
+
+    def is_second(self, second: bytes) -> bool:
+        """Whether there is such a second, and Elasticsearch can hold it; each is looked at once."""
+        if self._times.utc(second.decode("ascii") + "Z") is None:
+            return False
+        if len(self.seconds) >= _REMEMBERED:
+            self.seconds.clear()
+        self.seconds.add(second)
+        return True
+
+    def is_level(self, written: bytes) -> bool:
+        """Whether the common name of a level is known, or is now; not if JSON would have to escape it."""
+        if written in self.levels:
+            return True
+        if b"\\" in written or len(self.levels) >= _REMEMBERED:
+            return False
+        level = ecs.level_of(orjson.loads(written))
+        if level is None or not level.isascii() or not level.isalnum():
+            return False
+        self.levels[written] = b'"%b"' % level.encode()
+        return True
+
+
 class Shapes:
     """The shapes of one source's lines; ``reference`` is the ordinary way."""
 
     def __init__(self, times: Times, reference: Reference) -> None:
-        self._times = times
+        self._known = Known(times)
         self._reference = reference
         self._families: dict[int, _Family] = {}
         """By the number of quotes in a line."""
         self._tries = 0
-        self._seconds: set[bytes] = set()
-        self._levels: dict[bytes, bytes] = {}
 
     def clear(self) -> None:
         """Something that stands in every document has changed."""
         self._families.clear()
         self._tries = 0
 
-    def documents(self, lines: list[bytes], offsets: list[bytes], read: bytes) -> list[bytes | None]:
-        """A document for each line, right if no bytes were skipped before it; None if it must go the ordinary way."""
-        chunk = _Chunk(lines, offsets, read, [None] * len(lines))
-        for quotes, rows in _by_quotes(lines).items():
+    def documents(self, lines: list[bytes], start: int, read: bytes) -> list[bytes | None]:
+        """A document for each line, right if no bytes were skipped before it; None if it must go the ordinary way.
+
+        The first line begins at byte ``start`` of the file.
+        """
+        chunk = _Chunk(lines, native.offsets(lines, start), read, [None] * len(lines))
+        for quotes, rows in by_quotes(lines).items():
             left = rows
             family = self._families.get(quotes)
-            while len(left) >= _LEAST_LINES:
+            while len(left) >= LEAST_LINES:
                 if family is not None:
                     left = self._fill(chunk, family, left)
                 family = self._learn(quotes, [lines[row] for row in (left[0], left[-1])]) if left else None
@@ -168,7 +207,7 @@ class Shapes:
             left = self._make(chunk, shape, columns, left, flat=flat).joined(others)
         return sorted(failed + left.rows)
 
-    def _make(self, chunk: _Chunk, shape: _Shape, columns: tuple[int, ...], group: _Group, *, flat: bool) -> _Group:
+    def _make(self, chunk: _Chunk, shape: Shape, columns: tuple[int, ...], group: _Group, *, flat: bool) -> _Group:
         """Make the documents of those rows that have the shape; returns the others.
 
         In ``flat`` lines no value has more than two quotes, so when those that are no texts are as they must be, the
@@ -186,9 +225,9 @@ class Shapes:
             unfit = group.where([not one for one in fit])
             return self._make(chunk, shape, columns, group.where(fit), flat=flat).joined(unfit)
         if shape.level is not None:
-            picked[shape.level] = [self._levels[level] for level in levels]
+            picked[shape.level] = [self._known.levels[level] for level in levels]
         picked.append([chunk.offsets[row] for row in group.rows])
-        picked.append(_sizes([chunk.lines[row] for row in group.rows]))
+        picked.append(native.sizes([chunk.lines[row] for row in group.rows]))
         try:
             documents = interleave(_put_in(shape.parts, picked, chunk.read))
         except TypeError:  # a text is None
@@ -197,37 +236,16 @@ class Shapes:
             chunk.documents[row] = document
         return _Group([], [])
 
-    def _sensible(self, shape: _Shape, picked: list[Column], levels: list[bytes]) -> list[bool] | None:
+    def _sensible(self, shape: Shape, picked: list[Column], levels: list[bytes]) -> list[bool] | None:
         """In which rows the time is one, and the level; None if in all."""
         if shape.time is not None:
             times = as_bytes(picked[shape.time])
-            new = {time[_SECOND] for time in times} - self._seconds
-            bad = {second for second in new if not self._is_second(second)}
+            new = {time[_SECOND] for time in times} - self._known.seconds
+            bad = {second for second in new if not self._known.is_second(second)}
             if bad:
                 return [time[_SECOND] not in bad for time in times]
-        bad = {level for level in set(levels) if not self._is_level(level)}
+        bad = {level for level in set(levels) if not self._known.is_level(level)}
         return [level not in bad for level in levels] if bad else None
-
-    def _is_second(self, second: bytes) -> bool:
-        """Whether there is such a second, and Elasticsearch can hold it; each is looked at once."""
-        if self._times.utc(second.decode("ascii") + "Z") is None:
-            return False
-        if len(self._seconds) >= _REMEMBERED:
-            self._seconds.clear()
-        self._seconds.add(second)
-        return True
-
-    def _is_level(self, written: bytes) -> bool:
-        """Whether the common name of a level is known, or is now; not if JSON would have to escape it."""
-        if written in self._levels:
-            return True
-        if b"\\" in written or len(self._levels) >= _REMEMBERED:
-            return False
-        level = ecs.level_of(orjson.loads(written))
-        if level is None or not level.isascii() or not level.isalnum():
-            return False
-        self._levels[written] = b'"%b"' % level.encode()
-        return True
 
     def _learn(self, quotes: int, lines: list[bytes]) -> _Family | None:
         """The family with the shape of one of some lines, if it is a flat object and there is room."""
@@ -235,16 +253,16 @@ class Shapes:
         known = family.shapes if family is not None else ()
         for line in lines:
             self._tries += 1
-            if self._tries > _MOST_TRIES or len(line) > _MOST_BYTES:
+            if self._tries > MOST_TRIES:
                 return None
-            shape = _learn(line, self._reference)
-            if shape is not None and all(_kinds(shape) != _kinds(one) for one in known):
-                self._families[quotes] = _family((shape, *known[: _MOST_SHAPES - 1]))
+            shape = learn(line, self._reference)
+            if shape is not None and all(shape.kinds != one.kinds for one in known):
+                self._families[quotes] = _family((shape, *known[: MOST_SHAPES - 1]))
                 return self._families[quotes]
         return None
 
 
-def _by_quotes(lines: list[bytes]) -> dict[int, list[int]]:
+def by_quotes(lines: list[bytes]) -> dict[int, list[int]]:
     """The numbers of the lines by how many quotes begin or end their texts; without those that have none."""
     counts = [line.count(b'"') for line in lines]
     if b"\\" in b"".join(lines):
@@ -260,26 +278,15 @@ def _by_quotes(lines: list[bytes]) -> dict[int, list[int]]:
     return {count: rows for count, rows in groups.items() if count > 0}
 
 
-def _of_kind(shape: _Shape, picked: list[Column], *, flat: bool) -> list[bool] | None:
+def _of_kind(shape: Shape, picked: list[Column], *, flat: bool) -> list[bool] | None:
     """In which rows every value passes its check; None if in all. Those of ``flat`` lines' texts can be left out."""
     checks = zip(shape.checks, picked, strict=True)
-    verdicts = [check.good(column) for check, column in checks if not (flat and check is _ANY_TEXT)]
+    verdicts = [check.good(column) for check, column in checks if not (flat and check is ANY_TEXT)]
     mixed = [verdict for verdict in verdicts if verdict is not None]
     return [all(row) for row in zip(*mixed, strict=True)] if mixed else None
 
 
-def _sizes(lines: list[bytes]) -> list[bytes]:
-    """How many bytes each line has with its line feed, as text."""
-    lengths = list(map(len, lines))
-    texts = {length: b"%d" % (length + 1) for length in set(lengths)}
-    return [texts[length] for length in lengths]
-
-
-def _kinds(shape: _Shape) -> dict[str, Check]:
-    return dict(zip(shape.keys, shape.checks, strict=True))
-
-
-def _family(shapes: tuple[_Shape, ...]) -> _Family:
+def _family(shapes: tuple[Shape, ...]) -> _Family:
     keys = list(dict.fromkeys(key for shape in shapes for key in shape.keys))
     numbers = {key: number for number, key in enumerate(keys)}
     marks = []
@@ -291,8 +298,9 @@ def _family(shapes: tuple[_Shape, ...]) -> _Family:
     return _Family(decoder(keys), shapes, columns, tuple(marks))
 
 
-def _learn(line: bytes, reference: Reference) -> _Shape | None:
-    tokens = _tokens(line)
+def learn(line: bytes, reference: Reference) -> Shape | None:
+    """The shape of a line; None if it is no flat object whose values may be copied."""
+    tokens = _tokens(line) if len(line) <= _MOST_BYTES and is_utf8(line) else []
     keys = tuple(orjson.loads(token[2]) for token in tokens)
     if not keys or len(set(keys)) != len(keys):
         return None
@@ -317,9 +325,9 @@ def _learn(line: bytes, reference: Reference) -> _Shape | None:
         return None  # of two keys the first counts: lines with the same keys in another order are not of this shape
     parts = _cut_up(documents[0], time, level)
     copied = sorted(part for part in parts if isinstance(part, int) and part >= 0)
-    if copied != [number for number, check in enumerate(checks) if check is not _NULLS]:
+    if copied != [number for number, check in enumerate(checks) if check is not NULLS]:
         return None
-    return _Shape(keys, tuple(checks), parts, time, level)
+    return Shape(keys, tuple(checks), parts, time, level)
 
 
 def _tokens(line: bytes) -> list[re.Match[bytes]]:
@@ -334,7 +342,7 @@ def _tokens(line: bytes) -> list[re.Match[bytes]]:
 def _may_copy(kind: int, claim: ecs.Claim | None, value: bytes) -> bool:
     """Whether values of this kind may be copied into the document; else they need the ordinary way."""
     if claim is ecs.TIME:
-        return kind == _TEXT and _TIME.good([value]) is None
+        return kind == _TEXT and TIME.good([value]) is None
     if kind == _NULL or claim is None:
         return True
     if kind == _TEXT:
@@ -345,10 +353,10 @@ def _may_copy(kind: int, claim: ecs.Claim | None, value: bytes) -> bool:
 def _check(kind: int, claim: ecs.Claim | None) -> Check:
     """What a value must look like to be copied."""
     if kind == _TEXT:
-        return _TIME if claim is ecs.TIME else _LEVEL_TEXT if claim is ecs.LEVEL else _ANY_TEXT
+        return TIME if claim is ecs.TIME else LEVEL_TEXT if claim is ecs.LEVEL else ANY_TEXT
     if kind == _NUMBER:
-        return _ANY_NUMBER if claim is None else _INTEGER
-    return _TRUTHS if kind == _TRUTH else _NULLS
+        return ANY_NUMBER if claim is None else INTEGER
+    return TRUTHS if kind == _TRUTH else NULLS
 
 
 def _stand_in(kind: int, claim: ecs.Claim | None, number: int) -> bytes:

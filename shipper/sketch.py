@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import orjson
 
-from shipper.columns import Column, interleave
+from shipper.columns import Column
+from shipper.native import interleave
 from shipper.times import Times
 
 Reference = Callable[[bytes, int, int, int, str], bytes]
@@ -27,6 +28,8 @@ END = b"\\n"
 """The line feed between two escaped lines, and no other two bytes, as long as no line has a backslash."""
 STAND_IN = rb"\u001a"
 """What stands for a backslash of a line until its document is made."""
+REST = rb"([^\\]*+(?:\\[^n][^\\]*+)*+)"
+"""At the end of a pattern: whatever follows, to the end of the line."""
 _REMEMBERED = 4096
 _MOST_KEY_BYTES = 256
 _SECOND_BYTES = 19
@@ -110,12 +113,16 @@ class Known(NamedTuple):
 
 
 class Rated(NamedTuple):
-    """A piece that gives these parts where ``every`` piece of the column is good for them; else as ``Known``."""
+    """A piece that gives these parts where ``every`` piece of the column is good for them; else as ``Known``.
+
+    ``kind`` names the compiled code that tells the same of one piece, if there is any.
+    """
 
     group: int
     every: Callable[[Column], bool]
     parts: "Parts"
     turn: Turn
+    kind: bytes = b""
 
     def columns(self, cells: Cells, memo: "Memos") -> list[bytes | Column]:
         """Those of the parts, or one."""
@@ -136,9 +143,9 @@ class Iso(NamedTuple):
         together = b"\n".join(tails)
         masks = set(together.translate(_ONES).split(b"\n"))
         if _ZONELESS.issuperset(masks):
-            known, fractions = memo(_naive), together
+            known, fractions = memo(naive), together
         elif _IN_UTC.issuperset(masks):
-            known, fractions = memo(_utc), together.translate(None, b"Z")
+            known, fractions = memo(utc), together.translate(None, b"Z")
         else:
             pieces = [_TAIL.fullmatch(tail) for tail in tails]
             keys = [b"?" if zone is None else second + zone[2] for second, zone in zip(seconds, pieces, strict=True)]
@@ -159,12 +166,14 @@ def _zoned(text: str, times: Times) -> str | None:
     return None if found is None else found[:-1]
 
 
-def _naive(text: str, times: Times) -> str | None:
+def naive(text: str, times: Times) -> str | None:
+    """A second without a zone, 19 bytes, to UTC."""
     return _zoned(text, times) if len(text) == _SECOND_BYTES else None
 
 
-def _utc(text: str, times: Times) -> str | None:
-    return _naive(text, times) and _zoned(text + "Z", times)
+def utc(text: str, times: Times) -> str | None:
+    """A second in UTC, 19 bytes, as Elasticsearch takes it."""
+    return naive(text, times) and _zoned(text + "Z", times)
 
 
 class Computed(NamedTuple):

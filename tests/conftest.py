@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 from processes import Site
 
+from shipper import native
 from tailrace.stack import Stack
 
 hypothesis.settings.register_profile("unshrunk", phases=[hypothesis.Phase.generate], database=None)
@@ -39,6 +40,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         for first, *rest in rows:
             cells = [str(cell).rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
             terminalreporter.write_line("  ".join([str(first).ljust(widths[0]), *cells]))
+
+
+@pytest.fixture(scope="module", params=["compiled", "python"])
+def both_ways(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A module's tests with the compiled calls of the hot loop, and again without them: all must ask for this."""
+    if request.param == "compiled" and native.compiled is None:
+        pytest.skip("tailrace was installed without a C compiler")
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "python":
+            patch.setattr(native, "compiled", None)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -17,12 +17,16 @@ _MOST_EXAMPLES = 2000
 
 
 class Mistake(NamedTuple):
-    """What goes wrong, and where: ``right`` stands once in the file, ``wrong`` in its place is the mistake."""
+    """What goes wrong, and where: ``right`` stands once in the file, ``wrong`` in its place is the mistake.
+
+    ``world`` are the tests that must find it.
+    """
 
     what: str
     file: str
     right: str
     wrong: str
+    world: str = "tests/test_world_rotation.py"
 
 
 MISTAKES = (
@@ -61,12 +65,14 @@ MISTAKES = (
         "tailrace/watermark.py",
         "while self._spans and self._spans[0].finished:",
         "while self._spans and any(one.finished for one in self._spans):",
+        "tests/test_world_indexer.py",  # a broker acknowledges batches in their order, Elasticsearch does not
     ),
     Mistake(
         "forget the cuts",
         "shipper/source.py",
         "self.cuts = list(row.cuts)",
         "self.cuts = []",
+        "tests/test_world_shipper.py",  # the world of rotation ends its lines, or nearly
     ),
     Mistake(
         "do not look beside a log that was rotated away",
@@ -139,13 +145,11 @@ def plant(mistake: Mistake, folder: Path) -> None:
     file.write_text(text.replace(mistake.right, mistake.wrong), "utf-8")
 
 
-def search(folder: Path, examples: int) -> bool:
-    """Whether the world of rotation finds something wrong with a copy of the code."""
+def search(folder: Path, world: str, examples: int) -> bool:
+    """Whether a world finds something wrong with a copy of the code."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--timeout=3600", "--hypothesis-profile=unshrunk"]
     environment = {**os.environ, "TAILRACE_WORLD_EXAMPLES": str(examples)}
-    done = subprocess.run(
-        [*command, "tests/test_world_rotation.py"], cwd=folder, env=environment, capture_output=True, check=False
-    )
+    done = subprocess.run([*command, world], cwd=folder, env=environment, capture_output=True, check=False)
     assert done.returncode in (0, 1), done.stdout.decode()
     return done.returncode == 1
 
@@ -164,7 +168,7 @@ def main() -> None:
                     shutil.copyfile(source, Path(place) / name)
             plant(mistake, Path(place))
             began = time.monotonic()
-            found = search(Path(place), _MOST_EXAMPLES)
+            found = search(Path(place), mistake.world, _MOST_EXAMPLES)
         missed += not found
         click.echo(f"{'found' if found else 'NOT FOUND':9}  {time.monotonic() - began:6.0f} s  {mistake.what}")
     click.echo(f"{len(chosen) - missed} of {len(chosen)} found")

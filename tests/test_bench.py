@@ -10,7 +10,7 @@ from shipper.ecs import Document
 from shipper.formats import format_of
 from shipper.multiline import joiner_of
 from shipper.times import Times
-from tailrace.bench.by_format import AIMS
+from tailrace.bench.by_format import CASES
 from tailrace.bench.lines import lines
 from tailrace.bench.samples import SAMPLES
 from tailrace.settings import Input
@@ -62,7 +62,8 @@ def test_a_small_run_gives_every_figure(stack: Stack) -> None:
     assert latency["lines"] == 50
     assert 0 < latency["p50"] <= latency["p99"] <= latency["most"]
     formats = {one["name"]: one for one in found["formats"]}
-    assert set(formats) == set(AIMS) == set(SAMPLES)
+    assert set(formats) == set(CASES)
+    assert {case.format for case in CASES.values()} == set(SAMPLES)
     for name, one in formats.items():
         assert one["cpu_to_bare"] > 0, name
         assert one["shipper"]["cpu_seconds_per_million"] > 0, name

@@ -4,11 +4,14 @@ import json
 import string
 
 import orjson
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shipper.records import Encoder
 from tailrace.settings import Input
+
+pytestmark = pytest.mark.usefixtures("both_ways")
 
 NOW = 1_795_000_000_123_456_789
 KEYS = [
@@ -73,6 +76,7 @@ def encoder() -> Encoder:
 @example([b'{"user_id":"x"}', b'{"user_id":"\\x"}'])
 @example([b'{"user_id":"x"}', b'{"user_id":"\x01"}'])
 @example([b'{"user_id":"x"}', b'{"user_id":"\xff"}'])
+@example([b'{"\xff":"x"}', b'{"\xff":"y"}'])
 @example([b'{"process.pid":1}', b'{"process.pid":-0}'])
 @example([b'{"a":1,"b":2}', b'{"a":1,"b":2}', b'{"a":[{"b":1},1,', b'2]}{"a":1,"b":2}'])
 @example([b'{"level":"info"}', b'{"level":"info"}', b'{"lever":"info"}'])
@@ -106,10 +110,15 @@ def test_the_quick_way_is_taken_for_what_services_write() -> None:
     )
     ways = encoder()._quick
     assert ways is not None
-    _, quick = ways.documents([line % 1, line % 2], [b"300", b"500"], b"2026-11-23T18:00:03.000Z")
+    _, quick = ways.documents([line % 1, line % 2], 300, b"2026-11-23T18:00:03.000Z")
     assert quick is not None
     document = orjson.loads(quick)
     assert document["@timestamp"] == "2026-11-23T18:00:02.5Z"
     assert document["labels"] == {"user": "u1", "ok": "true"}
     assert document["numeric_labels"] == {"ms": 1.5, "pid": 12}
-    assert document["log"] == {"level": "info", "logger": "a.b", "offset": 500, "file": {"path": '/var/log/%d "é".log'}}
+    assert document["log"] == {
+        "level": "info",
+        "logger": "a.b",
+        "offset": 301 + len(line % 1),
+        "file": {"path": '/var/log/%d "é".log'},
+    }

@@ -68,7 +68,7 @@ def _fields(first: int, domain: Parts, referrer: Parts, agent: Parts) -> Parts:
     """The parts of a line whose client's address is that group."""
     source = (b'"source":{"address":"', Text(first), b'","ip":"', Text(first), b'"},')
     return (
-        *(b'"message":"', Whole(), b'",', Rated(first, _are_ipv4, source, _source)),
+        *(b'"message":"', Whole(), b'",', Rated(first, _are_ipv4, source, _source, b"4")),
         *(Given(first + 1, b'"user":{"name":"', b'"},'), b'"http":{"request":{"method":"', Known(first + 3, _method)),
         *(b'"', *referrer, b'},"version":"', Known(first + 5, _version), b'",', Known(first + 6, _status)),
         *(

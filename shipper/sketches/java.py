@@ -2,8 +2,8 @@
 
 import re
 
-from shipper.sketch import Known, Sketch, Text
-from shipper.sketches.pieces import BARE_TIME, REST, TIME, level, time
+from shipper.sketch import REST, Known, Sketch, Text
+from shipper.sketches.pieces import BARE_TIME, TIME, level, time
 from shipper.times import Times
 
 _LOGGER = re.compile(r"[A-Za-z_][\w$.\[\]/-]*", re.ASCII)

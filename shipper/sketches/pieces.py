@@ -5,8 +5,6 @@ import orjson
 from shipper import ecs
 from shipper.sketch import Iso, Turn
 
-REST = rb"([^\\]*+(?:\\[^n][^\\]*+)*+)"
-"""Whatever follows, to the end of the line."""
 BARE_TIME = rb"([^\\]{19})([^ \]]*)"
 TIME = rb"\[?" + BARE_TIME
 """For ``time``; what is behind it must begin with white space or a bracket."""

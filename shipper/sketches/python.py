@@ -2,17 +2,19 @@
 
 import re
 
-from shipper.sketch import Known, Sketch, Text
-from shipper.sketches.pieces import BARE_TIME, REST, level, time
+from shipper.sketch import REST, Known, Sketch, Text
+from shipper.sketches.pieces import BARE_TIME, level, time
 from shipper.times import Times
 
 _NAMES = ("DEBUG", "INFO", "WARNING", "WARN", "ERROR", "CRITICAL", "FATAL")
 _LOGGER = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
 _level = level(*_NAMES)
+_OTHERS = {*_NAMES, "Z"}
+"""What is no logger where one could be: a level, or the zone of the time before it."""
 
 
 def _logger(text: str, _times: Times) -> str | None:
-    return f'"logger":"{text}",' if _LOGGER.fullmatch(text) and text not in _NAMES else None
+    return f'"logger":"{text}",' if _LOGGER.fullmatch(text) and text not in _OTHERS else None
 
 
 def _sketch(pattern: bytes, logger: int, *probes: bytes) -> Sketch:

@@ -22,7 +22,7 @@ _QUIET_SECONDS = 60.0
 class Place:
     """One run's own settings: ``topic``, ``stream``, consumer group and state folder."""
 
-    def __init__(self, ground: "Ground", name: str, paths: Sequence[Path], entry_format: str) -> None:
+    def __init__(self, ground: "Ground", name: str, paths: Sequence[Path], entry_format: str, more: str) -> None:
         self.name = name
         self.topic = f"{ground.word}.{name}"
         self.dataset = f"{ground.word}_{name}"
@@ -49,6 +49,7 @@ topic = {json.dumps(self.topic)}
 paths = {json.dumps([str(path) for path in paths])}
 dataset = {json.dumps(self.dataset)}
 format = {json.dumps(entry_format)}
+{more}
 [indexer]
 topics = [{json.dumps(self.topic)}]
 group = {json.dumps(self.topic)}
@@ -76,9 +77,9 @@ class Ground:
         address = urllib.parse.urlsplit(stack.elasticsearch_url)
         self._http = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
 
-    def place(self, name: str, paths: Sequence[Path], entry_format: str = "auto") -> Place:
-        """A new place with its topics and templates made."""
-        place = Place(self, name, paths, entry_format)
+    def place(self, name: str, paths: Sequence[Path], entry_format: str = "auto", more: str = "") -> Place:
+        """A new place with its topics and templates made; ``more`` is what its input says besides."""
+        place = Place(self, name, paths, entry_format, more)
         child.run(place.command("setup"), place.log("setup"))
         return place
 

@@ -1,0 +1,57 @@
+"""The build's part that hatchling leaves to us: the hot loop's C to a module, where there is a compiler.
+
+One file for every Python from 3.11 on (the stable ABI). Without a compiler, or Python's headers, the wheel is one of
+Python alone, and slower; ``TAILRACE_NATIVE=require`` makes that a failure, ``TAILRACE_NATIVE=no`` asks for it.
+"""
+
+import os
+import shlex
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+_MODULE = "shipper/_native.abi3.so"
+_FLAGS = ("-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra")
+
+
+class Compiled(BuildHookInterface):  # type: ignore[type-arg]
+    """Puts the compiled module into a wheel, or beside its sources for an editable installation."""
+
+    PLUGIN_NAME = "custom"
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Compile, before the files are collected."""
+        wish = os.environ.get("TAILRACE_NATIVE", "")
+        if self.target_name != "wheel" or wish == "no":
+            return
+        root = Path(self.root)
+        self._made = Path(tempfile.mkdtemp()) / Path(_MODULE).name
+        made = root / _MODULE if version == "editable" else self._made
+        compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+        extra = shlex.split(os.environ.get("CFLAGS", ""))
+        sources = sorted(str(path) for path in (root / "shipper/c").glob("*.c"))
+        include = f"-I{sysconfig.get_path('include')}"
+        try:
+            subprocess.run([*compiler, *_FLAGS, *extra, include, *sources, "-o", str(made)], check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            if wish == "require":
+                raise
+            sys.stderr.write(f"tailrace: no C compiler or no headers of Python, so without compiled code ({error})\n")
+            return
+        platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+        build_data["pure_python"] = False
+        build_data["tag"] = f"cp311-abi3-{platform}"
+        if version != "editable":
+            build_data["force_include"][str(made)] = _MODULE
+
+    def finalize(self, _version: str, _build_data: dict[str, Any], _artifact_path: str) -> None:
+        """Leave nothing behind."""
+        made = getattr(self, "_made", None)
+        if made is not None:
+            made.unlink(missing_ok=True)
+            made.parent.rmdir()

@@ -1,0 +1,40 @@
+/* The module shipper._native, and what its parts share. */
+#include "native.h"
+
+int digits(char *to, unsigned long long number, int width)
+{
+    char reversed[24];
+    int count = 0;
+    do {
+        reversed[count++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    while (count < width)
+        reversed[count++] = '0';
+    for (int i = 0; i < count; i++)
+        to[i] = reversed[count - 1 - i];
+    return count;
+}
+
+const char *view(PyObject *object, Py_ssize_t *length)
+{
+    char *text;
+    if (PyBytes_AsStringAndSize(object, &text, length) < 0)
+        return NULL;
+    return text;
+}
+
+static PyMethodDef methods[] = {
+    {"interleave", interleave, METH_O, NULL}, {"offsets", offsets, METH_VARARGS, NULL},
+    {"sizes", sizes, METH_O, NULL},           {"headers", headers, METH_VARARGS, NULL},
+    {"pack", pack, METH_VARARGS, NULL},       {"shape", shape, METH_VARARGS, NULL},
+    {"fill", fill, METH_VARARGS, NULL},       {"sketch", sketch, METH_VARARGS, NULL},
+    {"draw", draw, METH_VARARGS, NULL},      {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "shipper._native", NULL, 0, methods, NULL, NULL, NULL, NULL};
+
+PyMODINIT_FUNC PyInit__native(void)
+{
+    return PyModule_Create(&module);
+}

@@ -1,0 +1,32 @@
+/* The hot loop's few calls that go over bytes, in C: each does what a function in Python beside it does, the same way.
+ *
+ * Where no compiler was at hand the product runs without them (shipper/native.py), more slowly; property tests hold both
+ * ways equal. Nothing is kept between two calls but the shapes, which never change. Every read is bounded by the length
+ * of what is read: lines are whatever somebody wrote.
+ */
+#ifndef TAILRACE_NATIVE_H
+#define TAILRACE_NATIVE_H
+
+#define Py_LIMITED_API 0x030B0000
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <string.h>
+
+/* Write the decimal digits of a number, with leading zeros up to a width of 20; returns how many (24 have room). */
+int digits(char *to, unsigned long long number, int width);
+
+/* The bytes of a bytes object; NULL with a TypeError if it is none. */
+const char *view(PyObject *object, Py_ssize_t *length);
+
+/* As Python sees them: shipper/_native.pyi has the types. */
+PyObject *interleave(PyObject *self, PyObject *parts);
+PyObject *offsets(PyObject *self, PyObject *arguments);
+PyObject *sizes(PyObject *self, PyObject *lines);
+PyObject *headers(PyObject *self, PyObject *arguments);
+PyObject *pack(PyObject *self, PyObject *arguments);
+PyObject *shape(PyObject *self, PyObject *arguments);
+PyObject *fill(PyObject *self, PyObject *arguments);
+PyObject *sketch(PyObject *self, PyObject *arguments);
+PyObject *draw(PyObject *self, PyObject *arguments);
+
+#endif

@@ -1,0 +1,202 @@
+"""The compiled calls of the hot loop and those in Python are one; whatever bytes they get."""
+
+import os
+import shutil
+import subprocess
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from aiokafka.record.default_records import DefaultRecordBatch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from shipper import native
+from shipper.lanes import Builder
+from shipper.packed import ZSTD, Packed
+from shipper.records import Encoder
+from shipper.sketches import SKETCHES
+from shipper.stencils import Stencils
+from shipper.times import Times
+from tailrace.settings import Input
+
+COMPILED = pytest.mark.skipif(native.compiled is None, reason="tailrace was installed without a C compiler")
+CALLS = ["interleave", "offsets", "sizes", "headers", "pack", "shape", "fill", "sketch", "draw"]
+LINES = st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"")), max_size=6)
+STARTS = st.one_of(st.integers(0, 10**6), st.integers(10**15, 2**62))
+COLUMNS = st.lists(st.binary(max_size=9), min_size=2, max_size=4)
+
+
+def both(call: Callable[[], Any]) -> tuple[Any, Any]:
+    """What a call gives compiled, and what in Python."""
+    compiled = call()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "compiled", None)
+        return compiled, call()
+
+
+def test_the_code_is_compiled_where_it_can_be() -> None:
+    """Otherwise the tests below would compare Python with Python, and the speed would be gone unseen."""
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    if not shutil.which("cc") or not header.exists() or os.environ.get("TAILRACE_NATIVE") == "no":
+        pytest.skip("no C compiler, or no headers of Python")
+    assert native.compiled is not None
+
+
+@given(st.lists(st.one_of(st.binary(max_size=9), COLUMNS, COLUMNS.map(tuple)), max_size=5), COLUMNS)
+def test_columns_become_the_same_rows(parts: list[Any], column: list[bytes]) -> None:
+    """Columns of lists and tuples, of unequal lengths, and constants between them."""
+    compiled, python = both(lambda: native.interleave([*parts, column]))
+    assert compiled == python
+
+
+def test_a_piece_that_is_none_is_an_error() -> None:
+    """Whoever made the columns then looks which rows have none."""
+
+    def refused() -> bool:
+        with pytest.raises(TypeError):
+            native.interleave([b"a", [b"b", None]])
+        return True
+
+    assert both(refused) == (True, True)
+
+
+@given(LINES, STARTS, st.data())
+def test_lines_get_the_same_offsets_sizes_and_headers(lines: list[bytes], start: int, data: st.DataObject) -> None:
+    """Offsets of more than 16 digits, too."""
+    repeats = data.draw(st.integers(0, len(lines)))
+    compiled, python = both(
+        lambda: (
+            native.offsets(lines, start),
+            native.sizes(lines),
+            native.headers(lines, start, repeats, b"1||s:", b"1|r|s:"),
+        )
+    )
+    assert compiled == python
+
+
+@COMPILED
+@given(
+    st.lists(st.tuples(st.binary(max_size=80), st.binary(max_size=300)), min_size=1, max_size=30),
+    st.binary(max_size=30),
+    st.integers(70, 4000),
+    st.lists(st.integers(-300, 10**6), min_size=1, max_size=3),
+)
+def test_a_packed_batch_is_the_one_that_the_client_would_build(
+    records: list[tuple[bytes, bytes]], key: bytes, most_bytes: int, delays: list[int]
+) -> None:
+    """Record for record and in its head, however full it gets, in however many calls, with clocks that step back."""
+    theirs, ours = Builder(1 << 20, ZSTD, is_transactional=0), Packed(most_bytes)
+    stamp = 1_795_000_000_000
+    for delay in delays:
+        taken, size = ours.extend(key, stamp + delay, records, 0)
+        assert theirs.extend(key, stamp + delay, records[:taken], 0) == (taken, size)
+        assert (ours.record_count(), ours.size()) == (theirs.record_count(), theirs.size())
+        assert ours.size() <= most_bytes or ours.record_count() == 1
+        assert taken == len(records) or ours.size() + most(key, records[taken]) > most_bytes
+    for builder in (ours, theirs):
+        builder._set_producer_state(7, 1, 40)
+    assert told(bytes(ours._build())) == told(bytes(theirs._build()))
+    assert ours.size() == len(ours._build())
+
+
+def most(key: bytes, record: tuple[bytes, bytes]) -> int:
+    """The bytes that a record may take in a batch."""
+    return len(key) + sum(map(len, record)) + 40
+
+
+def told(batch: bytes) -> tuple[Any, ...]:
+    """What the client's own reader finds in a record batch."""
+    read = DefaultRecordBatch(batch)
+    assert read.validate_crc()
+    assert len(batch) - 12 == int.from_bytes(batch[8:12], "big")
+    head = (read.base_offset, read.magic, read.attributes & ~7, read.first_timestamp, read.max_timestamp)
+    producer = (read.producer_id, read.producer_epoch, read.base_sequence, read.is_transactional, read.next_offset)
+    return (*head, *producer, [(one.offset, one.timestamp, one.key, one.value, one.headers) for one in read])
+
+
+def documents(lines: list[bytes], wanted: bytes) -> list[bytes | None]:
+    """What the compiled way makes of lines once it has learnt the shape of one."""
+    entry = Input(paths=["/x"], dataset="app", format="json", timezone="UTC")
+    encoder = Encoder(entry, "a" * 20, "/x", {"name": "h"}, 900_000, 1_000_000)
+    ways = Stencils(Times("UTC"), encoder._value)
+    ways.documents([wanted, wanted], 0, b"2026-11-23T18:00:03.000Z")
+    assert ways._cut
+    return ways.documents(lines, 0, b"2026-11-23T18:00:03.000Z")
+
+
+LEARNT = b'{"time":"2026-11-23T18:00:00Z","level":"warn","msg":"a","n":1,"ok":false,"none":null,"u":""}'
+GOOD = b'{"time":"2026-11-23T18:00:00.5Z","level":"info","msg":"a\\u00e9b","n":-1.5,"ok":true,"none":null,"u":"x"}'
+
+
+@COMPILED
+@settings(max_examples=400)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, len(GOOD)), st.integers(0, 6), st.sampled_from([b"", b'"', b"\\", b"\\u", b"\xff"])),
+        max_size=3,
+    ),
+    st.integers(0, len(GOOD)),
+)
+@example([], 0)
+@example([(0, 0, b"")], 1)
+def test_lines_cut_and_broken_anywhere_give_a_document_that_is_json_or_none(
+    breaks: list[tuple[int, int, bytes]], cut: int
+) -> None:
+    """Whatever is at a line's end, nothing behind it is read; what is no JSON is never copied into a document."""
+    line = GOOD
+    for place, taken, put in breaks:
+        line = line[:place] + put + line[place + taken :]
+    for one, document in zip((line, line[:cut], GOOD), documents([line, line[:cut], GOOD], LEARNT), strict=True):
+        if document is None:
+            assert one != GOOD
+        else:
+            orjson.loads(document)
+            orjson.loads(one)
+
+
+@COMPILED
+def test_every_sketch_is_drawn_by_compiled_code() -> None:
+    """Otherwise its speed would be gone unseen: a pattern may have something that has no step."""
+    for name, sketches in SKETCHES.items():
+        entry = Input(paths=["/x"], dataset="app", format=name)  # type: ignore[arg-type]
+        quick = Encoder(entry, "a" * 20, "/x", {"name": "h"}, 900_000, 1_000_000)._quick
+        assert quick is not None
+        assert [sketch for sketch in sketches if quick._at_work(sketch)._drawn is None] == []
+
+
+@COMPILED
+@pytest.mark.parametrize("call", CALLS)
+def test_arguments_of_other_types_are_refused(call: str) -> None:
+    """An error of Python's, not a crash."""
+    wrong: list[tuple[Any, ...]] = [(), (None,), ([1],), ([None], 0), ([1, 2], 0, 0, b"", b"", memoryview(b""))]
+    wrong += [([(1, 2)], 0, 0, 0, b"k", b"t", 99), ([(b"",)], 0, 0, 0, b"k", b"t", 99), ([], -1, 0, 0, b"", b"", 9)]
+    wrong += [((b"a",), b"s", (b"",), (), 5), ((b"a",), b"s", (b"", b""), (7,), -1), ((1,), b"s", (b"",), (), -1)]
+    wrong += [(((b"s", 0, 0, b"", 99, 0),), ()), (((b"?", 0, 0, b"", 0, 1),), ()), (((b"s", 2, 1, b"", 0, 0),), ())]
+    wrong += [((), ((b"k", 0, 0, 1, b"", b"", None, None),)), ((), ((b"x", 0, 0, 0, b"", b"", None, None),))]
+    wrong += [
+        (None, [b""], [b""], [b""], b""),
+        ((b"a",), b"s", (b"", 1), (0,), -1),
+        ([b"{}"], 0, b"", (None,), set(), None, {}, None),
+    ]
+    for arguments in wrong:
+        if call == "pack" and arguments[:1] == ([],):
+            continue
+        try:
+            getattr(native.compiled, call)(*arguments)
+        except (TypeError, ValueError):
+            continue
+        assert call in ("interleave", "sizes", "offsets", "fill"), (call, arguments)
+
+
+def test_it_builds_with_warnings_as_errors(tmp_path: Path) -> None:
+    """What a compiler warns of is mended."""
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    if not shutil.which("cc") or not header.exists():
+        pytest.skip("no C compiler, or no headers of Python")
+    sources = sorted(map(str, (Path(__file__).parent.parent / "shipper/c").glob("*.c")))
+    flags = ["-std=c11", "-O2", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror", f"-I{header.parent}"]
+    subprocess.run(["cc", *flags, *sources, "-o", str(tmp_path / "native.so")], check=True)
