@@ -6,7 +6,7 @@ import msgspec
 
 from indexer.changes import Act, Change, Key, compare
 from tailrace.settings import Settings
-from tailrace.topics import Topics
+from tailrace.topics import Topics, written
 
 KIND = "topic"
 SHORT_RETENTION_HOURS = 72
@@ -56,11 +56,12 @@ def topics(settings: Settings, brokers: int) -> list[Topic]:
     }
     # Compaction never touches the segment that is written to: a day's segments keep the ledger short.
     ledger = {"cleanup.policy": "compact", "segment.ms": str(24 * _HOUR)}
-    wanted = [Topic(settings.shipper.topic, kafka.partitions, replicas, records)]
+    ours = written(settings)
+    wanted = [Topic(name, kafka.partitions, replicas, records) for name in ours]
     wanted += [
         Topic(name, kafka.partitions, replicas, records, ours=False)
         for name in Topics(settings).named
-        if name != settings.shipper.topic
+        if name not in ours
     ]
     wanted.append(Topic(kafka.ledger_topic, 1, replicas, ledger))
     wanted.append(Topic(kafka.dead_letter_topic, min(3, kafka.partitions), replicas, dead))

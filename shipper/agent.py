@@ -21,6 +21,7 @@ from shipper.view import View
 from tailrace import metrics
 from tailrace.daemon import Life
 from tailrace.settings import Settings
+from tailrace.words import several
 
 _START_SECONDS = 2.0
 """Kafka is usually there so soon; then the first files can be spread over its partitions."""
@@ -60,7 +61,7 @@ class Agent:
             self._follow.begin(self._registry.begun())
             await lookout.first()
             await self._books.begin(self._registry, self._life)
-            self._life.ready(f"following {len(self._follow.files)} files")
+            self._life.ready(f"following {several(len(self._follow.files), 'file')}")
             while not starting.done():
                 await self._wait(await lookout.turn())
             await starting
@@ -127,9 +128,8 @@ class Agent:
         await self._books.close(self._life)
         while not self._producer.told and not self._producer.failed and time.monotonic() < deadline:
             await self._wait(0.05)
-        sources = self._follow.sources
-        unsettled = sum(not source.settled for source in sources)
-        structlog.get_logger().info("stopped", files=len(sources), unacknowledged=unsettled)
+        known = self._follow.sources
+        structlog.get_logger().info("stopped", files=len(known), unacknowledged=sum(not one.settled for one in known))
 
 
 async def ship(settings: Settings, life: Life, *, once: bool) -> Shipped:

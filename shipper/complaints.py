@@ -1,9 +1,14 @@
 """What is wrong with files and patterns to log lines, each said once."""
 
+import errno
+import os
+
 import structlog
 
 from shipper.outcome import NO_FILE
-from shipper.plan import Snapshot
+from shipper.plan import Found, Snapshot
+from shipper.registry_row import Row
+from shipper.source import Source
 from shipper.unpack import Handle, Unpacked
 from tailrace import metrics
 
@@ -14,22 +19,40 @@ class Complaints:
     def __init__(self) -> None:
         self.reasons: dict[str, str] = {}
         self._said: set[str] = set()
+        self._unmatched: set[str] | None = None
+        """The patterns that never matched; None before the first look."""
 
     def report(self, snapshot: Snapshot) -> None:
         """Say what a look at the inputs found that is no log file, and which patterns match nothing."""
         for refused in snapshot.refused.values():
             self.say(refused.path, "not a log file, left alone", reason=refused.reason)
+        self._unmatched = {*snapshot.empty} if self._unmatched is None else self._unmatched & {*snapshot.empty}
         for pattern in snapshot.empty:
-            self.say(pattern, NO_FILE)
+            # What matched before was read, or its loss is said: there is nothing to mend in the settings.
+            self.say(pattern, NO_FILE, mild=pattern not in self._unmatched)
 
-    def say(self, path: str, what: str, **fields: str) -> bool:
-        """Each file and each reason once; whether it was news."""
+    def unopened(self, found: Found, reason: str, row: Row | None) -> None:
+        """A file could not be opened: no harm where it has gone and was read to its end."""
+        gone = reason == os.strerror(errno.ENOENT)
+        read = row is not None and row.position >= found.size
+        self.say(found.path, "cannot read file", mild=gone and read, reason=reason)
+
+    def truncated(self, source: Source, unread: int) -> None:
+        """A file was truncated: no harm where all that was seen of it had been read."""
+        log = structlog.get_logger()
+        say = log.warning if unread else log.info
+        say("file was truncated", path=source.path, source=source.name, unread_bytes=unread)
+
+    def say(self, path: str, what: str, *, mild: bool = False, **fields: str) -> bool:
+        """Each file and each reason once, at level info if it is ``mild``; whether it was news."""
         self.reasons[path] = fields.get("reason", what)
         key = f"{path}|{what}|{fields}"
         if key in self._said:
             return False
         self._said.add(key)
-        structlog.get_logger().warning(what, path=path, **fields)
+        log = structlog.get_logger()
+        say = log.info if mild else log.warning
+        say(what, path=path, **fields)
         return True
 
     def look_for_damage(self, path: str, handle: Handle) -> None:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 from shipper.filters.rule import Home
 from shipper.filters.sieve import NOWHERE, Fate, Rules, Sieve
 from shipper.lines import is_blank
+from shipper.routed import Routed
 from tailrace.settings import Input
 
 _SKIPPED = b'"skipped":'
@@ -33,15 +34,16 @@ class Left(NamedTuple):
 
 
 class _Target(NamedTuple):
-    """A data stream that records may be sent to, and what its documents end with."""
+    """A data stream that records may be sent to, what its documents end with, and the topic if it is another."""
 
     dataset: str
     stream: bytes
     tail: bytes
+    topic: str
 
 
 class Filtered:
-    """Makes the records of one source whose input has filters."""
+    """Makes the records of one source whose input has filters; ``topics`` are those that rules send records to."""
 
     def __init__(
         self,
@@ -55,6 +57,7 @@ class Filtered:
         self.sieve = Sieve(rules, source, constant)
         self._make = make
         self._targets = {home: _target(home, entry, tail_of) for home in rules.homes}
+        self.topics = tuple(dict.fromkeys(home.topic for home in rules.homes if home.topic))
         own = self._targets[NOWHERE]
         self._tail = _SKIPPED + b"0}" + own.tail
         self._stream = b"|%b|" % own.stream
@@ -112,7 +115,7 @@ class Filtered:
         target = self._targets[fate.home]
         if fate.home is not NOWHERE:
             fields["event"]["dataset"] = target.dataset
-        return self._addressed(header, fate.home), self._make.finished(fields, target.tail)
+        return self._addressed(header, self._make.finished(fields, target.tail), fate.home)
 
     def _adapted(self, header: bytes, document: bytes, skipped: int, home: Home) -> tuple[bytes, bytes] | None:
         """A finished document with its skipped bytes, and at home in its data stream; None if it must be made anew."""
@@ -126,14 +129,17 @@ class Filtered:
             if body.count(self._dataset) != 1:
                 return None
             body = body.replace(self._dataset, b'"dataset":"%b","created":"' % target.dataset.encode())
-        return self._addressed(header, home), b'%b"skipped":%d}%b' % (body, skipped, target.tail)
+        return self._addressed(header, b'%b"skipped":%d}%b' % (body, skipped, target.tail), home)
 
-    def _addressed(self, header: bytes, home: Home) -> bytes:
+    def _addressed(self, header: bytes, value: bytes, home: Home) -> tuple[bytes, bytes]:
+        """The record, on its way to its data stream and topic."""
         if home is NOWHERE:
-            return header
-        return header.replace(self._stream, b"|%b|" % self._targets[home].stream, 1)
+            return header, value
+        target = self._targets[home]
+        header = header.replace(self._stream, b"|%b|" % target.stream, 1)
+        return Routed.to(target.topic, header, value) if target.topic else (header, value)
 
 
 def _target(home: Home, entry: Input, tail_of: Callable[[str, str], bytes]) -> _Target:
     dataset, namespace = home.dataset or entry.dataset, home.namespace or entry.namespace
-    return _Target(dataset, f"logs-{dataset}-{namespace}".encode(), tail_of(dataset, namespace))
+    return _Target(dataset, f"logs-{dataset}-{namespace}".encode(), tail_of(dataset, namespace), home.topic)

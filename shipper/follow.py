@@ -152,7 +152,7 @@ class Follow:
         old.size = max(before, old.size)
         lost = max(0, before - old.cursor)
         metrics.TRUNCATIONS.inc()
-        structlog.get_logger().warning("file was truncated", path=old.path, source=old.name, unread_bytes=lost)
+        self._complaints.truncated(old, lost)
         self._orphan(old, file.number, vanished=False)
         file.source = self._sources.again(old, file.number)
         self.unsaved.add(file.source)
@@ -256,7 +256,7 @@ class Follow:
                 self.complaints[one.path] = "its disk does not answer"  # the next scan finds it again
                 continue
             if file.refused:
-                self._complaints.say(one.path, "cannot read file", reason=file.refused)
+                self._complaints.unopened(one, file.refused, self.memory.places.get(one.place))
             elif file.place != one.place:
                 # Renamed between the scan and the opening: what we hold is another file, found by the next scan.
                 self.disk.close(file.place.device, file.handle)

@@ -5,23 +5,24 @@ import contextlib
 import math
 import random
 import time
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, UnknownTopicOrPartitionError
-from aiokafka.partitioner import murmur2
 
 from shipper.client import Client
 from shipper.lanes import Filling, Lane, Sending
 from shipper.records import Record
+from shipper.road import Road, Waiting
+from shipper.routed import by_topic
 from tailrace import kafka, metrics
 from tailrace.backoff import delay
 from tailrace.errors import LOOK_CLOSER, ReachKafka, RunSetup
 from tailrace.settings import Settings
+from tailrace.topics import written
 
 _LEAST_LIMIT = 8192
 _RECORD_OVERHEAD = 512
@@ -29,15 +30,7 @@ _RECORD_OVERHEAD = 512
 _STALL_SECONDS = 10.0
 """Nothing acknowledged for so long is worth a word, and a look whether the topic is still there."""
 _FLUSH_SECONDS = 1.0
-_MOST_REMEMBERED = 100_000
-
-
-class Waiting(NamedTuple):
-    """A partition that holds records and has acknowledged none for so many seconds: its leader is away, or slow."""
-
-    partition: int
-    seconds: float
-    in_flight_bytes: int
+_USUAL_LIMIT = 1_048_576
 
 
 class Producer:
@@ -51,8 +44,9 @@ class Producer:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._shipper = settings.shipper
+        self._topics = written(settings)
         self._client: Client | None = None
-        self._lanes: list[Lane] = []
+        self._road = Road({})
         self._tasks: list[asyncio.Task[None]] = []
         self._bytes = 0
         self._most_batch_bytes = settings.shipper.batch_bytes
@@ -63,7 +57,6 @@ class Producer:
         self._stalled = 0.0
         self._patience = math.inf
         self._said: set[int] = set()
-        self._lane_of: dict[str, int] = {}
         self._news: dict[str, bytes] = {}
         self._untold = 0
         self._tell = asyncio.Event()
@@ -122,50 +115,63 @@ class Producer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks, self._lanes, self._bytes, self._untold = [], [], 0, 0
-        self._lane_of.clear()
+        self._tasks, self._road, self._bytes, self._untold = [], Road({}), 0, 0
         self._news.clear()
         client, self._client = self._client, None
         if client is not None:
             await client.abandon()
 
     def lane_of(self, source: str) -> int:
-        """The partition of a source: that of its name as key, as any Kafka client would choose."""
-        if not self._lanes:
-            return 0
-        lane = self._lane_of.get(source)
-        if lane is None:
-            if len(self._lane_of) > _MOST_REMEMBERED:
-                self._lane_of.clear()
-            lane = self._lane_of[source] = int(murmur2(source.encode()) & 0x7FFFFFFF) % len(self._lanes)
-        return lane
+        """The partition of a source in the shipper's own topic."""
+        return self._road.lane_of(source, self._shipper.topic)
+
+    def lanes_of(self, source: str, topics: Sequence[str]) -> tuple[int, ...]:
+        """The lanes that a source's records may go to: that of its own topic, and those of topics that rules name."""
+        return self._road.lanes_of(source, self._shipper.topic, topics)
 
     @property
     def lanes(self) -> int:
-        """How many partitions the topic has; 0 before the first connection."""
-        return len(self._lanes)
+        """How many partitions the shipper's own topic has; 0 before the first connection."""
+        return self._road.count(self._shipper.topic)
 
     def room(self, lane: int) -> bool:
         """Whether a partition may take more: neither it nor all together have used up the budget of bytes in flight."""
-        budget = self._shipper.budget_bytes
-        return bool(self._lanes) and self._bytes < budget and self._lanes[lane].bytes < budget // 4
+        budget, lanes = self._shipper.budget_bytes, self._road.lanes
+        return bool(lanes) and self._bytes < budget and lanes[lane].bytes < budget // 4
+
+    def full_lane(self, source: str, topics: Sequence[str]) -> int | None:
+        """The first of a source's lanes that may not take more; None if all may."""
+        return next((lane for lane in self.lanes_of(source, topics) if not self.room(lane)), None)
 
     @property
     def in_flight_bytes(self) -> int:
         """Bytes of records handed in and not yet acknowledged."""
         return self._bytes
 
-    def hand_in(self, lane: int, key: bytes, records: Sequence[Record], sending: Sending) -> None:
-        """Put the records of one step into batches of its partition."""
+    def hand_in(self, source: str, topics: Sequence[str], records: Sequence[Record], sending: Sending) -> None:
+        """Put the records of one step into batches of its source's partitions; ``topics`` may be among their goals.
+
+        The step is done when the partitions of all topics have acknowledged what they got of it.
+        """
         if not self._bytes:
             self._progressed = time.monotonic()
-        self._bytes += self._lanes[lane].add(key, records, sending, self._most_batch_bytes)
+        if not topics:
+            self._add(source, self._shipper.topic, records, sending)
+            return
+        for topic, some in by_topic(records, self._shipper.topic).items():
+            sending.joins()
+            self._add(source, topic, some, Sending(sending.acknowledged))
+        sending.complete()
+
+    def _add(self, source: str, topic: str, records: Sequence[Record], sending: Sending) -> None:
+        lane = self._road.lanes[self._road.lane_of(source, topic)]
+        self._bytes += lane.add(source.encode(), records, sending, self._most_batch_bytes)
 
     def flush(self, *, everything: bool) -> float | None:
         """Send the batches that have lingered long enough, or all; seconds until the next is due, if any is open."""
         now = time.monotonic()
         due: float | None = None
-        for lane in self._lanes:
+        for lane in self._road.lanes:
             batch = lane.open
             if batch is None:
                 continue
@@ -177,20 +183,15 @@ class Producer:
         metrics.IN_FLIGHT.set(self._bytes)
         if self._bytes and now - self._progressed > _STALL_SECONDS:
             self._stall(now)
-        waiting = {one.partition for one in self.waiting()}
+        waiting = {one.lane: one for one in self.waiting()}
         self._say_who_waits(waiting)
         if waiting:
-            self._require(waiting)
+            self._require(waiting.values())
         return due
 
     def waiting(self) -> list[Waiting]:
         """The partitions that hold records and have acknowledged none for ten seconds, with how long."""
-        now = time.monotonic()
-        return [
-            Waiting(number, now - lane.progressed, lane.bytes)
-            for number, lane in enumerate(self._lanes)
-            if lane.bytes and now - lane.progressed > _STALL_SECONDS
-        ]
+        return self._road.waiting(time.monotonic(), _STALL_SECONDS)
 
     def publish(self, entries: Iterable[tuple[str, bytes]]) -> None:
         """Let the ledger topic have records, (key, value), as soon as it takes them; only a key's last is kept.
@@ -234,13 +235,14 @@ class Producer:
             self.progress.set()
 
     async def _connect(self) -> None:
-        topic = self._shipper.topic
-        limit = await self._limit(topic)
-        if limit < _LEAST_LIMIT:
-            raise RunSetup(
-                f"The topic {topic} takes no more than {limit} bytes (max.message.bytes), too few for a document; "
-                "raise it with `tailrace setup`."
-            )
+        limits = await self._limits()
+        for topic, limit in limits.items():
+            if limit < _LEAST_LIMIT:
+                raise RunSetup(
+                    f"The topic {topic} takes no more than {limit} bytes (max.message.bytes), too few for a document; "
+                    "raise it with `tailrace setup`."
+                )
+        limit = min(limits.values())
         limit = max(limit >> self._halvings, _LEAST_LIMIT)
         self._most_batch_bytes = min(self._shipper.batch_bytes, limit)
         self.most_record_bytes = min(self._shipper.max_record_bytes, limit - _RECORD_OVERHEAD)
@@ -251,40 +253,39 @@ class Producer:
         )
         try:
             await client.start()
-            partitions = len(await client.partitions_for(topic))
+            road = Road({topic: len(await client.partitions_for(topic)) for topic in self._topics})
             await client.partitions_for(self._settings.kafka.ledger_topic)  # or publish() would wait for it
         except BaseException:
             await client.abandon()
             raise
-        self._client, self.failed = client, False
-        self._lanes = [Lane() for _ in range(partitions)]
-        self._tasks = [asyncio.create_task(self._carry(number, lane)) for number, lane in enumerate(self._lanes)]
+        self._client, self._road, self.failed = client, road, False
+        ways = zip(road.places, road.lanes, strict=True)
+        self._tasks = [asyncio.create_task(self._carry(*place, lane)) for place, lane in ways]
         self._tasks.append(asyncio.create_task(self._carry_news()))
         for task in self._tasks:
             task.add_done_callback(partial(self._ended, self._generation))
 
-    async def _limit(self, topic: str) -> int:
-        """The topic's limit on the bytes of a batch; also says early if a topic is missing."""
+    async def _limits(self) -> dict[str, int]:
+        """Each topic's limit on the bytes of a batch; also says early if a topic is missing."""
         admin = AIOKafkaAdminClient(**kafka.options(self._settings.kafka))
+        limits = dict.fromkeys(self._topics, _USUAL_LIMIT)
         try:
             await admin.start()
             there = set(await admin.list_topics())
-            for name in (topic, self._settings.kafka.ledger_topic):
+            for name in (*self._topics, self._settings.kafka.ledger_topic):
                 if name not in there:
                     raise RunSetup(f"The topic {name} does not exist; create it with `tailrace setup`.")
-            answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
-            for answer in answers:
-                for resource in answer.resources:
-                    for name, value, *_rest in resource[4]:
-                        if name == "max.message.bytes":
-                            return int(value)
+            asked = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in self._topics]
+            for answer in await admin.describe_configs(asked):
+                for _code, _error, _kind, topic, configs in answer.resources:
+                    told = (int(value) for name, value, *_ in configs if name == "max.message.bytes")
+                    limits[topic] = next(told, _USUAL_LIMIT)
         finally:
             await admin.close()
-        return 1_048_576
+        return limits
 
-    async def _carry(self, number: int, lane: Lane) -> None:
+    async def _carry(self, topic: str, number: int, lane: Lane) -> None:
         """Hand the batches of one partition to the client, in order, as its slot comes free."""
-        topic = self._shipper.topic
         while True:
             await lane.wake.wait()
             lane.wake.clear()
@@ -328,26 +329,34 @@ class Producer:
             self._stalled = now - _STALL_SECONDS
             structlog.get_logger().warning("kafka does not acknowledge, waiting", in_flight_bytes=self._bytes)
         if self._client is not None and not self.failed:
-            task = asyncio.create_task(self._client.partitions_for(self._shipper.topic))
-            task.add_done_callback(partial(self._ended, self._generation))
-            self._tasks.append(task)
+            for topic in self._topics:
+                task = asyncio.create_task(self._client.partitions_for(topic))
+                task.add_done_callback(partial(self._ended, self._generation))
+                self._tasks.append(task)
 
-    def _require(self, partitions: set[int]) -> None:
-        """Start over if the topic has not these partitions any more: it was made anew with fewer."""
-        there = self._client.partitions_now(self._shipper.topic) if self._client is not None else set()
-        if there and not partitions <= there:
-            self._fail(UnknownTopicOrPartitionError())
+    def _require(self, waiting: Iterable[Waiting]) -> None:
+        """Start over if a topic has not these partitions any more: it was made anew with fewer."""
+        for one in waiting:
+            there = self._client.partitions_now(one.topic) if self._client is not None else set()
+            if there and one.partition not in there:
+                self._fail(UnknownTopicOrPartitionError())
 
-    def _say_who_waits(self, waiting: set[int]) -> None:
+    def _say_who_waits(self, waiting: Mapping[int, Waiting]) -> None:
         """Name a partition that began to wait while others go on, once, and again when it is served."""
         metrics.WAITING.set(len(waiting))
         log = structlog.get_logger()
-        for partition in waiting - self._said:
-            bytes_ = self._lanes[partition].bytes
-            log.warning("partition does not acknowledge, its files wait", partition=partition, in_flight_bytes=bytes_)
-        for partition in self._said - waiting:
-            log.info("partition acknowledges again", partition=partition)
-        self._said = waiting
+        for one in (waiting[lane] for lane in waiting.keys() - self._said):
+            log.warning(
+                "partition does not acknowledge, its files wait",
+                topic=one.topic,
+                partition=one.partition,
+                in_flight_bytes=one.in_flight_bytes,
+            )
+        for lane in self._said - waiting.keys():
+            if lane < len(self._road.places):
+                topic, partition = self._road.places[lane]
+                log.info("partition acknowledges again", topic=topic, partition=partition)
+        self._said = set(waiting)
 
     def _ended(self, generation: int, task: "asyncio.Task[object]") -> None:
         error = None if task.cancelled() else task.exception()

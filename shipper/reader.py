@@ -162,15 +162,16 @@ class Reader:
                 self._turns.put(file, _FIRST)
         asked: dict[int, list[File]] = {}
         for file in self._turns.take(now):
-            lane, device = self._producer.lane_of(file.source.name), file.source.place.device
             if file.closed:
                 continue
+            source, device = file.source, file.source.place.device
+            full = self._producer.full_lane(source.name, source.encoder.topics)
             if device in self._looking:
                 self._no_answer.setdefault(device, []).append(file)
-            elif self._producer.room(lane):
+            elif full is None:
                 asked.setdefault(device, []).append(file)
             else:
-                self._no_room.setdefault(lane, []).append(file)
+                self._no_room.setdefault(full, []).append(file)
         for device, files in asked.items():
             answer = self._disk.look(device, [file.request(self._most) for file in files])
             answer.add_done_callback(lambda _answer: self._producer.progress.set())
@@ -268,7 +269,7 @@ class Reader:
             tell_faults()
         whole = source.is_read_to(step.end)
         sending = Sending(partial(self._acknowledged, source, step, span, now, whole=whole))
-        self._producer.hand_in(self._producer.lane_of(source.name), source.name.encode(), step.records, sending)
+        self._producer.hand_in(source.name, source.encoder.topics, step.records, sending)
 
     def _acknowledged(self, source: Source, step: Step, span: Span, read: float, *, whole: bool) -> None:
         dataset = source.encoder.dataset

@@ -124,17 +124,17 @@ class _Repair:
         if source is None:
             return None
         producer = self._producer
-        lane, key = producer.lane_of(source.name), source.name.encode()
+        name, topics = source.name, source.encoder.topics
         records = skipped = size = 0
         made = steps(source, found.handle, missing.end, self._most, time.time_ns())
         while (step := await self._disk.run(partial(next, made, None), found.device)) is not None:
-            await self._until(partial(producer.room, lane))
+            await self._until(lambda: producer.full_lane(name, topics) is None)
             if producer.failed:
                 break
             counted = partial(
                 _count, source.encoder.dataset, len(step.records), step.mark.bytes + step.mark.blank - size
             )
-            producer.hand_in(lane, key, step.records, Sending(counted))
+            producer.hand_in(name, topics, step.records, Sending(counted))
             size = step.mark.bytes + step.mark.blank
             records, skipped = records + len(step.records), step.mark.skipped
         await self._until(lambda: not producer.in_flight_bytes)

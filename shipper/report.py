@@ -57,22 +57,31 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str = ""
 
 
+class Slow(msgspec.Struct, frozen=True):
+    """A partition that has records of ours and has not answered for so many seconds."""
+
+    topic: str
+    partition: int
+    seconds: float
+
+
 class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """What the agent says of itself, before the lines; ``waiting``: how many seconds partitions have not answered."""
+    """What the agent says of itself, before the lines; ``waiting``: the partitions that do not answer."""
 
     pid: int
     began: float
     connected: bool
     refusal: str = ""
     """Why positions cannot be saved now."""
-    waiting: dict[int, float] = {}
+    waiting: list[Slow] = []
 
 
 class Troubles(msgspec.Struct, frozen=True):
-    """What holds files up: the partitions that wait, whether Kafka was reached, why the registry refuses."""
+    """What holds files up: whether Kafka was reached, why the registry refuses, the lanes that wait, by their names."""
 
     head: Head
-    lane_of: Callable[[str], int]
+    slow: Mapping[int, str]
+    lanes_of: "Callable[[Source], Iterable[int]]"
     is_hung: Callable[[int], bool]
 
 
@@ -167,9 +176,9 @@ def _state(file: "File", size: int, troubles: Troubles) -> tuple[State, str]:
         return State.UNREADABLE, file.fault
     if behind and head.refusal:
         return State.REGISTRY, head.refusal
-    lane = troubles.lane_of(source.name)
-    if behind and (not head.connected or lane in head.waiting):
-        return State.KAFKA, f"partition {lane}" if head.connected else ""
+    slow = next((name for lane in troubles.lanes_of(source) if (name := troubles.slow.get(lane))), "")
+    if behind and (not head.connected or slow):
+        return State.KAFKA, slow if head.connected else ""
     if file.gone:
         return State.GONE, ""
     return (State.READING if behind else State.IDLE), ""

@@ -65,7 +65,8 @@ def _look(path: str, number: int, found: dict[Place, Found], refused: dict[str, 
     try:
         status = os.stat(path)  # noqa: PTH116 - called for every file
     except FileNotFoundError:
-        refused[path] = Refused(path, "its link points nowhere")
+        if os.path.islink(path):  # noqa: PTH114 - as the others here; else it has gone since the folder was read
+            refused[path] = Refused(path, "its link points nowhere")
         return
     except OSError as error:
         refused[path] = Refused(path, error.strerror or str(error))

@@ -11,7 +11,9 @@ from shipper.file import behind
 from shipper.follow import Follow
 from shipper.producer import Producer
 from shipper.reader import Reader
-from shipper.report import Head, Troubles, line_of_ended, line_of_file
+from shipper.report import Head, Slow, Troubles, line_of_ended, line_of_file
+from shipper.road import Waiting
+from shipper.source import Source
 
 _PIECE = 250
 """Files to a piece: about a millisecond of the event loop."""
@@ -34,17 +36,28 @@ class View:
 
     def pieces(self) -> Iterator[bytes]:
         """The head, then the lines, some at a time; files that come or go meanwhile may or may not be there."""
+        waiting = self._producer.waiting()
         head = Head(
             pid=os.getpid(),
             began=self._began,
             connected=self._producer.lanes > 0,
             refusal=self._reader.refusal,
-            waiting={one.partition: one.seconds for one in self._producer.waiting()},
+            waiting=[Slow(one.topic, one.partition, one.seconds) for one in waiting],
         )
         yield msgspec.json.encode(head)
-        troubles = Troubles(head, self._producer.lane_of, self._disk.is_hung)
+        slow = {one.lane: self._name(one) for one in waiting}
+        troubles = Troubles(head, slow, self._lanes_of, self._disk.is_hung)
         files = list(self._follow.files.values())
         ended = list(self._follow.ended)
         for first in range(0, len(files), _PIECE):
             yield msgspec.json.encode([line_of_file(file, troubles) for file in files[first : first + _PIECE]])
         yield msgspec.json.encode([line_of_ended(source) for source in ended])
+
+    def _lanes_of(self, source: Source) -> tuple[int, ...]:
+        return self._producer.lanes_of(source.name, source.encoder.topics)
+
+    @staticmethod
+    def _name(waiting: Waiting) -> str:
+        """A partition of the shipper's own topic has the number of its lane; that of another is called by both."""
+        place = f"partition {waiting.partition}"
+        return place if waiting.lane == waiting.partition else f"{place} of {waiting.topic}"

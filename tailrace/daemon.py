@@ -14,6 +14,7 @@ from typing import TextIO, cast
 
 import structlog
 
+from tailrace import __version__
 from tailrace.errors import TailraceError, first_of
 from tailrace.settings import Log
 from tailrace.show import neutral
@@ -68,6 +69,12 @@ def run(service: Callable[[Life], Awaitable[object]], log: Log) -> int:
             raise
         structlog.get_logger().error(str(error), **{"error.type": type(error).__name__})
         return error.exit_code
+
+
+def say_start(host: str, file: str, **what: object) -> None:
+    """The first line in the log of a service: what runs where, with which settings."""
+    about = {"service.version": __version__, "host.name": host, "settings": file, **what}
+    structlog.get_logger().info("starting", **about)
 
 
 def for_people(log: Log) -> bool:

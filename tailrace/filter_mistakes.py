@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tailrace.conditions import condition_of
 from tailrace.filter_settings import VERBS, Filter, Redact, Route, Sample, Throttle, names_of
 from tailrace.patterns import BadPattern, pattern_of
-from tailrace.record import STREAM_PART_RULE, is_stream_part
+from tailrace.record import STREAM_PART_RULE, TOPIC_RULE, is_stream_part, is_topic
 
 KINDS = ("email", "card", "ipv4", "ipv6", "jwt", "bearer", "cloud_key", "password")
 """The kinds of secrets that can be redacted by name."""
@@ -78,8 +78,10 @@ def _wrong_throttle(throttle: Throttle, here: str) -> Iterator[str]:
 
 
 def _wrong_route(route: Route, here: str) -> Iterator[str]:
-    if not route.dataset and not route.namespace:
-        yield f"{here}: it leads nowhere; give it a dataset or a namespace."
+    if not route.dataset and not route.namespace and not route.topic:
+        yield f"{here}: it leads nowhere; give it a dataset, a namespace or a topic."
+    if route.topic and not is_topic(route.topic):
+        yield f"{here}.topic: {route.topic!r} cannot be a topic's name; {TOPIC_RULE}."
     for key in ("dataset", "namespace"):
         name = getattr(route, key)
         if name and not is_stream_part(name):

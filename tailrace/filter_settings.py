@@ -27,10 +27,12 @@ class Throttle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``route``: send records to another data stream; what is empty stays the input's."""
+    """``route``: send records to another data stream or topic; what is empty stays the input's, or the shipper's."""
 
     dataset: str = ""
     namespace: str = ""
+    topic: str = ""
+    """Made by ``tailrace setup``; the indexers read it if it is among ``indexer.topics``."""
 
 
 class Redact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -16,7 +16,7 @@ import msgspec
 
 from tailrace.filter_mistakes import wrong_filters
 from tailrace.format_mistakes import wrong_format, wrong_pattern
-from tailrace.record import STREAM_PART_RULE, is_stream, is_stream_part
+from tailrace.record import STREAM_PART_RULE, TOPIC_RULE, is_stream, is_stream_part, is_topic
 
 if TYPE_CHECKING:
     from tailrace.settings import Input, Multiline, Settings
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 _LOCATED = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$")
 _EXPECTED = re.compile(r"Expected `(?P<expected>.*)`, got `(?P<got>.*)`")
 _MISSING = re.compile(r"Object missing required field `(?P<key>.*)`")
-_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _POSITIVE = {
     "kafka": ("partitions", "request_timeout_seconds", "retention_hours", "dead_letter_retention_hours"),
     "elasticsearch": ("request_timeout_seconds", "shards"),
@@ -210,12 +209,12 @@ def _wrong_names(settings: "Settings") -> Iterator[str]:
         else:
             topics[path] = entry
     for path, topic in topics.items():
-        if not _TOPIC.fullmatch(topic) or topic in (".", ".."):
-            yield f"{path}: {topic!r} cannot be a topic's name; use letters, digits, dots, - and _, at most 249."
+        if not is_topic(topic):
+            yield f"{path}: {topic!r} cannot be a topic's name; {TOPIC_RULE}."
     if not settings.indexer.topics:
         yield "indexer.topics: names no topic; give at least one."
-    if settings.indexer.member and not _TOPIC.fullmatch(settings.indexer.member):
-        yield f"indexer.member: {settings.indexer.member!r} cannot be; use letters, digits, dots, - and _, at most 249."
+    if settings.indexer.member and not is_topic(settings.indexer.member):
+        yield f"indexer.member: {settings.indexer.member!r} cannot be; {TOPIC_RULE}."
     for topic, stream in settings.indexer.streams.items():
         if not is_stream(stream):
             yield f"indexer.streams.{topic}: {stream!r} is no data stream like logs-app-default."

@@ -16,6 +16,9 @@ _STREAM = re.compile(r"(?:logs|metrics|traces|synthetics)-[^A-Z\\/*?\"<>| ,#:\-]
 _PART = re.compile(r"[^A-Z\\/*?\"<>| ,#:\-]{1,100}")
 STREAM_PART_RULE = 'use lower case, at most 100 characters, and none of \\ / * ? " < > | , # : - or a space'
 """What ``is_stream_part`` wants, in words."""
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+TOPIC_RULE = "use letters, digits, dots, - and _, at most 249"
+"""What ``is_topic`` wants, in words."""
 _SAFE = bytes(byte for byte in range(0x21, 0x7F) if byte not in b'"\\|')
 _SAFE_ID = re.compile(r"[!#-\[\]-{}~]{1,512}")
 
@@ -63,6 +66,11 @@ def is_stream(name: str) -> bool:
 def is_stream_part(name: str) -> bool:
     """Whether a name may be a dataset or a namespace: lower case, at most 100 characters, no space, no punctuation."""
     return _PART.fullmatch(name) is not None and name.isprintable()
+
+
+def is_topic(name: str) -> bool:
+    """Whether Kafka takes a name for a topic."""
+    return _TOPIC.fullmatch(name) is not None and name not in (".", "..")
 
 
 def is_record_id(name: str) -> bool:

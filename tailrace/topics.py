@@ -1,4 +1,4 @@
-"""The settings and the topics of a cluster to those that hold records. No I/O."""
+"""The settings and the topics of a cluster to those that hold records: written by us, read by us. No I/O."""
 
 from collections.abc import Iterable
 
@@ -7,6 +7,13 @@ from tailrace.settings import Settings
 
 PATTERN = "^"
 """What an entry of ``indexer.topics`` begins with that is a pattern (RE2) and no name."""
+
+
+def written(settings: Settings) -> list[str]:
+    """The topics that the shipper sends records to: its own first, then those that routes of filters name."""
+    routes = (one.route for entry in settings.shipper.inputs for one in entry.filters)
+    topics = [settings.shipper.topic, *(route.topic for route in routes if route is not None and route.topic)]
+    return [*dict.fromkeys(topics)]
 
 
 class Topics:

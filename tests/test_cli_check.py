@@ -93,7 +93,7 @@ def test_files_that_cannot_be_read_are_named_with_the_reason(tmp_path: Path) -> 
     ]
     for number in range(5):
         (tmp_path / f"more{number}.log").mkdir()
-    assert findings(tmp_path, with_input(tmp_path, "*.log"))[-1] == "wrong input 0: and 3 files more cannot be read"
+    assert findings(tmp_path, with_input(tmp_path, "*.log"))[-1] == "wrong input 0: and 3 more files cannot be read"
     assert check("-c", str(tmp_path / "tailrace.toml")).exit_code == 1
 
 
@@ -202,7 +202,7 @@ def test_a_file_that_two_inputs_match_is_named(tmp_path: Path) -> None:
             '[indexer]\ntopics = ["tailrace.dead-letters"]\n',
             "wrong indexer: tailrace.dead-letters cannot be a topic of",
         ),
-        ("[indexer]\nslice_bytes = 200000000\n", "look indexer: indexer.slice_bytes is 190.7 MiB, more than Elastic"),
+        ("[indexer]\nslice_bytes = 200000000\n", "look indexer: indexer.slice_bytes is 191 MiB, more than Elastic"),
         ("", "look inputs: none: nothing would be shipped from here"),
     ],
 )
@@ -218,6 +218,17 @@ def test_records_that_nobody_would_index_are_named(tmp_path: Path) -> None:
         "look indexer: shipper.topic tailrace.logs is not among indexer.topics",
         "wrong indexer: no pattern of indexer.allowed_streams allows logs-app-default",
     ]
+
+
+def test_a_topic_that_filters_route_to_and_nobody_reads_is_named(tmp_path: Path) -> None:
+    """A name or a pattern of indexer.topics is enough; the ledger is no topic to route to."""
+    (tmp_path / "a.log").write_text("x\n")
+    text = with_input(tmp_path, "*.log", "filters = [{ route = { topic = 'loud' } }]\n")
+    assert findings(tmp_path, text) == ["look indexer: loud, where filters route to, is not among indexer.topics"]
+    for topics in ('["tailrace.logs", "loud"]', '["tailrace.logs", "^lo"]'):
+        assert findings(tmp_path, f"{text}[indexer]\ntopics = {topics}\n") == []
+    text = with_input(tmp_path, "*.log", "filters = [{ route = { topic = 'tailrace.ledger' } }]\n")
+    assert "wrong indexer: tailrace.ledger cannot be a topic of records too" in findings(tmp_path, text)
 
 
 def test_a_typo_in_the_file_is_named_and_is_exit_code_2(tmp_path: Path) -> None:
@@ -289,6 +300,32 @@ def test_what_a_topic_lacks_is_named() -> None:
     assert [one.text for one in topic(rights=-(2**31))] == ["1 partition with a leader each, 2 replicas"]
 
 
+FEWER = "set replicas = 0 in [elasticsearch] and run `tailrace setup`"
+PUT = 'of the indices that are there: PUT logs-*,metrics-*/_settings {"number_of_replicas": 0}'
+
+
+@pytest.mark.parametrize(
+    ("status", "nodes", "replicas", "text", "next_steps"),
+    [
+        ("green", 1, 0, "green, 1 node", []),
+        ("green", 3, 1, "green, 3 nodes", []),
+        ("green", 1, 1, "green, 1 node: no place for the 1 replica that elasticsearch.replicas wants", [FEWER]),
+        ("yellow", 1, 1, "yellow, 1 node: 2 replicas have no place", [FEWER, PUT]),
+        ("yellow", 1, 0, "yellow, 1 node: 2 replicas have no place", [PUT]),
+        ("yellow", 3, 1, "yellow, 3 nodes: 2 replicas have no place", ["see GET _cluster/allocation/explain"]),
+    ],
+)
+def test_replicas_without_a_place_are_told_with_the_setting(
+    status: str, nodes: int, replicas: int, text: str, next_steps: list[str]
+) -> None:
+    """On one node none has a place: before the first index is made, too."""
+    counts = {"number_of_nodes": nodes, "number_of_data_nodes": nodes, "unassigned_shards": 2}
+    found = check_servers._health({"status": status, "cluster_name": "c", **counts}, replicas)
+    assert found.text == f"cluster c is {text}"
+    assert found.next_step == "; ".join([*next_steps, "or add a node"] if next_steps else [])
+    assert found.mark is (Mark.LOOK if next_steps else Mark.OK)
+
+
 @pytest.mark.parametrize(
     ("health", "mark"),
     [("green", Mark.OK), ("yellow", Mark.LOOK), ("red", Mark.WRONG)],
@@ -302,7 +339,8 @@ def test_elasticsearch_without_the_privileges_is_wrong(health: str, mark: Mark) 
             return web.json_response({"error": {"type": "resource_not_found_exception"}}, status=404, headers=header)
         body: dict[str, Any] = {"template": {}}
         if request.path == "/_cluster/health":
-            body = {"status": health, "number_of_nodes": 3, "cluster_name": "c", "unassigned_shards": 2}
+            nodes = {"number_of_nodes": 3, "number_of_data_nodes": 3}
+            body = {"status": health, **nodes, "cluster_name": "c", "unassigned_shards": 2}
         elif request.path == "/_security/user/_has_privileges":
             asked = (await request.json())["index"][0]
             granted = {name: {one: one != "create_doc" for one in asked["privileges"]} for name in asked["names"]}

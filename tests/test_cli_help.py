@@ -1,6 +1,7 @@
 """What a person meets who types something wrong, asks for help, or presses the tab key."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tailrace.cli import cli
+from tailrace.cli.epilog import fitted
 from tailrace.stack import Stack
 
 
@@ -102,3 +104,33 @@ def test_stack_down_says_where_it_looked(tmp_path: Path) -> None:
 def test_stack_status_names_its_folder(stack: Stack) -> None:
     """As down does: it may not be the one that was meant."""
     assert f"In {stack.folder}" in run("stack", "status", "--dir", str(stack.folder)).stdout
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_every_help_fits_80_columns(words: list[str]) -> None:
+    """No line is broken by the terminal inside a word, and no summary is cut."""
+    text = CliRunner().invoke(cli, [*words, "--help"], terminal_width=80).stdout
+    assert [line for line in text.splitlines() if len(line) > 80] == []
+    assert "..." not in re.sub(r"[\]A-Z]\.\.\.", "", text)
+
+
+def test_what_is_too_long_goes_on_below() -> None:
+    """A comment beside its example where it can be, else below; a pipe below its first part."""
+    long, quoted = "a comment that is " + "very " * 10 + "long", "'" + "a | " * 20 + "b'"
+    text = "\b\nExamples:\n  tailrace ship     short\n"
+    assert fitted(text) == text
+    text += f"  tailrace ship --once   {long}\n  tailrace audit --json{' ' * 60}beside\n"
+    text += f"  tailrace audit | jq {quoted} | less\n"
+    text += f"\n\b\nNames: a, b.\nExit codes: 0 {'done ' * 20}\n"
+    assert fitted(text).splitlines() == [
+        *("\b", "Examples:"),
+        "  tailrace ship            short",
+        "  tailrace ship --once",
+        f"      {long}",
+        "  tailrace audit --json    beside",
+        "  tailrace audit |",
+        f"      jq {quoted} | less",
+        *("", "\b", "Names: a, b."),
+        f"Exit codes: 0 {'done ' * 12}done",
+        f"{'done ' * 6}done",
+    ]

@@ -64,7 +64,7 @@ def test_rows_are_listed_while_an_agent_runs(host: Host) -> None:
     agent = Registry(host.state)
     table = host.run("list").stdout.splitlines()
     assert table[0].split() == ["SOURCE", "POSITION", "REACH", "SIZE", "STORED", "PATH"]
-    assert table[1].split()[:5] == ["a" * 20, "19", "25", "19", "B"]
+    assert table[1].split()[:5] == ["a" * 8, "19", "25", "19", "B"]
     assert msgspec.json.decode(host.run("list", "--json").stdout, type=Row) == host.row
     assert host.run("list", "--json", "--path", "*/b.log").stdout == ""
     agent.close()
@@ -212,3 +212,34 @@ def test_a_file_that_was_reset_is_sent_again(site: Site) -> None:
     assert again == [("one", False), ("two", False), ("three", False), ("two", True), ("three", True)]
     assert list(by_source.values()) == [[("one", False), ("two", False), ("three", False)]]
     assert json.loads(site.finish("status", "--json"))["behind_bytes"] == 0
+
+
+def test_a_source_is_named_by_a_beginning_that_no_other_has(host: Host) -> None:
+    """As the table shows it; a beginning of several is a mistake that names them."""
+    others = [msgspec.structs.replace(host.row, source=name, ended=True) for name in ("a" * 9 + "b" * 11, "c" * 20)]
+    host.save(others)
+    shown = host.run("list").stdout.splitlines()
+    assert shown[0].split() == ["SOURCE", "POSITION", "REACH", "SIZE", "STORED", "PATH"]
+    assert {line.split()[0] for line in shown[1:]} == {"a" * 10, "a" * 9 + "b", "c" * 8}
+    whole = [json.loads(line)["source"] for line in host.run("list", "--json", "--source", "cc").stdout.splitlines()]
+    assert whole == ["c" * 20]
+    several = host.run("forget", "--source", "aaaa", "--yes")
+    assert several.exit_code == 2
+    assert "aaaa begins the names of 2 sources, aaaaaaaaaa, aaaaaaaaab: give more." in several.stderr
+    assert isinstance(host.run("list", "--source", "x").exception, MendState)
+    assert host.run("forget", "--source", "aaaaaaaaab", "--yes").exit_code == 0
+    assert {row.source for row in host.rows} == {"a" * 20, "c" * 20}
+    assert host.run("reset", "--source", "aa", "--yes").exit_code == 0
+    assert next(row.position for row in host.rows if row.source == "a" * 20) == 0
+    assert host.run("reset", "--yes").exit_code == 2
+
+
+def test_the_table_fits_the_terminal(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long path loses its middle; in a file or a pipe it is whole."""
+    long = "/var/log/" + "deep/" * 30 + "app.log"
+    host.save([msgspec.structs.replace(host.row, path=long)])
+    assert host.run("list").stdout.endswith(f"{long}\n")
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = host.run("list").stdout.splitlines()
+    assert max(map(len, lines)) == 80
+    assert lines[1].endswith("deep/app.log")

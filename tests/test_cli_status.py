@@ -22,8 +22,8 @@ from shipper.registry import Registry
 from shipper.registry_row import Row
 from shipper.report import State, line_of_row
 from tailrace.cli import cli
-from tailrace.cli.status import age, size
 from tailrace.errors import MendState
+from tailrace.words import age, size, spoken_bytes
 
 
 class Host:
@@ -104,14 +104,14 @@ def test_without_an_agent_the_registry_is_compared_with_the_files(host: Host) ->
     ]
     assert (said["running"], said["files_total"], said["behind_bytes"]) == (False, 5, 4310)
     assert 499 <= said["oldest_unread_seconds"] < 600
-    assert said["problems"] == ["no agent runs and 4.3 kB wait: start it (systemctl start tailrace-ship)"]
+    assert said["problems"] == ["no agent runs and 4.2 KiB wait: start it (systemctl start tailrace-ship)"]
     table = host.run("-n", "2")
     assert table.exit_code == 1
     lines = table.stdout.splitlines()
     assert lines[0].split() == ["STATE", "BEHIND", "SIZE", "POSITION", "READ", "ACKED", "SOURCE", "PATH"]
-    assert lines[1].split()[:8] == ["closed", "4.0", "kB", "5.0", "kB", "1,000", "-", "8"]
+    assert lines[1].split()[:8] == ["closed", "3.9", "KiB", "4.9", "KiB", "1,000", "-", "8"]
     assert lines[3] == "… and 4 more (-n 0 shows all)"
-    assert lines[4] == "5 files, 4.3 kB behind, the oldest unread for 8 min; no agent runs"
+    assert lines[4] == "5 files, 4.2 KiB behind, the oldest unread for 8 min; no agent runs"
     assert lines[5].startswith("✗ no agent runs")
 
 
@@ -140,6 +140,19 @@ def test_names_cannot_take_over_the_terminal(host: Host) -> None:
     assert "\\u001b]0;owned\\u0007\\n✓ all.log\n" in said
 
 
+def test_the_table_fits_a_terminal_of_80_columns(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It leaves out what people need least, and shortens paths; --json has all of it."""
+    name = "a-very-long-name-of-a-service-in-some-cluster-" * 3 + "app.log"
+    host.write(name, 10_000_000, 9_000_000)
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = host.run().stdout.splitlines()
+    assert lines[0].split() == ["STATE", "BEHIND", "SIZE", "POSITION", "READ", "ACKED", "PATH"]
+    assert len(lines[1]) == 80
+    assert lines[1].endswith("app.log")
+    assert lines[2].startswith("1 file, 977 KiB behind")
+    assert len(host.status(expect=1)["files"][0]["source"]) == 20
+
+
 def test_a_packed_file_is_behind_by_what_is_in_it() -> None:
     """Offsets are of what was packed; its size on disk says nothing of them."""
     row = Row(
@@ -152,9 +165,10 @@ def test_a_packed_file_is_behind_by_what_is_in_it() -> None:
 
 def test_sizes_and_ages_are_said_shortly() -> None:
     """Three digits at most, and the unit."""
-    assert [size(one) for one in (0, 999, 1000, 99_400, 99_600, 999_499, 999_600, 5 * 10**9, 10**13)] == [
-        "0", "999 B", "1.0 kB", "99.4 kB", "100 kB", "999 kB", "1.0 MB", "5.0 GB", "10.0 TB",
+    assert [size(one) for one in (0, 1, 999, 1000, 1536, 102_399, 2**20 - 1, 5 * 2**30, 10**13, 10**16)] == [
+        "0", "1 B", "999 B", "1.0 KiB", "1.5 KiB", "100 KiB", "1.0 MiB", "5.0 GiB", "9.1 TiB", "9,094.9 TiB",
     ]  # fmt: skip
+    assert [spoken_bytes(one) for one in (0, 1, 999, 1536)] == ["0 bytes", "1 byte", "999 bytes", "1.5 KiB"]
     assert [age(one) for one in (0, 119, 120, 7200, 172_800)] == ["0 s", "119 s", "2 min", "2 h", "2 d"]
 
 

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 import structlog
+from click.testing import CliRunner
 
-from tailrace import daemon
+from tailrace import __version__, daemon
+from tailrace.cli import cli
 from tailrace.daemon import Life
 from tailrace.errors import ReachKafka, RunSetup, TailraceError
 from tailrace.settings import Log
@@ -216,3 +218,35 @@ async def service(life):
     document = json.loads(errors)
     assert (document["message"], document["log.logger"]) == ("careful: 7", "some.library")
     assert document["@timestamp"].endswith("Z")
+
+
+@pytest.mark.parametrize("command", ["ship", "index"])
+def test_a_service_says_first_what_runs_where(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Version, host, settings file, topics and servers, in one line: what one asks when a log is all there is."""
+    file = tmp_path / "tailrace.toml"
+    file.write_text(
+        """
+        [host]
+        name = "web-1"
+        [kafka]
+        bootstrap_servers = ["k1:9092", "k2:9092"]
+        [log]
+        format = "json"
+        [[shipper.inputs]]
+        paths = ["/x"]
+        dataset = "x"
+        filters = [{ route = { topic = "loud" } }]
+        """
+    )
+
+    async def nothing(*_arguments: object, once: bool) -> None:
+        assert not once
+
+    monkeypatch.setattr("shipper.agent.ship", nothing)
+    monkeypatch.setattr("indexer.service.index", nothing)
+    said = CliRunner().invoke(cli, [command, "-c", str(file)]).stderr
+    (line,) = [json.loads(line) for line in said.splitlines()]
+    about = {"service.version": __version__, "host.name": "web-1", "settings": str(file), "servers": "k1:9092, k2:9092"}
+    about |= {"ship": {"topic": "tailrace.logs, loud", "inputs": 1}, "index": {"topics": ["tailrace.logs"]}}[command]
+    assert line["message"] == "starting"
+    assert about.items() <= line.items()

@@ -97,6 +97,12 @@ def test_every_command_has_its_section(name: str) -> None:
     assert "Exit codes:" in section[1]
 
 
+def test_the_sections_are_in_the_order_of_the_help() -> None:
+    """Who looks for a command in one of them finds it at the same place in the other."""
+    page = (ROOT / "docs/commands.md").read_text("utf-8")
+    assert re.findall(r"^## tailrace (\S+)$", page, re.MULTILINE) == [*COMMANDS]
+
+
 def test_no_section_is_about_a_command_that_is_gone() -> None:
     """A renamed command takes its section along."""
     page = (ROOT / "docs/commands.md").read_text("utf-8")

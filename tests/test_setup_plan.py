@@ -9,7 +9,7 @@ from indexer.changes import Act, Change, Key, compare, flatten
 from indexer.plan_topics import FoundTopic
 from indexer.provision_elastic import shipped
 from tailrace.cli.setup import describe, summarize
-from tailrace.settings import Elasticsearch, Indexer, Kafka, Settings, Shipper
+from tailrace.settings import Elasticsearch, Indexer, Kafka, Settings, Shipper, parse
 
 
 def _topic(settings: Settings, name: str, brokers: int = 1) -> plan_topics.Topic:
@@ -45,6 +45,27 @@ def test_the_default_topics() -> None:
     assert (ledger.name, ledger.configs["cleanup.policy"]) == ("tailrace.ledger", "compact")
     assert dead.configs["retention.ms"] == str(720 * 3_600_000)
     assert int(dead.configs["max.message.bytes"]) > int(logs.configs["max.message.bytes"])
+
+
+def test_topics_that_filters_route_to_are_made_like_our_own() -> None:
+    """Also where the indexer names them, too."""
+    text = """
+        [[shipper.inputs]]
+        paths = ["/x"]
+        dataset = "x"
+        filters = [{ route = { topic = "loud" } }, { route = { topic = "tailrace.logs" } }]
+        [indexer]
+        topics = ["theirs", "loud", "tailrace.logs"]
+    """
+    found = plan_topics.topics(parse(text), brokers=1)
+    assert {one.name: one.ours for one in found} == {
+        "tailrace.logs": True,
+        "loud": True,
+        "theirs": False,
+        "tailrace.ledger": True,
+        "tailrace.dead-letters": True,
+    }
+    assert found[0].configs == found[1].configs
 
 
 @pytest.mark.parametrize(("brokers", "replicas", "insync"), [(1, 1, "1"), (2, 2, "1"), (3, 3, "2"), (9, 3, "2")])

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import Site, append, chain, read_records, until
+from conftest import MakeTopic
+from processes import Site, append, chain, read_records, read_topic, until
 
 from tailrace.stack import Stack
 
@@ -157,3 +158,65 @@ def test_a_key_that_is_not_there_is_said_at_the_start_and_at_check(site: Site, t
     (site.logs / "a.log").write_bytes(planted()[0] + b"\n")
     assert "There is no redact.hash_key_file" in site.finish("ship", "--once", expect=2)
     assert "There is no redact.hash_key_file" in site.finish("check", expect=1)
+
+
+def test_records_routed_to_a_topic_arrive_exactly_once_whatever_kills_the_agent(
+    site: Site, stack: Stack, make_topic: MakeTopic
+) -> None:
+    """Those of a rule in its topic, the others in the shipper's; repeated ones say so; the audit finds all of them."""
+    loud = make_topic(f"{site.name}.loud", 5)
+    site.inputs[0] |= {
+        "format": "json",
+        "filters": [
+            {"name": "loud", "when": 'log.level == "error"', "route": {"topic": loud}},
+            {"name": "chatter", "when": 'log.level == "debug"', "drop": True},
+        ],
+    }
+    site.indexer["topics"] = [site.topic, loud]
+    site.serve_metrics()
+    paths = [site.logs / f"{name}.log" for name in "abc"]
+    written = 0
+    for _ in range(3):
+        agent = site.agent()
+        until(lambda: site.registered("records") >= written * 3 * 2 // 3)  # noqa: B023 - called at once
+        before = site.metric("tailrace_shipper_records_total")
+        for _ in range(20):
+            for path in paths:
+                append(path, "".join(_leveled(path, number) for number in range(written, written + 90)))
+            written += 90
+        # Acknowledged, and hardly stored as such yet: what is sent now is sent again.
+        until(lambda: site.metric("tailrace_shipper_records_total") > before, every=0.005)  # noqa: B023 - as above
+        agent.kill()
+    site.finish("ship", "--once")
+    topics = {topic: asyncio.run(read_topic(stack.bootstrap_servers, topic)) for topic in (site.topic, loud)}
+    levels = {topic: {one.document["log"]["level"] for one in some} for topic, some in topics.items()}
+    assert levels == {site.topic: {"info"}, loud: {"error"}}
+    for some in topics.values():
+        partitions = {(one.key, one.partition) for one in some}
+        assert len(partitions) == len(paths), "a source has one partition in each topic"
+    records = sorted((one for some in topics.values() for one in some), key=lambda one: one.sent)
+    assert sorted(chain(records).values()) == [path.stat().st_size - len(_leveled(path, written - 1)) for path in paths]
+    assert len({one.record_id for one in records}) == written * 3 * 2 // 3 < len(records)
+    site.finish("index", "--once")
+    assert site.stored() == written * 3 * 2 // 3
+    assert json.loads(site.finish("audit", "--json", "--wait", "0", log="audit"))["whole"] is True
+
+
+def _leveled(path: Path, number: int) -> str:
+    """A line of one of three levels in turn; no file begins as another, or it would be its copy."""
+    level = ("info", "error", "debug")[number % 3]
+    return json.dumps({"timestamp": "2026-11-23T18:00:00Z", "level": level, "message": f"{path.stem} {number}"}) + "\n"
+
+
+def test_a_topic_of_a_route_that_is_not_there_is_said(site: Site) -> None:
+    """Nothing is shipped to nowhere; setup makes it, and check says who does not read it."""
+    loud = f"{site.name}.loud"
+    site.inputs[0]["filters"] = [{"when": 'log.level == "error"', "route": {"topic": loud}}]
+    site.elasticsearch["replicas"] = 0
+    (site.logs / "a.log").write_text('{"level": "error", "message": "x"}\n{"level": "info", "message": "y"}\n')
+    said = site.finish("ship", "--once", expect=1)
+    assert f"The topic {loud} does not exist; create it with `tailrace setup`." in said
+    assert f"{loud}, where filters route to, is not among indexer.topics" in site.finish("check", log="check")
+    site.finish("setup", log="setup")
+    site.finish("ship", "--once")
+    assert [len(asyncio.run(read_topic(site.bootstrap_servers, topic))) for topic in (site.topic, loud)] == [1, 1]

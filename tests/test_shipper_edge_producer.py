@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import itertools
 import os
 import time
 from collections.abc import AsyncIterator
@@ -58,12 +59,12 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Producer, asyncio.E
 def hand_in(producer: Producer, names: str, numbers: range, lane: int = 0) -> asyncio.Event:
     """Hand in records of one source; the event is set once all of them are acknowledged."""
     done = asyncio.Event()
-    key = b"a" * 20
+    key = next(name for name in map("{:020d}".format, itertools.count()) if producer.lane_of(name) == lane)
     records = [
-        (b"1||logs-%s-default|%s:%016d:00000000" % (names.encode(), key, number), b'{"n":%d}' % number)
+        (b"1||logs-%s-default|%s:%016d:00000000" % (names.encode(), key.encode(), number), b'{"n":%d}' % number)
         for number in numbers
     ]
-    producer.hand_in(lane, key, records, Sending(done.set))
+    producer.hand_in(key, (), records, Sending(done.set))
     producer.flush(everything=True)
     return done
 

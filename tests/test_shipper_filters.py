@@ -14,6 +14,7 @@ from shipper.filter_keys import filter_rules
 from shipper.filters.secrets import KINDS
 from shipper.identity import Place
 from shipper.records import Encoder
+from shipper.routed import by_topic
 from shipper.source import Source, fresh_row
 from tailrace.conditions import condition_of
 from tailrace.record import parse_header
@@ -135,6 +136,39 @@ def test_a_route_is_another_data_stream() -> None:
     assert [f"{one['data_stream']['dataset']}-{one['data_stream']['namespace']}" for one in found] == [
         *("app-default", "app-default", "app.errors-default", "app.errors-tenants", "app-tenants", "app-tenants")
     ]
+
+
+def test_a_route_may_name_a_topic() -> None:
+    """For the quick way and the ordinary one; what it leaves out stays, and a later rule may name another."""
+    entry = an_input(
+        "when = 'log.level == \"error\"'\nroute = { topic = 'loud', dataset = 'app.errors' }\n---\n"
+        "when = 'has(labels.tenant)'\nroute = { topic = 'tenants' }\n---\n"
+        "when = 'has(labels.plan)'\nroute = { namespace = 'paid' }"
+    )
+    lines = [*LEVELS[:3], line(level="error", tenant="a"), line(tenant="a", plan="x"), line(plan="y")]
+    assert len(documents(entry, lines)) == len(lines)
+    for quick in (True, False):
+        made = encoder(entry, quick=quick)
+        assert made.topics == ("loud", "tenants")
+        records = made.chunk([*lines], 0, 0, 0, NOW).records
+        sorted_out = by_topic(records, "own")
+        assert {topic: [records.index(one) for one in some] for topic, some in sorted_out.items()} == {
+            "own": [0, 1, 5],
+            "loud": [2],
+            "tenants": [3, 4],
+        }
+        headers = [parse_header(header) for header, _ in records]
+        assert [header.stream for header in headers if header is not None] == [
+            *("logs-app-default", "logs-app-default", "logs-app.errors-default"),
+            *("logs-app.errors-default", "logs-app-paid", "logs-app-paid"),
+        ]
+
+
+def test_records_are_bare_where_no_rule_names_a_topic() -> None:
+    """So that nothing is done per line for what nobody asked for."""
+    made = encoder(an_input("route = { dataset = 'other' }"))
+    assert made.topics == ()
+    assert {type(record) for record in made.chunk([*LEVELS], 0, 0, 0, NOW).records} == {tuple}
 
 
 def test_a_sample_keeps_traces_whole_and_all_errors() -> None:
@@ -335,6 +369,7 @@ def test_an_input_with_filters_is_never_read_without_them() -> None:
         ("rename = { a = 'log.file.path' }", "belongs to the shipper itself"),
         ("route = {}", "leads nowhere|does nothing"),
         ("route = { dataset = 'Walk Shop' }", "'Walk Shop' cannot be part of a data stream's name; use lower case, at"),
+        ("route = { topic = 'my topic' }", "'my topic' cannot be a topic's name; use letters, digits"),
         ("sample = 0.1", r"sample: write sample = \{ rate = 0.1 \}\."),
         ("redact = 'email'", r"redact: write redact = \{ kinds = "),
         ("redact = { kinds = ['emial'] }", "did you mean email"),

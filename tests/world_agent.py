@@ -54,10 +54,10 @@ class Brokers:
     def room(self, _lane: int) -> bool:
         return not self.slow
 
-    def lane_of(self, _source: str) -> int:
-        return 0
+    def full_lane(self, _source: str, _topics: Sequence[str]) -> int | None:
+        return 0 if self.slow else None
 
-    def hand_in(self, _lane: int, _key: bytes, records: Sequence[Record], sending: Any) -> None:
+    def hand_in(self, _source: str, _topics: Sequence[str], records: Sequence[Record], sending: Any) -> None:
         sending.joins()
         sending.complete()
         self.flying.append((records, sending))

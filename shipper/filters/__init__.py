@@ -54,7 +54,7 @@ def _action(name: str, one: Filter, key: bytes) -> Action:
     elif one.redact is not None:
         action = Redaction([Order(name, one.redact, key)])
     elif one.route is not None:
-        action = Home(one.route.dataset, one.route.namespace)
+        action = Home(one.route.dataset, one.route.namespace, one.route.topic)
     elif one.rename:
         action = Rename(one.rename)
     elif one.set:

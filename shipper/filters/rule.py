@@ -60,10 +60,11 @@ class Changer(Protocol):
 
 
 class Home(NamedTuple):
-    """The data stream of a record; what is empty is the input's."""
+    """The data stream of a record and its topic; what is empty is the input's, or the shipper's."""
 
     dataset: str
     namespace: str
+    topic: str
 
 
 Action = Chooser | Changer | Home

@@ -18,7 +18,7 @@ from shipper.filters.scan import Scanner
 from shipper.filters.secrets import KINDS
 from shipper.filters.throttle import Limit, is_doubtful
 
-NOWHERE = Home("", "")
+NOWHERE = Home("", "", "")
 _NONE: frozenset[int] = frozenset()
 _Memories = dict[str, dict[str, tuple[int, int]]]
 
@@ -37,7 +37,7 @@ class Rules:
         self.scanner = Scanner([*kinds.values()], own) if self.redactions else None
         self.limits = [rule.name for rule in rules if isinstance(rule.chooser, Limit)]
         self.homes = _homes([rule.home for rule in rules if rule.home is not None])
-        """All data streams that a record may be sent to; what is left out is the input's."""
+        """All that a record may be sent to; what is left out is the input's, or the shipper's."""
 
 
 class Look(NamedTuple):
@@ -160,7 +160,7 @@ class Sieve:
 
 
 def _joined(route: Home, home: Home) -> Home:
-    return Home(route.dataset or home.dataset, route.namespace or home.namespace)
+    return Home(route.dataset or home.dataset, route.namespace or home.namespace, route.topic or home.topic)
 
 
 def _homes(routes: Iterable[Home]) -> list[Home]:

@@ -4,10 +4,12 @@ import importlib
 import io
 import keyword
 import sys
+from functools import cache
 
 import click
 
 from tailrace import __version__
+from tailrace.cli.epilog import fitted
 from tailrace.cli.groups import Suggesting
 from tailrace.errors import TailraceError
 from tailrace.show import neutral
@@ -53,17 +55,26 @@ class _Lazy(Suggesting):
         if not isinstance(command, click.Command):
             message = f"tailrace.cli.{name} has no command {name}"
             raise TypeError(message)
-        return command
+        return _fitted(command)
 
-    def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+    def summary(self, name: str) -> str:
+        """As the list above has it: to ask the command would load it."""
+        return _COMMANDS[name]
+
+
+@cache
+def _fitted(command: click.Command) -> click.Command:
+    """The command, its help and that of the commands in it no wider than 80 columns; done once to each."""
+    command.epilog = fitted(command.epilog or "")
+    for inner in command.commands.values() if isinstance(command, click.Group) else ():
+        _fitted(inner)
+    return command
 
 
 @click.group(
     cls=_Lazy,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="""\b
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    epilog=fitted("""\b
 Examples:
   tailrace demo                             the whole of it on this machine, with the proof
   tailrace check --connect -c tailrace.toml
@@ -71,7 +82,7 @@ Examples:
 
 \b
 Exit codes: 0 done, 1 failed, 2 a mistake on the command line or in the settings file, 130 interrupted.
-""",
+"""),
 )
 @click.version_option(__version__, "--version", prog_name="tailrace")
 def cli() -> None:

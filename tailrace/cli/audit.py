@@ -16,9 +16,9 @@ from tailrace.cli.once import Telling
 from tailrace.cli.options import config_option, json_option
 from tailrace.cli.reach_elastic import elasticsearch_client
 from tailrace.cli.reach_kafka import kafka_errors
-from tailrace.cli.words import several
 from tailrace.daemon import set_up_log
 from tailrace.settings import Settings
+from tailrace.words import several
 
 _EPILOG = """\b
 Examples:
@@ -110,4 +110,5 @@ def _words(counts: Mapping[str, int], seconds: float) -> str:
     if not counts["done"] and counts["unfinished"]:
         return f"Waiting for the indexers: {several(counts['unfinished'], 'record')} left"
     rate = counts["records"] / max(seconds, 0.001)
-    return f"{counts['done']:,} of {several(counts['sources'], 'source')}, {counts['records']:,} records, {rate:,.0f}/s"
+    records = several(counts["records"], "record")
+    return f"{counts['done']:,} of {several(counts['sources'], 'source')}, {records}, {rate:,.0f}/s"

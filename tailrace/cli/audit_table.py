@@ -11,9 +11,10 @@ from tailrace.audit.chain import Amount, Double, Range
 from tailrace.audit.plan import VERSION
 from tailrace.audit.run import Audit
 from tailrace.audit.verdict import Result, Tally, Verdict
-from tailrace.cli.status import size
-from tailrace.cli.words import listed, several
+from tailrace.cli.options import terminal_width
+from tailrace.cli.table import fitted, joined
 from tailrace.show import in_line, neutral
+from tailrace.words import listed, several, size
 
 _COLOURS = {
     Result.MISSING: "red",
@@ -92,18 +93,13 @@ class Table:
         table = [_HEADINGS, *(_cells(row.verdict) for row in self._rows)]
         if all(cells[_DROPPED] == "0" for cells in table[1:]):
             table = [(*cells[:_DROPPED], *cells[_DROPPED + 1 :]) for cells in table]
-        last_number = len(table[0]) - 3
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        for cells, row in zip(table, [None, *self._rows], strict=True):
-            shown = [
-                cell.rjust(width) if 1 <= place <= last_number else cell.ljust(width)
-                for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
-            ]
+        lines = fitted(table, terminal_width(), right=_HEADINGS[1:-2], spare=("RECORDS",))
+        for shown, row in zip(lines, [None, *self._rows], strict=True):
             if row is None:
-                click.secho("  ".join(shown).rstrip(), bold=True)
+                click.secho(joined(shown), bold=True)
                 continue
             shown[0] = click.style(shown[0], fg=_COLOURS[row.verdict.result])
-            click.echo("  ".join(shown).rstrip())
+            click.echo(joined(shown))
             for line in faults(row.verdict, row.copies):
                 click.echo(f"  {neutral(line)}")
         if self._count > len(self._rows):
@@ -179,7 +175,7 @@ def _range(one: Range | Double) -> str:
 
 def _more(count: int) -> Iterator[str]:
     if count > _MOST_RANGES:
-        yield f"… and {count - _MOST_RANGES:,} more such ranges"
+        yield f"… and {several(count - _MOST_RANGES, 'more such range')}"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -7,9 +7,9 @@ import msgspec
 from shipper.cloud import cloud_fields
 from shipper.machine import surroundings
 from tailrace.cli.finding import Finding, look, ok, wrong
-from tailrace.cli.words import listed, several
 from tailrace.errors import FixSettings
 from tailrace.settings import Settings
+from tailrace.words import listed, several, spoken_bytes
 
 _SUBJECT = "host"
 
@@ -29,7 +29,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
         yield ok(_SUBJECT, f"fields {listed(around.fields) or 'none'} in every document{pods}")
     if host.details:
         size = len(msgspec.json.encode(around.host))
-        yield ok(_SUBJECT, f"host.{', host.'.join(around.host)} in every document, {size} bytes")
+        yield ok(_SUBJECT, f"host.{', host.'.join(around.host)} in every document, {spoken_bytes(size)}")
 
 
 def connected(settings: Settings) -> Iterator[Finding]:

@@ -20,9 +20,10 @@ from tailrace.cli.finding import Finding, look, ok, wrong
 from tailrace.cli.kafka_metadata import OPERATIONS, UNKNOWN, Metadata
 from tailrace.cli.reach_elastic import cause, elasticsearch_client
 from tailrace.cli.reach_kafka import kafka_errors
-from tailrace.cli.words import several
 from tailrace.errors import LOOK_CLOSER, TailraceError
 from tailrace.settings import Settings
+from tailrace.topics import written
+from tailrace.words import several
 
 _DEADLINE_SECONDS = 20.0
 _UNKNOWN_TOPIC = 3
@@ -81,7 +82,7 @@ async def _topic_needs(settings: Settings) -> dict[str, list[str]]:
     needs: dict[str, list[str]] = {}
     for topic in await kafka.record_topics(settings):
         needs.setdefault(topic, []).append("read")
-    for topic in (settings.shipper.topic, settings.kafka.dead_letter_topic, settings.kafka.ledger_topic):
+    for topic in (*written(settings), settings.kafka.dead_letter_topic, settings.kafka.ledger_topic):
         needs.setdefault(topic, []).append("write")
     return needs
 
@@ -131,7 +132,7 @@ def _changes(changes: Iterable[Change]) -> Iterable[Finding]:
 async def _elasticsearch(settings: Settings) -> AsyncGenerator[Finding]:
     async with elasticsearch_client(settings) as client:
         health = (await client.cluster.health()).body
-        yield _health(health)
+        yield _health(health, settings.elasticsearch.replicas)
         yield await _privileges(client, settings.indexer.allowed_streams)
     async with provision_elastic.connect(settings, PREFIX) as templates:
         changes = await templates.plan()
@@ -141,16 +142,25 @@ async def _elasticsearch(settings: Settings) -> AsyncGenerator[Finding]:
         yield ok("elasticsearch", f"{several(len(changes), 'template')} as `tailrace setup` makes them")
 
 
-def _health(health: dict[str, Any]) -> Finding:
+def _health(health: dict[str, Any], replicas: int) -> Finding:
+    """Of the cluster, and whether it can have as many replicas as the settings want."""
     status, nodes = health["status"], health["number_of_nodes"]
     text = f"cluster {health['cluster_name']} is {status}, {several(nodes, 'node')}"
     if status == "red":
         return wrong("elasticsearch", f"{text}: some shards are away", "look at GET _cluster/allocation/explain")
+    too_many = replicas >= health["number_of_data_nodes"]
     if status == "yellow":
         homeless = health["unassigned_shards"]
         text += f": {several(homeless, 'replica')} {'has' if homeless == 1 else 'have'} no place"
-        return look("elasticsearch", text, "add a node, or set elasticsearch.replicas = 0 if one node is meant")
-    return ok("elasticsearch", text)
+    elif too_many:
+        text += f": no place for the {several(replicas, 'replica')} that elasticsearch.replicas wants"
+    else:
+        return ok("elasticsearch", text)
+    fewer = health["number_of_data_nodes"] - 1
+    steps = [f"set replicas = {fewer} in [elasticsearch] and run `tailrace setup`"] if too_many else []
+    if status == "yellow" and (too_many or not fewer):
+        steps.append(f'of the indices that are there: PUT logs-*,metrics-*/_settings {{"number_of_replicas": {fewer}}}')
+    return look("elasticsearch", text, "; ".join(steps or ["see GET _cluster/allocation/explain"]) + "; or add a node")
 
 
 async def _privileges(client: AsyncElasticsearch, streams: list[str]) -> Finding:

@@ -11,10 +11,10 @@ from shipper.scan import scan
 from tailrace import kafka
 from tailrace.cli import check_filters, check_host, check_plugins
 from tailrace.cli.finding import Finding, look, ok, wrong
-from tailrace.cli.words import several, spoken_bytes
 from tailrace.errors import FixSettings
 from tailrace.settings import Elasticsearch, Input, Kafka, Kibana, Settings, secret
-from tailrace.topics import Topics
+from tailrace.topics import Topics, written
+from tailrace.words import several, spoken_bytes
 
 _MOST_NAMED = 5
 _LEAST_RETENTION_HOURS = 72
@@ -153,7 +153,9 @@ def _input(entry: Input, subject: str, number: int, owners: dict[object, int]) -
     for path, reason in refused[:_MOST_NAMED]:
         yield wrong(subject, f"{path} cannot be read: {reason}", _mend(reason))
     if len(refused) > _MOST_NAMED:
-        yield wrong(subject, f"and {len(refused) - _MOST_NAMED:,} files more cannot be read", "see those above")
+        yield wrong(
+            subject, f"and {several(len(refused) - _MOST_NAMED, 'more file')} cannot be read", "see those above"
+        )
     twice = [found.path for place, found in seen.found.items() if owners.setdefault(place, number) != number]
     if twice:
         other = next(owners[place] for place, found in seen.found.items() if found.path == twice[0])
@@ -182,14 +184,13 @@ def _mend(reason: str) -> str:
 def _indexer(settings: Settings) -> Iterator[Finding]:
     subject, indexer = "indexer", settings.indexer
     yield ok(subject, f"group {indexer.group} from {', '.join(indexer.topics)}")
-    if settings.shipper.inputs and not Topics(settings).match(settings.shipper.topic):
-        yield look(
-            subject,
-            f"shipper.topic {settings.shipper.topic} is not among indexer.topics",
-            "add it, unless another indexer has it",
-        )
+    ours = written(settings)
+    for topic in ours if settings.shipper.inputs else ():
+        if not Topics(settings).match(topic):
+            name = f"shipper.topic {topic}" if topic == settings.shipper.topic else f"{topic}, where filters route to,"
+            yield look(subject, f"{name} is not among indexer.topics", "add it, unless another indexer has it")
     for topic in (settings.kafka.dead_letter_topic, settings.kafka.ledger_topic):
-        if topic in (*indexer.topics, settings.shipper.topic):
+        if topic in (*indexer.topics, *ours):
             yield wrong(subject, f"{topic} cannot be a topic of records too", "give each its own name in [kafka]")
     for stream in dict.fromkeys(stream for entry in settings.shipper.inputs for stream in _streams(entry)):
         if not any(fnmatch.fnmatchcase(stream, pattern) for pattern in indexer.allowed_streams):

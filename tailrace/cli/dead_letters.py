@@ -34,14 +34,13 @@ from tailrace.cli.letter_view import console, group_json, group_table, letter_bl
 from tailrace.cli.lines import quiet_pipe
 from tailrace.cli.options import config_option, json_option
 from tailrace.cli.reach_kafka import kafka_errors
-from tailrace.cli.status import age
-from tailrace.cli.words import several
 from tailrace.daemon import set_up_log
 from tailrace.letter_groups import USUAL, Groups, by_names
 from tailrace.letter_topic import read_letters
 from tailrace.letters import Letter
 from tailrace.settings import Settings
 from tailrace.where import Where, where
+from tailrace.words import age, several
 
 
 @click.group(

@@ -11,11 +11,11 @@ import msgspec
 
 from tailrace.cli.options import config_option, json_option
 from tailrace.cli.reach_elastic import elasticsearch_client
-from tailrace.cli.words import several
 from tailrace.drift.findings import CONFLICTS, Facts, Finding, What, findings
 from tailrace.drift.look import facts
 from tailrace.settings import Settings
 from tailrace.show import neutral
+from tailrace.words import several
 
 _MOST_OF_A_KIND = 10
 _MOST_SAMPLED = 10_000
@@ -34,7 +34,7 @@ _HELP = {
 Examples:
   tailrace drift
   tailrace drift --stream 'logs-orders-*' --sample 10000
-  tailrace drift --json | jq -r '.streams[] | .stream as $s | .findings[] | "\\($s) \\(.what) \\(.field)"'
+  tailrace drift --json | jq -c '.streams[] | [.stream, .findings[].field]'
   tailrace drift > /dev/null || echo "a field will conflict"
 
 \b

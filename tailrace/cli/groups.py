@@ -6,7 +6,17 @@ import click
 
 
 class Suggesting(click.Group):
-    """A group that names the nearest of its commands for one that it does not have."""
+    """A group that names the nearest of its commands for one that it has not, and lists them in whole sentences."""
+
+    def summary(self, name: str) -> str:
+        """What a command is for: the first sentence of its help."""
+        text = (self.commands[name].help or "").partition("\n\n")[0]
+        return " ".join(text.split()).partition(". ")[0].rstrip(".") + "."
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """As click does, but no summary is cut."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.summary(name)) for name in self.list_commands(context)])
 
     def resolve_command(
         self, context: click.Context, args: list[str]

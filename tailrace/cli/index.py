@@ -1,17 +1,18 @@
 """``tailrace index``: an indexer."""
 
 import gc
+import socket
 from collections.abc import Mapping
 
 import click
 import msgspec
 
 from tailrace import daemon, metrics
-from tailrace.cli.options import config_option
-from tailrace.cli.words import several, spoken_seconds
+from tailrace.cli.options import config_option, settings_file
 from tailrace.daemon import Life
 from tailrace.errors import RunAgain
 from tailrace.settings import Settings
+from tailrace.words import several, spoken_seconds
 
 _EPILOG = """\b
 Examples:
@@ -45,7 +46,20 @@ def index(settings: Settings, once: bool, as_json: bool) -> int:
     gc.set_threshold(100_000, 20, 100)
     if once:
         return daemon.run(lambda life: _index_once(settings, life, as_json=as_json), settings.log)
-    return daemon.run(lambda life: run_indexer(settings, life, once=False), settings.log)
+    file = settings_file()
+
+    async def serve(life: Life) -> None:
+        daemon.say_start(
+            settings.host.name or socket.gethostname(),
+            file,
+            topics=settings.indexer.topics,
+            servers=", ".join(settings.kafka.bootstrap_servers),
+            group=settings.indexer.group,
+            elasticsearch=", ".join(settings.elasticsearch.hosts),
+        )
+        await run_indexer(settings, life, once=False)
+
+    return daemon.run(serve, settings.log)
 
 
 async def _index_once(settings: Settings, life: Life, *, as_json: bool) -> None:

@@ -14,6 +14,7 @@ import click
 import msgspec
 
 from tailrace.files import shared
+from tailrace.words import several
 
 _CONFIG = "/etc/tailrace/tailrace.toml"
 _SETTINGS_MODE = 0o640
@@ -65,7 +66,7 @@ def install(part: str, root: str, user: str, executable: str | None, *, dry_run:
     if warning := _warning(command, user):
         click.secho(f"! {warning}", fg="yellow")
     if dry_run:
-        click.echo(f"{len(changed)} of {len(files)} files would be written.")
+        click.echo(f"{len(changed)} of {several(len(files), 'file')} would be written.")
         return
     for file in changed:
         _write(file)

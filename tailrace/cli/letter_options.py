@@ -14,8 +14,8 @@ from indexer.mend import Mend, parse_remove, parse_rename, parse_set
 from indexer.mend_file import Rule, rules
 from indexer.reasons import Reason
 from tailrace.cli.letter_replay import Choice
-from tailrace.cli.words import several
 from tailrace.where import where
+from tailrace.words import several
 
 _WHERE_HELP = "Only letters for which this holds, as reason=mapping, field=labels.n or time>2h; all given must."
 _REASONS = [reason.value for reason in Reason]

@@ -20,13 +20,13 @@ from indexer.mend_file import Rule, mends_for
 from indexer.replay import Replay, fetch_whole
 from indexer.revive import Revived, Unfit, Wish, revive
 from tailrace.cli.letter_view import differences
-from tailrace.cli.words import several
 from tailrace.daemon import Life
 from tailrace.letter_topic import read_letters
 from tailrace.letters import Letter, Settled, Subject
 from tailrace.settings import Settings
 from tailrace.show import neutral
 from tailrace.where import Where
+from tailrace.words import several
 
 _AT_ONCE = 500
 """So many letters are sent and settled together; a run that is killed sends at most these again."""

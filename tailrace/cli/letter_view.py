@@ -13,10 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from indexer.changes import Key, flatten
-from tailrace.cli.status import age
 from tailrace.letter_groups import Group
 from tailrace.letters import Letter, host, service
 from tailrace.show import neutral
+from tailrace.words import age
 
 _PIPE_WIDTH = 240
 _MOST_HEX = 64

@@ -1,6 +1,10 @@
-"""Options that several commands share."""
+"""What several commands share: options, and how wide their lines may be."""
 
+import os
+import shutil
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -37,6 +41,19 @@ def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="FILE",
         help="The settings file; else $TAILRACE_CONFIG, ./tailrace.toml, /etc/tailrace/tailrace.toml.",
     )(command)
+
+
+def settings_file() -> str:
+    """Where the settings file is that the command that runs has read; empty if it read none."""
+    name = click.get_current_context().meta.get(SETTINGS_FILE, "")
+    return str(Path(name).absolute()) if name else ""
+
+
+def terminal_width() -> int | None:
+    """How many characters a line on stdout may have; None where it goes into a file or a pipe, unless $COLUMNS says."""
+    if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal():
+        return shutil.get_terminal_size().columns
+    return None
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")

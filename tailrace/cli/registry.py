@@ -19,18 +19,26 @@ from shipper.registry_file import NAME
 from shipper.registry_row import NO_MEMORY, Row
 from shipper.scan import place_of, scan
 from tailrace.cli.ask import agreed
-from tailrace.cli.options import config_option, json_option
-from tailrace.cli.status import age, size
-from tailrace.cli.words import listed, several
+from tailrace.cli.groups import Suggesting
+from tailrace.cli.options import config_option, json_option, terminal_width
+from tailrace.cli.table import fitted, joined, prefixes
 from tailrace.errors import MendState
 from tailrace.settings import Settings
 from tailrace.show import in_line
+from tailrace.words import age, listed, several, size
 
 glob_option = click.option("--path", "glob", default="", metavar="GLOB", help="Only rows whose whole path matches.")
+source_option = click.option(
+    "--source",
+    default="",
+    metavar="NAME",
+    help="Only this source; of its name a beginning will do that no other has.",
+)
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
 
 @click.group(
+    cls=Suggesting,
     epilog="""\b
 Examples:
   tailrace registry list --path '*/nginx/*'
@@ -39,7 +47,7 @@ Examples:
 
 \b
 Exit codes: 0 done, 1 there is no registry, it is in use, or it cannot be read, 2 usage or a mistake in the settings.
-"""
+""",
 )
 def registry() -> None:
     """Show and change what is stored of each file.
@@ -60,19 +68,25 @@ Exit codes: 0 done, 1 there is no registry or it cannot be read, 2 a mistake in 
 """,
 )
 @glob_option
+@source_option
 @json_option
 @config_option
-def list_rows(settings: Settings, *, glob: str, as_json: bool) -> None:
-    """Print the rows as they are stored, by path; with --json whole rows, one a line."""
-    rows = _chosen(_stored(settings), glob)
+def list_rows(settings: Settings, *, glob: str, source: str, as_json: bool) -> None:
+    """Print the rows as they are stored, by path; with --json whole rows, one a line.
+
+    The table has as much of the sources' names as tells them apart, and fits the terminal.
+    """
+    stored = _stored(settings)
+    rows = _chosen(stored, glob, source)
     if as_json:
         for row in rows:
             click.echo(msgspec.json.encode(row))
         return
     now = time.time()
+    short = prefixes({row.source for row in stored})
     table = [("SOURCE", "POSITION", "REACH", "SIZE", "STORED", "", "PATH")] + [
         (
-            row.source,
+            short[row.source],
             f"{row.position:,}",
             f"{row.reach:,}",
             size(row.size),
@@ -82,13 +96,8 @@ def list_rows(settings: Settings, *, glob: str, as_json: bool) -> None:
         )
         for row in rows
     ]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for cells in table:
-        shown = (
-            cell.rjust(width) if 1 <= number <= 4 else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        )
-        click.echo("  ".join(shown).rstrip())
+    for cells in fitted(table, terminal_width(), right=table[0][1:5], spare=("REACH", "SIZE")):
+        click.echo(joined(cells))
 
 
 @registry.command(
@@ -101,10 +110,11 @@ Exit codes: 0 done, 1 there is no registry or it cannot be read, 2 a mistake in 
 """
 )
 @glob_option
+@source_option
 @config_option
-def export(settings: Settings, *, glob: str) -> None:
+def export(settings: Settings, *, glob: str, source: str) -> None:
     """Print whole rows as JSON, one a line: a backup, for `registry import`."""
-    for row in _chosen(_stored(settings), glob):
+    for row in _chosen(_stored(settings), glob, source):
         click.echo(msgspec.json.encode(row))
 
 
@@ -159,18 +169,19 @@ Exit codes: 0 done, 1 an agent runs or there is no registry, 2 a mistake in the 
 """
 )
 @glob_option
+@source_option
 @click.option("--gone", is_flag=True, help="Only rows that have ended, or whose file is not where it was.")
 @yes_option
 @config_option
-def forget(settings: Settings, *, glob: str, gone: bool, yes: bool) -> None:
+def forget(settings: Settings, *, glob: str, source: str, gone: bool, yes: bool) -> None:
     """Remove rows.
 
     A file that is there, or comes back, is then read again from its start under a new source: all its lines are
     stored in Elasticsearch a second time.
     """
-    if not glob and not gone:
-        raise click.UsageError("Say which rows: --gone, --path GLOB, or both.")
-    rows = [row for row in _chosen(_stored(settings), glob) if not gone or row.ended or _place(row) is None]
+    if not glob and not source and not gone:
+        raise click.UsageError("Say which rows: --gone, --path GLOB, --source NAME, or several of them.")
+    rows = [row for row in _chosen(_stored(settings), glob, source) if not gone or row.ended or _place(row) is None]
     there = sum(not row.ended and _place(row) is not None for row in rows)
     click.echo(
         f"{several(len(rows), 'row')} to forget; the files of {there} are there and would be stored a second time.",
@@ -186,29 +197,32 @@ def forget(settings: Settings, *, glob: str, gone: bool, yes: bool) -> None:
     epilog="""\b
 Examples:
   tailrace registry reset --path /var/log/app.log                  send it again; what is stored is not stored twice
-  tailrace registry reset --path /var/log/app.log --to-position 4096
+  tailrace registry reset --source 7867bf22 --to-position 4096
   tailrace registry reset --path /var/log/app.log --new-source     store all of it a second time
 
 \b
 Exit codes: 0 done, 1 an agent runs or a file cannot be reset, 2 a mistake in the settings.
 """
 )
-@click.option("--path", "glob", required=True, metavar="GLOB", help="The rows whose whole path matches.")
+@glob_option
+@source_option
 @click.option(
     "--to-position", "position", default=0, type=click.IntRange(0), help="From this byte on; it begins a line."
 )
 @click.option("--new-source", is_flag=True, help="Under a new source, so that every line is stored a second time.")
 @yes_option
 @config_option
-def reset(settings: Settings, *, glob: str, position: int, new_source: bool, yes: bool) -> None:
+def reset(settings: Settings, *, glob: str, source: str, position: int, new_source: bool, yes: bool) -> None:
     """Have files read again, from the start or from a position.
 
     Under the same source (the default) each line has the id it had: it is sent again, looked up, and stored only if it
     is missing. With --new-source it has another id, and all lines are stored a second time.
     """
-    rows = [row for row in _chosen(_stored(settings), glob) if not row.ended]
+    if not glob and not source:
+        raise click.UsageError("Say which rows: --path GLOB, --source NAME, or both.")
+    rows = [row for row in _chosen(_stored(settings), glob, source) if not row.ended]
     if not rows:
-        raise MendState(f"No file in the registry matches {glob}; `tailrace registry list` shows them.")
+        raise MendState(f"No file in the registry matches {glob or source}; `tailrace registry list` shows them.")
     changed = [_reset(row, position, new_source=new_source) for row in rows]
     after = "stored A SECOND TIME, under new ids" if new_source else "stored only where they are missing (same ids)"
     total = sum(max(0, row.position - position) for row in rows)
@@ -227,7 +241,15 @@ def _stored(settings: Settings) -> list[Row]:
     return stored.rows
 
 
-def _chosen(rows: Collection[Row], glob: str) -> list[Row]:
+def _chosen(rows: Collection[Row], glob: str, source: str) -> list[Row]:
+    """The rows whose path matches, and whose source is the one meant, where they are given."""
+    if source:
+        rows = [row for row in rows if row.source.startswith(source)]
+        if not rows:
+            raise MendState(f"No source in the registry begins with {source}; `tailrace registry list` shows them.")
+        if len(rows) > 1:
+            names = listed(sorted(prefixes([row.source for row in rows]).values()))
+            raise click.UsageError(f"{source} begins the names of {several(len(rows), 'source')}, {names}: give more.")
     chosen = [row for row in rows if not glob or fnmatch.fnmatchcase(row.path, glob)]
     return sorted(chosen, key=lambda row: (row.path, row.updated, row.source))
 

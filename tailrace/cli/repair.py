@@ -11,12 +11,11 @@ from shipper.repair import Repaired, host_of, repair
 from tailrace import daemon, metrics
 from tailrace.audit.plan import Loss, losses
 from tailrace.cli.once import Telling, total
-from tailrace.cli.status import size
-from tailrace.cli.words import several
 from tailrace.daemon import Life
 from tailrace.errors import MendInputs, MendPlan
 from tailrace.settings import Settings
 from tailrace.show import in_line, neutral
+from tailrace.words import several, size
 
 _MOST_LINES = 50
 
@@ -78,7 +77,7 @@ def _show(done: Sequence[Repaired]) -> None:
         else:
             click.echo(f"{click.style('✗', fg='red')} {what} {neutral(one.reason)}")
     if len(done) > _MOST_LINES:
-        click.echo(f"… and {len(done) - _MOST_LINES:,} more ranges (--json tells of all)")
+        click.echo(f"… and {several(len(done) - _MOST_LINES, 'more range')} (--json tells of all)")
 
 
 def _look() -> dict[str, int]:
@@ -87,7 +86,7 @@ def _look() -> dict[str, int]:
 
 def _words(counts: Mapping[str, int], seconds: float) -> str:
     """The line that is shown while it works."""
-    return f"{counts['records']:,} records, {size(counts['bytes'])}, {seconds:.0f} s"
+    return f"{several(counts['records'], 'record')}, {size(counts['bytes'])}, {seconds:.0f} s"
 
 
 def _sources(found: Sequence[Loss]) -> str:

@@ -1,5 +1,6 @@
 """``tailrace ship``: the agent."""
 
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,11 +9,12 @@ import click
 import msgspec
 
 from tailrace import daemon, metrics
-from tailrace.cli.options import config_option
-from tailrace.cli.words import listed, several, spoken_bytes, spoken_seconds
+from tailrace.cli.options import config_option, settings_file
 from tailrace.daemon import Life
 from tailrace.errors import FixSettings, MendInputs, RunAgain
 from tailrace.settings import Settings
+from tailrace.topics import written
+from tailrace.words import listed, several, spoken_bytes, spoken_seconds
 
 if TYPE_CHECKING:
     from shipper.outcome import Shipped
@@ -63,14 +65,30 @@ def ship(settings: Settings, once: bool, plan: Path | None, as_json: bool) -> in
         return mend(settings, plan, as_json=as_json)
     if once:
         return daemon.run(lambda life: _ship_once(settings, life, as_json=as_json), settings.log)
-    return daemon.run(lambda life: run_agent(settings, life, once=False), settings.log)
+    file = settings_file()
+
+    async def serve(life: Life) -> None:
+        _say_start(settings, file)
+        await run_agent(settings, life, once=False)
+
+    return daemon.run(serve, settings.log)
+
+
+def _say_start(settings: Settings, file: str) -> None:
+    daemon.say_start(
+        settings.host.name or socket.gethostname(),
+        file,
+        topic=", ".join(written(settings)),
+        servers=", ".join(settings.kafka.bootstrap_servers),
+        inputs=len(settings.shipper.inputs),
+    )
 
 
 async def _ship_once(settings: Settings, life: Life, *, as_json: bool) -> None:
     from shipper.agent import ship as run_agent  # noqa: PLC0415 - as above
     from tailrace.cli.once import Telling  # noqa: PLC0415 - rich is for those who look on
 
-    topic, servers = settings.shipper.topic, ", ".join(settings.kafka.bootstrap_servers)
+    topic, servers = ", ".join(written(settings)), ", ".join(settings.kafka.bootstrap_servers)
     inputs = several(len(settings.shipper.inputs), "input")
     telling = Telling(settings.log, _look, _words)
     telling.say(
@@ -108,7 +126,7 @@ def _words(counts: Mapping[str, int], seconds: float) -> str:
     """The line that is shown while it works."""
     done, left = spoken_bytes(counts["bytes"]), spoken_bytes(counts["left_bytes"])
     rate = counts["records"] / max(seconds, 0.001)
-    return f"{counts['records']:,} lines, {done} ({left} left), {rate:,.0f} lines/s"
+    return f"{several(counts['records'], 'line')}, {done} ({left} left), {rate:,.0f} lines/s"
 
 
 def _total_words(counts: Mapping[str, int], outcome: "Shipped", seconds: float) -> str:

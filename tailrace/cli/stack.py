@@ -57,7 +57,7 @@ Examples:
 def stack() -> None:
     """Run a real Kafka and a real Elasticsearch on this machine.
 
-    Both come as jars (about 95 MB, downloaded once with Maven) and run on your Java: no containers. For first steps,
+    Both come as jars (about 90 MiB, downloaded once with Maven) and run on your Java: no containers. For first steps,
     the demo and the tests, not for production: one node each, no security, loopback only.
     """
 

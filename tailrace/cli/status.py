@@ -3,7 +3,7 @@
 import fnmatch
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -18,10 +18,12 @@ from shipper.plan import Snapshot
 from shipper.registry_file import Stored
 from shipper.report import Head, Line, State, lines_of_rest
 from shipper.scan import scan
-from tailrace.cli.options import config_option, json_option
+from tailrace.cli.options import config_option, json_option, terminal_width
+from tailrace.cli.table import fitted, joined, prefixes
 from tailrace.errors import MendState
 from tailrace.settings import Settings
 from tailrace.show import in_line, neutral
+from tailrace.words import age, several, size
 
 _Result = TypeVar("_Result")
 _DISK_SECONDS = 5.0
@@ -36,6 +38,7 @@ _COLOURS = {
     State.HUNG: "red",
     State.UNREADABLE: "red",
 }
+_HEADINGS = ("STATE", "BEHIND", "SIZE", "POSITION", "READ", "ACKED", "SOURCE", "PATH")
 _STUCK = {
     State.HUNG: "the disk of {files} does not answer",
     State.UNREADABLE: "{files} cannot be read",
@@ -168,48 +171,47 @@ def _problems(
         problems.append(head.refusal)
     if head is not None and not head.connected:
         problems.append("the agent has not reached Kafka; see `tailrace check --connect`")
-    for partition, seconds in head.waiting.items() if head else ():
-        problems.append(f"partition {partition} of {settings.shipper.topic} has not answered for {age(seconds)}")
+    problems += [
+        f"partition {slow.partition} of {slow.topic} has not answered for {age(slow.seconds)}"
+        for slow in (head.waiting if head else ())
+    ]
     for state, sentence in _STUCK.items():
         stuck = [line for line in lines if line.state is state]
         if stuck:
-            rest = f" and {len(stuck) - 1} more files" if len(stuck) > 1 else ""
+            rest = f" and {several(len(stuck) - 1, 'more file')}" if len(stuck) > 1 else ""
             reason = f" ({stuck[0].detail})" if stuck[0].detail else ""
             problems.append(sentence.format(files=in_line(stuck[0].path) + rest) + reason)
     late = now - _LATE_SCANS * settings.shipper.rescan_seconds
     new = [line for line in lines if line.state is State.NEW and line.behind_bytes and line.behind_since < late]
     if head is not None and head.began < late and new:
         problems.append(
-            f"{len(new)} files match and are not read, {in_line(new[0].path)} for example: the agent's log says why"
+            f"{several(len(new), 'file')} {'matches and is' if len(new) == 1 else 'match and are'} not read, "
+            f"{in_line(new[0].path)} for example: the agent's log says why"
         )
     return problems
 
 
 def _show(report: Report, number: int, now: float) -> None:
     shown = report.files[: number or None]
-    table: list[tuple[str, ...]] = [("STATE", "BEHIND", "SIZE", "POSITION", "READ", "ACKED", "SOURCE", "PATH")]
-    table += [_cells(line, now) for line in shown]
-    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
-    for row, line in zip(table, [None, *shown], strict=True):
-        cells = [
-            cell.rjust(width) if 1 <= place <= 5 else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
+    short = prefixes({line.source for line in report.files})
+    rows = [_HEADINGS, *(_cells(line, short, now) for line in shown)]
+    table = fitted(rows, terminal_width(), right=_HEADINGS[1:-2], spare=("SOURCE", "POSITION", "ACKED"))
+    for cells, line in zip(table, [None, *shown], strict=True):
         if line is None:
-            click.secho("  ".join(cells).rstrip(), bold=True)
+            click.secho(joined(cells), bold=True)
         else:
             cells[0] = click.style(cells[0], fg=_COLOURS.get(line.state), dim=line.state not in _COLOURS)
-            click.echo("  ".join(cells).rstrip())
+            click.echo(joined(cells))
     if len(report.files) > len(shown):
         click.echo(f"… and {len(report.files) - len(shown):,} more (-n 0 shows all)")
     oldest = f", the oldest unread for {age(report.oldest_unread_seconds)}" if report.behind_bytes else ""
     agent = f"agent {report.pid} runs" if report.running else "no agent runs"
-    click.echo(f"{report.files_total:,} files, {size(report.behind_bytes)} behind{oldest}; {agent}")
+    click.echo(f"{several(report.files_total, 'file')}, {size(report.behind_bytes)} behind{oldest}; {agent}")
     for problem in report.problems:
         click.secho(f"✗ {neutral(problem)}", fg="red")
 
 
-def _cells(line: Line, now: float) -> tuple[str, ...]:
+def _cells(line: Line, short: Mapping[str, str], now: float) -> tuple[str, ...]:
     def ago(moment: float) -> str:
         return age(max(0.0, now - moment)) if moment else "-"
 
@@ -221,26 +223,6 @@ def _cells(line: Line, now: float) -> tuple[str, ...]:
         f"{line.position:,}",
         ago(line.read_at),
         ago(line.acknowledged_at),
-        line.source or "-",
+        short[line.source] or "-",
         in_line(line.path),
     )
-
-
-def size(count: int) -> str:
-    """Bytes for people: ``0``, ``512 B``, ``1.5 MB``."""
-    if count < 1000:
-        return f"{count} B" if count else "0"
-    amount = float(count)
-    for unit in ("kB", "MB", "GB"):
-        amount /= 1000
-        if amount < 999.5:
-            return f"{amount:.1f} {unit}" if amount < 99.5 else f"{amount:.0f} {unit}"
-    return f"{amount / 1000:.1f} TB"
-
-
-def age(seconds: float) -> str:
-    """A length of time for people: ``0 s``, ``45 s``, ``3 min``, ``5 h``, ``12 d``."""
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"

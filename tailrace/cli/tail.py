@@ -21,6 +21,8 @@ from tailrace.daemon import set_up_log
 from tailrace.errors import RunSetup
 from tailrace.query import Wanted, matcher, matches
 from tailrace.settings import Settings
+from tailrace.topics import written
+from tailrace.words import several
 
 _WINDOW = 10_000
 """So many records of each partition are looked through for the last lines that match."""
@@ -123,7 +125,7 @@ async def _tail(settings: Settings, topics: tuple[str, ...], choice: _Choice, pr
 async def _follow(
     settings: Settings, consumer: AIOKafkaConsumer, topics: tuple[str, ...], choice: _Choice, printer: Printer
 ) -> None:
-    topics = topics or tuple(dict.fromkeys([*await kafka.record_topics(settings), settings.shipper.topic]))
+    topics = topics or tuple(dict.fromkeys([*await kafka.record_topics(settings), *written(settings)]))
     partitions = await _partitions(settings, topics)
     await consumer.start()
     consumer.assign(partitions)
@@ -133,7 +135,7 @@ async def _follow(
         await _show_past(consumer, ends, choice, printer)
     if not choice.follow:
         return
-    click.echo(f"Following {', '.join(topics)} ({len(partitions)} partitions); Ctrl-C ends.", err=True)
+    click.echo(f"Following {', '.join(topics)} ({several(len(partitions), 'partition')}); Ctrl-C ends.", err=True)
     quiet, away = 0, False
     while True:
         polled = await consumer.getmany(timeout_ms=1000, max_records=2000)

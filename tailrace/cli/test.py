@@ -23,10 +23,10 @@ from tailrace import settings as settings_module
 from tailrace.cli.differences import told
 from tailrace.cli.junit import junit
 from tailrace.cli.options import json_option
-from tailrace.cli.words import listed
 from tailrace.errors import FixCases, TailraceError
 from tailrace.settings import Input, Settings, Shipper
 from tailrace.show import in_line, neutral
+from tailrace.words import listed
 
 _ENDING = ".test.toml"
 _EPILOG = """\b

@@ -26,11 +26,11 @@ from tailrace.cli.once import Telling
 from tailrace.cli.options import config_option, json_option
 from tailrace.cli.reach_elastic import elasticsearch_client
 from tailrace.cli.reach_kafka import kafka_errors
-from tailrace.cli.words import several
 from tailrace.daemon import set_up_log
 from tailrace.errors import MendInputs
 from tailrace.settings import Settings
 from tailrace.show import in_line, neutral
+from tailrace.words import several
 
 _STATES = {
     State.STORED: ("stored", "green"),

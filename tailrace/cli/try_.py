@@ -23,13 +23,13 @@ from shipper.trial import Fit, Report, Tally, advice, fits_of, records_of, sourc
 from shipper.unpack import Handle, Unpacked, close, packing, read_at
 from tailrace import settings as settings_module
 from tailrace.cli.options import json_option
-from tailrace.cli.words import several, spoken_bytes
 from tailrace.errors import MendInputs
 from tailrace.formats import GROUP
 from tailrace.plugins import names_of
 from tailrace.record import is_stream_part
 from tailrace.settings import FORMATS, Csv, Input, Settings, Shipper
 from tailrace.show import in_line, neutral
+from tailrace.words import several, spoken_bytes
 
 _FIRST_LINES = 1000
 _LONG_BYTES = 8_388_608

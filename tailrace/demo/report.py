@@ -10,6 +10,7 @@ from rich.text import Text
 
 from tailrace.demo.latency import Percentiles
 from tailrace.demo.proof import Account, Totals, total
+from tailrace.words import several, size
 
 _FAULTS = ("repeated", "missing", "dead", "strange", "broken")
 
@@ -62,7 +63,7 @@ def table(outcome: Outcome) -> RenderableType:
         mark = Text("✓", style="green") if account.is_exact else Text("✗", style="bold red")
         shown.add_row(mark, name, *_cells(account, faults))
     shown.add_section()
-    shown.add_row("", Text(f"{outcome.totals.files} files"), *_cells(outcome.totals, faults), style="bold")
+    shown.add_row("", Text(several(outcome.totals.files, "file")), *_cells(outcome.totals, faults), style="bold")
     return shown
 
 
@@ -108,18 +109,9 @@ def next_steps(outcome: Outcome, program: str, *, runs: bool, options: str) -> l
 
 
 def _cells(numbers: Account | Totals, faults: list[str]) -> list[Any]:
-    cells: list[Any] = [_size(numbers.bytes), f"{numbers.lines:,}", f"{numbers.stored:,}"]
+    cells: list[Any] = [size(numbers.bytes), f"{numbers.lines:,}", f"{numbers.stored:,}"]
     for name in faults:
         count = getattr(numbers, name)
         style = "dim" if not count else ("yellow" if name == "dead" else "bold red")
         cells.append(Text(f"{count:,}", style=style))
     return cells
-
-
-def _size(count: int) -> str:
-    size = float(count)
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"

@@ -17,6 +17,7 @@ from tailrace.demo.positions import Place, Position, place, positions
 from tailrace.demo.proof import Account
 from tailrace.demo.show import Show
 from tailrace.stack import Running, Stack, machine
+from tailrace.words import several
 
 _READY_SECONDS = 60.0
 _SHIP_SECONDS = 120.0
@@ -130,13 +131,13 @@ class Run:
 
             await self._until(shipped, _SHIP_SECONDS, "not all files were shipped")
             await self._children.stop("ship")
-            say(f"All {len(goals)} files are in Kafka; the agent has stopped")
+            say(f"All that is in {several(len(goals), 'file')} is in Kafka; the agent has stopped")
         with self._show.step("Waiting until all is in Elasticsearch") as say:
             goal = await topics.ends(self._kafka, self.settings.shipper.topic)
 
             async def stored() -> bool:
                 left = await self._left(goal)
-                say(f"Waiting until all is in Elasticsearch: {left:,} records left")
+                say(f"Waiting until all is in Elasticsearch: {several(left, 'record')} left")
                 return left == 0
 
             await self._until(stored, _STORE_SECONDS, "not all records were stored")

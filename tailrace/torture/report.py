@@ -7,6 +7,7 @@ from rich.text import Text
 
 from tailrace.torture.count import Count, Totals
 from tailrace.torture.run import Result
+from tailrace.words import several
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +63,7 @@ def table(outcome: Outcome) -> RenderableType:
         mark = Text("✓", style="green") if count.is_exact else Text("✗", style="bold red")
         shown.add_row(mark, count.way, *_cells(count))
     shown.add_section()
-    shown.add_row("", Text(f"{len(outcome.files)} files"), *_cells(outcome.totals), style="bold")
+    shown.add_row("", Text(several(len(outcome.files), "file")), *_cells(outcome.totals), style="bold")
     return shown
 
 
@@ -70,8 +71,8 @@ def verdict(outcome: Outcome) -> RenderableType:
     """What the counts say, in words."""
     totals = outcome.totals
     deeds = (
-        f"  {outcome.lines_per_second:,} lines/s for {outcome.seconds:.0f} s, {totals.rotations} rotations, "
-        f"{outcome.kills} times kill -9, {outcome.stops} times SIGTERM (the slowest took "
+        f"  {outcome.lines_per_second:,} lines/s for {outcome.seconds:.0f} s, {several(totals.rotations, 'rotation')}, "
+        f"{several(outcome.kills, 'time')} kill -9, {several(outcome.stops, 'time')} SIGTERM (the slowest took "
         f"{outcome.slowest_stop_seconds:.1f} s)."
     )
     if outcome.is_exact:

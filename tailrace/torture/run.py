@@ -16,6 +16,7 @@ from tailrace.torture.evidence import count_stream, count_topic
 from tailrace.torture.ground import Ground, Way
 from tailrace.torture.victim import Victim, run_to_end
 from tailrace.torture.writer import TICK_SECONDS, Writer
+from tailrace.words import several
 
 _LIFE_SECONDS = (0.2, 4.0)
 """How long an agent works, once it is ready, before it is ended; or how long after its start, ready or not."""
@@ -80,8 +81,8 @@ class Run:
             records = await count_topic(
                 self._kafka, self._ground.topic, shipped, lambda done, of: say(f"Counting: {done:,} of {of:,} records")
             )
-            say(f"{records:,} records in the topic were held against the lines that were written")
-        with self._show.step(f"Indexing {records:,} records") as say:
+            say(f"Held {several(records, 'record')} in the topic against the lines that were written")
+        with self._show.step(f"Indexing {several(records, 'record')}") as say:
             began = time.monotonic()
             await self._command("index", "--once")
             say(f"They are in Elasticsearch (tailrace index --once, {time.monotonic() - began:.0f} s)")
@@ -117,8 +118,8 @@ class Run:
     def _so_far(self) -> str:
         deeds = self._deeds
         return (
-            f"{sum(self._written.values()):,} lines written to {len(self._ways)} files, rotated "
-            f"{sum(self._rotations.values())} times; agents killed: {deeds.kills}, stopped: {deeds.stops}"
+            f"{sum(self._written.values()):,} lines written to {several(len(self._ways), 'file')}, rotated "
+            f"{several(sum(self._rotations.values()), 'time')}; agents killed: {deeds.kills}, stopped: {deeds.stops}"
         )
 
     async def _write(self) -> None:
