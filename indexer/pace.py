@@ -96,7 +96,9 @@ class Pace:
         if size >= self._cap:
             return None
         self._cap = size
-        self.bytes = min(self.bytes, size)
+        if self.bytes <= size:  # a request that began before the last slowdown was as large
+            return None
+        self.bytes = size
         return Sign.TOO_LARGE
 
     def _grow(self, begun: Begun) -> None:

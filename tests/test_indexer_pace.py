@@ -1,7 +1,7 @@
 """The pace of the indexer: within its limits, slower with trouble, and fast again after it."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from indexer.bulk import Whole
@@ -30,6 +30,14 @@ STEPS = st.lists(st.tuples(st.booleans(), st.sampled_from(SIGNS), st.floats(0, 2
 
 @settings(deadline=None)
 @given(most_bytes=st.integers(1, 10**8), most_requests=st.integers(1, 20), steps=STEPS)
+@example(
+    most_bytes=131_072,
+    most_requests=1,
+    steps=[
+        *[(True, Sign.GOOD, 0.0, 131_072)] * 2,
+        *[(False, Sign.FULL, 0.0, 0), (False, Sign.TOO_LARGE, 0.0, 0)],
+    ],
+)
 def test_limits_are_kept_and_full_speed_comes_back(
     most_bytes: int, most_requests: int, steps: list[tuple[bool, Sign, float, int]]
 ) -> None:
