@@ -19,7 +19,7 @@ def test_a_consumer_whose_fetches_wait_to_be_tried_again_is_stopped_whole(stack:
         consumer = AIOKafkaConsumer(bootstrap_servers=stack.bootstrap_servers, group_id=None)
         await consumer.start()
         consumer.assign([TopicPartition(topic, 0)])
-        waiting = [asyncio.create_task(asyncio.sleep(600)) for _ in range(2)]
+        waiting = [asyncio.create_task(asyncio.Event().wait()) for _ in range(2)]
         await asyncio.sleep(0)  # they are on their way
         consumer._fetcher._pending_tasks.update(waiting)
         await kafka.stop(consumer)

@@ -75,12 +75,15 @@ def ship(settings: Settings, once: bool, plan: Path | None, as_json: bool) -> in
 
 
 def _say_start(settings: Settings, file: str) -> None:
+    from shipper import native  # noqa: PLC0415 - as above
+
     daemon.say_start(
         settings.host.name or socket.gethostname(),
         file,
         topic=", ".join(written(settings)),
         servers=", ".join(settings.kafka.bootstrap_servers),
         inputs=len(settings.shipper.inputs),
+        compiled=native.compiled is not None,
     )
 
 
