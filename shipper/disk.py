@@ -163,6 +163,15 @@ class Disk:
             raise TimeoutError(0, "its disk does not answer")
         return job.result()
 
+    async def before(self, handle: Handle, at: int, device: Device) -> bytes:
+        """The bytes before an offset of an open file, as many as an anchor has.
+
+        Raises:
+            TimeoutError: as ``run``.
+        """
+        length = min(ANCHOR_BYTES, at)
+        return await self.run(partial(read_at, handle, length, at - length), device)
+
     def close(self, device: Device, handle: Handle) -> None:
         """Close a handle some time; even that can hang."""
         self.submit(device, partial(close, handle))
