@@ -105,9 +105,11 @@ class Copies:
         return parked is not None and parked.state is not None
 
     def is_pending(self, place: Place) -> bool:
-        """Whether it is too early to say what a file is."""
+        """Whether nobody could say yet what a file is that is not open: too early, or there was no room for it."""
         parked = self._parked.get(place)
-        return parked is not None and (parked.state is not None or not (parked.name or place in self.left))
+        if parked is None or not parked.name:
+            return place not in self.left
+        return parked.state is not None
 
     def may_be_missed(self, path: str) -> bool:
         """Whether a file has a name that rotation would give to a source whose own file is not there."""

@@ -46,8 +46,8 @@ class Follow:
         self.ended: list[Source] = []
         self.stale = False
         """Files moved while they were opened: scan again soon."""
-        self._refused = 0
-        """Files that could not be opened at this look."""
+        self._refused: set[Place] = set()
+        """Files that could not be opened at this look, and not for want of room or because their disk hangs."""
         self._inputs = settings.shipper.inputs
         self._beginnings = Beginnings(self._inputs)
         self.disk = disk
@@ -101,7 +101,7 @@ class Follow:
 
         With ``once`` there is no next time: what cannot be found now is said at once.
         """
-        self.stale, self._refused = False, 0
+        self.stale, self._refused = False, set()
         back = self.looks.begin(looked)
         if back < -(10**9) and self.files:
             self.unsaved.add(next(iter(self.files.values())).source)  # what is stored follows the clock
@@ -131,9 +131,10 @@ class Follow:
         strangers = [*found.opened, *(one.found for one in rotated)]
         await self._open_strangers(strangers, snapshot, new)
         faults = sum(bool(one.fault) for one in self.files.values())
-        metrics.UNREADABLE.set(len(snapshot.refused) + self._refused + faults)
+        metrics.UNREADABLE.set(len(snapshot.refused) + len(self._refused) + faults)
         seen = new | {one.place: one.path for one in found.opened if one.size or is_live(one.path)}
-        self._pending = {place: path for place, path in seen.items() if self.copies.is_pending(place)}
+        decided = self.files.keys() | self._refused
+        self._pending = {one: seen[one] for one in seen.keys() - decided if self.copies.is_pending(one)}
         self._doubts = {live: since.get(live, last) for live in map(live_path, self._pending.values())}
         self.looks.end(self._doubts.values())
         self.copies.tidy()
@@ -244,14 +245,13 @@ class Follow:
         if len(found) > room:
             self.stale = True
             self._complaints.once("more files than may be open take turns", limit=self.limit)
-        found = found[:room]
-        opened = await self.disk.open([self._wanted(one) for one in found])
-        for one, file in zip(found, opened, strict=True):
+        opened = await self.disk.open([self._wanted(one) for one in found[:room]])
+        for one, file in zip(found, opened, strict=False):
             if file.late:
                 self.complaints[one.path] = "its disk does not answer"  # the next scan finds it again
                 continue
             if file.refused:
-                self._refused += 1
+                self._refused.add(one.place)
                 self._complaints.say(one.path, "cannot read file", reason=file.refused)
             elif file.place != one.place:
                 # Renamed between the scan and the opening: what we hold is another file, found by the next scan.

@@ -173,3 +173,22 @@ def test_more_files_than_may_be_open_begin_at_their_end(site: Site) -> None:
     until(lambda: len(site.messages()) >= len(names))
     assert agent.stop() == 0
     assert site.messages() == sorted(f"new {name}" for name in names)
+
+
+@pytest.mark.edge
+def test_what_was_rotated_away_unseen_is_read_though_few_may_be_open(site: Site) -> None:
+    """Files beside a log for which there was no room at the first look are as new at the next."""
+    site.shipper["open_files"] = 2
+    log = site.logs / "app.log"
+    log.write_text(lines(0, 100))
+    site.finish("ship", "--once")
+    for turn in range(4):
+        with log.open("a") as file:
+            file.write(lines(100 + turn * 50, 150 + turn * 50))
+        packed = site.logs / f"app.log.{4 - turn}.gz"
+        packed.write_bytes(gzip.compress(log.read_bytes()))
+        log.unlink()
+        log.touch()
+    log.write_text(lines(300, 310))
+    site.finish("ship", "--once")
+    assert site.messages() == numbered(310)
