@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -28,6 +28,8 @@ _LOOK_BYTES = 4_194_304
 _TAIL_BYTES = 1_048_576
 HUNG_SECONDS = 5.0
 """A disk that does not answer for so long is not waited for."""
+_MOST_SECONDS = 60.0
+"""Nor is what goes on, but for longer than this: to decompress a very large file up to where we were."""
 
 Device = int | str
 """Whose calls wait for each other: a device's number, or the name of a search."""
@@ -139,8 +141,7 @@ class Disk:
             for device, numbers in by_device.items()
             if not self.is_hung(device)
         }
-        if jobs:
-            await asyncio.wait(jobs, timeout=HUNG_SECONDS)
+        await self._wait({job: files[numbers[0]].device for job, numbers in jobs.items()})
         for job, numbers in jobs.items():
             if not job.done():
                 job.add_done_callback(_close_all)
@@ -158,10 +159,17 @@ class Disk:
         """
         job = None if self.is_hung(device) else self.submit(device, call)
         if job is not None:
-            await asyncio.wait((job,), timeout=HUNG_SECONDS)
+            await self._wait({job: device})
         if job is None or not job.done():
             raise TimeoutError(0, "its disk does not answer")
         return job.result()
+
+    async def _wait(self, jobs: "Mapping[asyncio.Future[_Result], Device]") -> None:
+        """Until each has answered, or has not gone on for seconds, or takes so long that nobody can wait for it."""
+        left, end = set(jobs), time.monotonic() + _MOST_SECONDS
+        while left and time.monotonic() < end:
+            _, left = await asyncio.wait(left, timeout=HUNG_SECONDS / 5)
+            left = {job for job in left if not self.is_hung(jobs[job])}
 
     async def before(self, handle: Handle, at: int, device: Device) -> bytes:
         """The bytes before an offset of an open file, as many as an anchor has.
