@@ -70,14 +70,14 @@ STILL, LATER = Nothing(later=False), Nothing(later=True)
 class Wanted(NamedTuple):
     """A file to open, on which device it is, and how many bytes before which offset to read at once.
 
-    With ``at_end`` the bytes are those before the end of its last whole line.
+    With ``passed`` the bytes are those before the end of the last whole line in so many of its first.
     """
 
     path: str
     device: int
     offset: int = 0
     length: int = 0
-    at_end: bool = False
+    passed: int = 0
 
 
 class Opened(NamedTuple):
@@ -221,7 +221,7 @@ def opened(wanted: Wanted) -> Opened:
         place = Place(status.st_dev, status.st_ino)
         kind = packing(wanted.path, first)
         if not kind:
-            end = _end(handle, status.st_size) if wanted.at_end else 0
+            end = _end(handle, min(wanted.passed, status.st_size)) if wanted.passed else 0
             if end:
                 wanted = wanted._replace(offset=end, length=min(end, ANCHOR_BYTES))
             before = _before(handle, wanted)

@@ -340,7 +340,7 @@ class Follow:
     def _wanted(self, found: Found) -> Wanted:
         row = self.memory.places.get(found.place)
         if row is None:
-            return Wanted(found.path, found.place.device, at_end=self._beginnings.at_end(found))
+            return Wanted(found.path, found.place.device, passed=self._beginnings.passed_bytes(found))
         return Wanted(found.path, found.place.device, row.position, row.anchor.length)
 
     def _rest(self, file: File) -> None:

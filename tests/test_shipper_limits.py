@@ -176,6 +176,21 @@ def test_more_files_than_may_be_open_begin_at_their_end(site: Site) -> None:
 
 
 @pytest.mark.edge
+def test_a_file_that_is_opened_late_begins_where_it_ended_at_the_first_look(site: Site) -> None:
+    """It was left alone for its age: what is written to it afterwards is read, and nothing before."""
+    site.inputs[0] |= {"start": "end", "ignore_older_seconds": 3600}
+    log = site.logs / "app.log"
+    log.write_text("old\n" * 10)
+    os.utime(log, (time.time() - 7200,) * 2)
+    agent = site.agent()
+    with log.open("a") as file:
+        file.write(lines(0, 10))
+    until(lambda: len(site.messages()) >= 10)
+    assert agent.stop() == 0
+    assert site.messages() == numbered(10)
+
+
+@pytest.mark.edge
 def test_what_was_rotated_away_unseen_is_read_though_few_may_be_open(site: Site) -> None:
     """Files beside a log for which there was no room at the first look are as new at the next."""
     site.shipper["open_files"] = 2
