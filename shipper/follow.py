@@ -348,8 +348,6 @@ class Follow:
         place = file.source.place
         self._put_away(file)
         self._resting[place] = file.source.path
-        if file.seen is not None:
-            self.copies.park(place, *file.seen, Wait(file.source.name, settled=True))
 
     def _put_away(self, file: File) -> None:
         """Close a file; should it change, or come back under a name that matches, it is still the source we know."""
@@ -358,6 +356,9 @@ class Follow:
         self._close(file)
         self.past[source.name] = self.past.get(source.name, 0) + source.repeated
         self.memory.add(source.row(self.looks.updated, clean=True))
+        if file.seen is not None and file.is_plain:
+            # Else it might be opened at every look, and there be no room for others.
+            self.copies.park(source.place, *file.seen, Wait(source.name, settled=True))
 
     def _close(self, file: File) -> None:
         file.closed = True
