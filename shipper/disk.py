@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 import structlog
 
 from shipper.born import born
-from shipper.clerk import Clerk
+from shipper.clerk import Clerk, goes_on
 from shipper.identity import ANCHOR_BYTES, HEAD_BYTES, Place
 from shipper.mounts import name_of
 from shipper.policy import end_of
@@ -207,7 +207,11 @@ class Disk:
 
 
 def _opens(files: Sequence[Wanted]) -> list[Opened]:
-    return [opened(one) for one in files]
+    found = []
+    for one in files:
+        goes_on()  # many files of a busy machine are no disk that hangs
+        found.append(opened(one))
+    return found
 
 
 def opened(wanted: Wanted) -> Opened:
