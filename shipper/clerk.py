@@ -14,11 +14,22 @@ PATIENCE_SECONDS = 5.0
 _Result = TypeVar("_Result")
 
 
+_own = threading.local()
+
+
+def goes_on() -> None:
+    """Called in the midst of a long call, for example of decompressing: it does not hang."""
+    clerk = getattr(_own, "clerk", None)
+    if isinstance(clerk, Clerk):
+        clerk.began = time.monotonic()
+
+
 class Clerk:
     """One daemon thread that carries out calls in their order.
 
     A call that hangs (a dead disk) holds up the later ones for ever, and nothing else: not the event loop, and not the
-    end of the process. ``began`` is when the call it is at began (monotonic seconds), None while it is at none.
+    end of the process. ``began`` is when the call it is at began, or last said that it goes on (monotonic seconds),
+    None while it is at none.
     """
 
     def __init__(self, name: str) -> None:
@@ -39,6 +50,7 @@ class Clerk:
         self._calls.put(None)
 
     def _work(self) -> None:
+        _own.clerk = self
         while (one := self._calls.get()) is not None:
             future, call = one
             if not future.set_running_or_notify_cancel():

@@ -2,12 +2,13 @@
 
 import contextlib
 import os
+import posixpath
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from shipper.file import File
 from shipper.identity import ANCHOR_BYTES, HEAD_BYTES, Place, anchor_of, begins_with
-from shipper.names import live_path
+from shipper.names import live_path, origins, shown
 from shipper.orphans import Orphan
 from shipper.recognise import Index, Known, Memory
 from shipper.source import Source
@@ -68,10 +69,14 @@ class Copies:
         self._index = Index(())
         self._open: dict[str, File] = {}
         self._kin: dict[str, list[File]] | None = None
+        self._missed: set[str] | None = None
+        self.left: set[Place] = set()
+        """Files that are left alone for their age unless they carry on a source that is missed."""
 
     def look(self, places: Iterable[Place]) -> None:
         """A new look at the file system has found files in these places."""
         self.held = set(places)
+        self._missed = None
         if self._parked:
             self._open = {file.source.name: file for file in self._files.values()}
 
@@ -81,7 +86,7 @@ class Copies:
         return any(
             place not in self._files
             and place not in self.memory.places
-            and (place not in self._parked or self._parked[place].is_unsure)
+            and (self._parked[place].is_unsure if place in self._parked else place not in self.left)
             for place in self.held
         )
 
@@ -100,9 +105,20 @@ class Copies:
         return parked is not None and parked.state is not None
 
     def is_pending(self, place: Place) -> bool:
-        """Whether it is too early to say what a file is."""
+        """Whether nobody could say yet what a file is that is not open: too early, or there was no room for it."""
         parked = self._parked.get(place)
-        return parked is not None and (parked.state is not None or not parked.name)
+        if parked is None or not parked.name:
+            return place not in self.left
+        return parked.state is not None
+
+    def may_be_missed(self, path: str) -> bool:
+        """Whether a file has a name that rotation would give to a source whose own file is not there."""
+        if self._missed is None:
+            rows = [row for row in self.memory.rows.values() if row.ended or row.place not in self.held]
+            missed = [row.families for row in rows]
+            missed += [orphan.source.families for orphan in self.orphans.values()]
+            self._missed = {posixpath.basename(family) for families in missed for family in families}
+        return not self._missed.isdisjoint(origins(path))
 
     def gather(self) -> None:
         """Take note of what is known now; to be called before ``judge``, and after sources came or moved.
@@ -119,6 +135,12 @@ class Copies:
         """Take note of a file that was just opened and of which nothing was read, without gathering all again."""
         self._open[file.source.name] = file
         self._index.add(_in_file(file))
+
+    def drop(self, file: File) -> None:
+        """A file is closed: its handle may soon be another file's, and is compared with none any more."""
+        if self._open.get(file.source.name) is file:
+            del self._open[file.source.name]
+            self._kin = None
 
     def may_rest(self, place: Place, size: int, modified: int) -> bool:
         """Whether a file was judged, and neither it nor the source it waits for has changed since."""
@@ -137,6 +159,7 @@ class Copies:
 
     def judge(self, path: str, handle: Handle, first: bytes) -> Verdict:
         """What a file is; reads it, so for the disk's thread only."""
+        path = shown(path)
         if len(first) < HEAD_BYTES:
             first = read_at(handle, HEAD_BYTES, 0)  # it may have grown since it was opened
         for known in self._index.matches(path, first):

@@ -7,14 +7,14 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
 
 import structlog
 
 from shipper.born import born
-from shipper.clerk import Clerk
+from shipper.clerk import Clerk, goes_on
 from shipper.identity import ANCHOR_BYTES, HEAD_BYTES, Place
 from shipper.mounts import name_of
 from shipper.policy import end_of
@@ -28,6 +28,8 @@ _LOOK_BYTES = 4_194_304
 _TAIL_BYTES = 1_048_576
 HUNG_SECONDS = 5.0
 """A disk that does not answer for so long is not waited for."""
+_MOST_SECONDS = 60.0
+"""Nor is what goes on, but for longer than this: to decompress a very large file up to where we were."""
 
 Device = int | str
 """Whose calls wait for each other: a device's number, or the name of a search."""
@@ -68,14 +70,14 @@ STILL, LATER = Nothing(later=False), Nothing(later=True)
 class Wanted(NamedTuple):
     """A file to open, on which device it is, and how many bytes before which offset to read at once.
 
-    With ``at_end`` the bytes are those before the end of its last whole line.
+    With ``passed`` the bytes are those before the end of the last whole line in so many of its first.
     """
 
     path: str
     device: int
     offset: int = 0
     length: int = 0
-    at_end: bool = False
+    passed: int = 0
 
 
 class Opened(NamedTuple):
@@ -139,8 +141,7 @@ class Disk:
             for device, numbers in by_device.items()
             if not self.is_hung(device)
         }
-        if jobs:
-            await asyncio.wait(jobs, timeout=HUNG_SECONDS)
+        await self._wait({job: files[numbers[0]].device for job, numbers in jobs.items()})
         for job, numbers in jobs.items():
             if not job.done():
                 job.add_done_callback(_close_all)
@@ -158,10 +159,26 @@ class Disk:
         """
         job = None if self.is_hung(device) else self.submit(device, call)
         if job is not None:
-            await asyncio.wait((job,), timeout=HUNG_SECONDS)
+            await self._wait({job: device})
         if job is None or not job.done():
             raise TimeoutError(0, "its disk does not answer")
         return job.result()
+
+    async def _wait(self, jobs: "Mapping[asyncio.Future[_Result], Device]") -> None:
+        """Until each has answered, or has not gone on for seconds, or takes so long that nobody can wait for it."""
+        left, end = set(jobs), time.monotonic() + _MOST_SECONDS
+        while left and time.monotonic() < end:
+            _, left = await asyncio.wait(left, timeout=HUNG_SECONDS / 5)
+            left = {job for job in left if not self.is_hung(jobs[job])}
+
+    async def before(self, handle: Handle, at: int, device: Device) -> bytes:
+        """The bytes before an offset of an open file, as many as an anchor has.
+
+        Raises:
+            TimeoutError: as ``run``.
+        """
+        length = min(ANCHOR_BYTES, at)
+        return await self.run(partial(read_at, handle, length, at - length), device)
 
     def close(self, device: Device, handle: Handle) -> None:
         """Close a handle some time; even that can hang."""
@@ -190,7 +207,11 @@ class Disk:
 
 
 def _opens(files: Sequence[Wanted]) -> list[Opened]:
-    return [opened(one) for one in files]
+    found = []
+    for one in files:
+        goes_on()  # many files of a busy machine are no disk that hangs
+        found.append(opened(one))
+    return found
 
 
 def opened(wanted: Wanted) -> Opened:
@@ -204,7 +225,7 @@ def opened(wanted: Wanted) -> Opened:
         place = Place(status.st_dev, status.st_ino)
         kind = packing(wanted.path, first)
         if not kind:
-            end = _end(handle, status.st_size) if wanted.at_end else 0
+            end = _end(handle, min(wanted.passed, status.st_size)) if wanted.passed else 0
             if end:
                 wanted = wanted._replace(offset=end, length=min(end, ANCHOR_BYTES))
             before = _before(handle, wanted)

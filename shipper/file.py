@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from shipper.disk import Request
 from shipper.identity import HEAD_BYTES, begins_with, head_of
+from shipper.names import shown
 from shipper.source import Source
 from shipper.unpack import Handle, Unpacked
 
@@ -58,10 +59,10 @@ class File:
     def rename(self, path: str) -> None:
         """It has this name now; documents and the registry have it with what is no UTF-8 replaced."""
         self.path = path
-        shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        if shown != self.source.path:
-            self.source.path = shown
-            self.source.encoder.rename(shown)
+        name = shown(path)
+        if name != self.source.path:
+            self.source.path = name
+            self.source.encoder.rename(name)
 
     def request(self, most: int) -> Request:
         """What to read of it now."""

@@ -8,24 +8,25 @@ from functools import partial
 import msgspec
 import structlog
 
+from shipper.beginnings import Beginnings
 from shipper.complaints import Complaints
 from shipper.copies import Copies, Fresh, Take, Wait
 from shipper.disk import Disk, Opened, Wanted
 from shipper.file import File
 from shipper.handles import raise_limit
-from shipper.identity import ANCHOR_BYTES, Place
+from shipper.identity import Place
 from shipper.looks import Looks
-from shipper.names import is_named_after, live_path
+from shipper.names import is_live, is_named_after, live_path
 from shipper.orphans import ORPHAN_SECONDS, Orphan, overdue
 from shipper.plan import Found, Snapshot, changes
-from shipper.policy import input_name, is_inactive, is_too_old, to_close
+from shipper.policy import is_inactive, is_too_old, to_close
 from shipper.recognise import Memory
 from shipper.registry_row import Row
-from shipper.rotated import Moved, Unseen, is_finished, missed, moved_rows, newest, oldest_first
+from shipper.rotated import Moved, Unseen, is_finished, missed, moved_rows, moved_sources, newest, oldest_first
 from shipper.source import Source
 from shipper.sources import Sources, is_same
 from shipper.survey import Survey
-from shipper.unpack import Unpacked, read_at
+from shipper.unpack import Unpacked
 from tailrace import metrics
 from tailrace.settings import Settings
 
@@ -45,14 +46,18 @@ class Follow:
         self.ended: list[Source] = []
         self.stale = False
         """Files moved while they were opened: scan again soon."""
+        self._refused: set[Place] = set()
+        """Files that could not be opened at this look, and not for want of room or because their disk hangs."""
         self._inputs = settings.shipper.inputs
-        self._settings = settings
+        self._beginnings = Beginnings(self._inputs)
         self.disk = disk
         self.survey = Survey(self._inputs, disk)
         self._sources = Sources(settings, host)
         self.opened: list[File] = []
         """Files that were opened and that the reader has not yet taken up."""
         self.unsaved: set[Source] = set()
+        self.past: dict[str, int] = {}
+        """Sources that were read in this run and closed, and how many of their records had the flag ``r``."""
         self.memory = Memory(known)
         self.copies = Copies(self.memory, self.files)
         self.looks = Looks()
@@ -60,7 +65,6 @@ class Follow:
         self._doubts: dict[str, int] = {}
         """Logs beside which stand files that nobody can judge yet; nothing later (nanoseconds since 1970) is known."""
         self._resting: dict[Place, str] = {}
-        self._new_inputs: set[int] = set()
         self._truncated: dict[Place, str] = {}
         """Files that were truncated while nobody looked, and their families: what is in them now is new."""
         self._unseen = Unseen()
@@ -90,19 +94,19 @@ class Follow:
 
     def begin(self, begun: Collection[str]) -> None:
         """Before the first look: these inputs are no longer new, so files of theirs begin at their beginning."""
-        new = {number for number, entry in enumerate(self._inputs) if input_name(entry) not in begun}
-        self._new_inputs = {number for number in new if self._inputs[number].start == "end"}
+        self._beginnings.begin(begun)
 
     async def act(self, snapshot: Snapshot, looked: int, *, first: bool, once: bool = False) -> None:
         """Act on what changed since the last look, this one being of the time ``looked`` (nanoseconds since 1970).
 
         With ``once`` there is no next time: what cannot be found now is said at once.
         """
-        self.stale = False
+        self.stale, self._refused = False, set()
         back = self.looks.begin(looked)
         if back < -(10**9) and self.files:
             self.unsaved.add(next(iter(self.files.values())).source)  # what is stored follows the clock
         self._complaints.report(snapshot)
+        self._beginnings.look(snapshot, self.memory.places)
         found = changes({place: file.path for place, file in self.files.items()}, snapshot)
         since = newest(self.memory) if first else {live: at + back for live, at in self._doubts.items()}
         moved = moved_rows(self.memory, snapshot, since) if first else self._moved(found.renamed, found.gone)
@@ -115,11 +119,9 @@ class Follow:
         if first:
             for row, number in missed(self.memory, snapshot, self._inputs):
                 self._orphan(self._sources.known(row, number, b""), number, vanished=not row.ended)
-        refused = await self._open([one for one in found.opened if one.place in self.memory.places], snapshot)
+        await self._open([one for one in found.opened if one.place in self.memory.places], snapshot)
         last = self.looks.last or looked
-        for source in (one.source for one in self.copies.orphans.values()):
-            unseen = source.looked * 10**9  # whatever the last look at the file system was, this one it did not see
-            moved += [Moved(family, min(since.get(family, last), unseen)) for family in source.families]
+        moved += moved_sources((one.source for one in self.copies.orphans.values()), since, last)
         missing = [self._resting.pop(place) for place in list(self._resting) if place not in snapshot.found]
         moved += [Moved(path, since.get(live_path(path), last)) for path in (*missing, *self._pending.values())]
         rotated = await self.survey.beside(moved, snapshot, self.memory)
@@ -127,16 +129,17 @@ class Follow:
         await self._open([one.found for one in rotated if one.found.place in self.memory.places], snapshot)
         new = {one.found.place: one.found.path for one in rotated if one.is_new or one.found.place in self._pending}
         strangers = [*found.opened, *(one.found for one in rotated)]
-        refused += await self._open_strangers(strangers, snapshot, new)
-        metrics.UNREADABLE.set(len(snapshot.refused) + refused + sum(bool(one.fault) for one in self.files.values()))
-        seen = new | {one.place: one.path for one in found.opened if one.size or live_path(one.path) == one.path}
-        self._pending = {place: path for place, path in seen.items() if self.copies.is_pending(place)}
+        await self._open_strangers(strangers, snapshot, new)
+        faults = sum(bool(one.fault) for one in self.files.values())
+        metrics.UNREADABLE.set(len(snapshot.refused) + len(self._refused) + faults)
+        seen = new | {one.place: one.path for one in found.opened if one.size or is_live(one.path)}
+        decided = self.files.keys() | self._refused
+        self._pending = {one: seen[one] for one in seen.keys() - decided if self.copies.is_pending(one)}
         self._doubts = {live: since.get(live, last) for live in map(live_path, self._pending.values())}
         self.looks.end(self._doubts.values())
         self.copies.tidy()
         waiting = {live_path(one.path) for one in strangers if self.copies.is_waiting(one.place)}
         await self._give_up(None if once else waiting)
-        self._new_inputs.clear()
         self._truncated.clear()
         self._let_go()
         self._unseen.note((place for place, file in self.files.items() if not file.source.at), snapshot)
@@ -180,15 +183,15 @@ class Follow:
             if row is not None:
                 self._complaints.forget(row.path)
             self.memory.pop(name)
+            self.past.pop(name, None)
 
     def close(self) -> None:
         """Close all handles."""
         for place in list(self.files):
             self._close(self.files.pop(place))
 
-    async def _open(self, found: list[Found], snapshot: Snapshot) -> int:
-        """Follow files that stand where we know a source; how many cannot be read. Those that are another are left."""
-        refused = 0
+    async def _open(self, found: list[Found], snapshot: Snapshot) -> None:
+        """Follow files that stand where we know a source; those that are another are left."""
         rows = {one.place: self.memory.places[one.place] for one in found}
         for one in found:
             row = rows[one.place]
@@ -196,36 +199,30 @@ class Follow:
                 self.copies.park(one.place, one.size, one.modified, Wait(row.source, settled=True))
         found = [one for one in found if not self.copies.may_rest(one.place, one.size, one.modified)]
         async for one, opened in self._opened(oldest_first(found)):
-            if opened.refused:
-                refused += 1
-                continue
             source = self._recognise(rows[one.place], one, opened)
             if source is None:
                 self.disk.close(one.place.device, opened.handle)
             else:
                 self._follow(one, opened, source, snapshot)
-        return refused
 
-    async def _open_strangers(self, found: list[Found], snapshot: Snapshot, new: Collection[Place]) -> int:
-        """Follow files in places that no source has, oldest first; how many cannot be read.
+    async def _open_strangers(self, found: list[Found], snapshot: Snapshot, new: Collection[Place]) -> None:
+        """Follow files in places that no source has, oldest first.
 
         Those that no pattern matches are read if they are the copy of a source, or ``new``.
         """
         found = [one for one in found if one.place not in self.files and one.place not in self.memory.places]
         now = time.time_ns()
-        found = [one for one in found if not is_too_old(self._inputs[one.number], one.modified, now)]
+        old = {one.place for one in found if is_too_old(self._inputs[one.number], one.modified, now)}
+        self.copies.left = old
+        found = [one for one in found if one.place not in old or self.copies.may_be_missed(one.path)]
         found = [one for one in found if not self.copies.may_rest(one.place, one.size, one.modified)]
-        refused = 0
         if found:
             self.copies.gather()
         async for one, opened in self._opened(oldest_first(found)):
-            if opened.refused:
-                refused += 1
-                continue
             try:
                 family = self._truncated.get(one.place)
                 anew = family is not None and is_named_after(one.path, family)
-                wanted = anew or one.place in snapshot.found or one.place in new
+                wanted = anew or (one.place not in old and (one.place in snapshot.found or one.place in new))
                 source = await self._judge(one, opened, wanted=wanted)
             except OSError as error:
                 self.disk.close(one.place.device, opened.handle)
@@ -239,7 +236,6 @@ class Follow:
                     self.copies.gather()
                 else:
                     self.copies.add(self.files[one.place])
-        return refused
 
     async def _opened(self, found: list[Found]) -> AsyncIterator[tuple[Found, Opened]]:
         """Open these files, as many as may be open, and say what cannot be."""
@@ -249,24 +245,23 @@ class Follow:
         if len(found) > room:
             self.stale = True
             self._complaints.once("more files than may be open take turns", limit=self.limit)
-        found = found[:room]
-        opened = await self.disk.open([self._wanted(one) for one in found])
-        for one, file in zip(found, opened, strict=True):
+        opened = await self.disk.open([self._wanted(one) for one in found[:room]])
+        for one, file in zip(found, opened, strict=False):
             if file.late:
                 self.complaints[one.path] = "its disk does not answer"  # the next scan finds it again
                 continue
             if file.refused:
+                self._refused.add(one.place)
                 self._complaints.unopened(one, file.refused, self.memory.places.get(one.place))
             elif file.place != one.place:
                 # Renamed between the scan and the opening: what we hold is another file, found by the next scan.
                 self.disk.close(file.place.device, file.handle)
                 self.stale = True
-                continue
             elif file.early:
                 self.disk.close(file.place.device, file.handle)
                 self.copies.park(one.place, one.size, one.modified, Wait("", settled=False))
-                continue
-            yield one, file
+            else:
+                yield one, file
 
     def _follow(self, found: Found, opened: Opened, source: Source, snapshot: Snapshot) -> None:
         file = File(found.path, opened.handle, source, found.number, opened.size, time.monotonic())
@@ -275,6 +270,7 @@ class Follow:
         source.born, source.looked = opened.born, self.looks.wall // 10**9
         self.files[found.place] = file
         self._resting.pop(found.place, None)
+        self._beginnings.opened(found.place)
         self.opened.append(file)
         if not source.asked:
             self.unsaved.add(source)  # known before anything of it is sent: should it be rotated away, it is looked for
@@ -297,7 +293,8 @@ class Follow:
         verdict = await self.disk.run(judge, found.place.device)
         if isinstance(verdict, Fresh):
             # Empty, and named like a rotated one: the copy of a log is about to be written into it.
-            if wanted and (opened.size or live_path(found.path) == found.path):
+            if wanted and (opened.size or is_live(found.path)):
+                opened = await self._beginnings.passed(found, opened, self.disk)
                 source = self._sources.new(found.path, opened, found.number)
                 source.family = self._truncated.get(found.place, source.family)
                 self.unsaved.add(source)
@@ -307,9 +304,7 @@ class Follow:
             self._complaints.look_for_damage(found.path, opened.handle)
             self.copies.park(found.place, found.size, found.modified, verdict)
             return None
-        length = min(ANCHOR_BYTES, verdict.at)
-        read = partial(read_at, opened.handle, length, verdict.at - length)
-        before = await self.disk.run(read, found.place.device)
+        before = await self.disk.before(opened.handle, verdict.at, found.place.device)
         if self.copies.at(verdict.name) != verdict.at:
             self.stale = True  # it was read on, or back, since
             return None
@@ -345,21 +340,29 @@ class Follow:
     def _wanted(self, found: Found) -> Wanted:
         row = self.memory.places.get(found.place)
         if row is None:
-            return Wanted(found.path, found.place.device, at_end=found.number in self._new_inputs)
+            return Wanted(found.path, found.place.device, passed=self._beginnings.passed_bytes(found))
         return Wanted(found.path, found.place.device, row.position, row.anchor.length)
 
     def _rest(self, file: File) -> None:
         """Close a file until it changes."""
         place = file.source.place
-        del self.files[place]
-        self._close(file)
+        self._put_away(file)
         self._resting[place] = file.source.path
-        self.memory.add(file.source.row(self.looks.updated, clean=True))
-        if file.seen is not None:
-            self.copies.park(place, *file.seen, Wait(file.source.name, settled=True))
+
+    def _put_away(self, file: File) -> None:
+        """Close a file; should it change, or come back under a name that matches, it is still the source we know."""
+        source = file.source
+        del self.files[source.place]
+        self._close(file)
+        self.past[source.name] = self.past.get(source.name, 0) + source.repeated
+        self.memory.add(source.row(self.looks.updated, clean=True))
+        if file.seen is not None and file.is_plain:
+            # Else it might be opened at every look, and there be no room for others.
+            self.copies.park(source.place, *file.seen, Wait(source.name, settled=True))
 
     def _close(self, file: File) -> None:
         file.closed = True
+        self.copies.drop(file)
         self.disk.close(file.source.place.device, file.handle)
 
     def _moved(self, renamed: list[Found], gone: list[Place]) -> list[Moved]:
@@ -381,7 +384,6 @@ class Follow:
             if source not in self.ended:
                 self.ended.append(source)
             orphan.report()
-            source.size = source.cursor
             if source.settled:
                 self.memory.add(source.row(self.looks.updated, ended=True))
 
@@ -390,11 +392,9 @@ class Follow:
             if is_inactive(self._inputs[file.number], file.still_seconds) and file.may_rest:
                 self._rest(file)
         for place in [place for place, file in self.files.items() if file.may_go]:
-            file = self.files.pop(place)
+            file = self.files[place]
             self._complaints.look_for_damage(file.path, file.handle)
             if isinstance(file.handle, Unpacked):
                 size = os.fstat(file.handle.handle).st_size
                 self.copies.park(place, size, None, Wait(file.source.name, settled=True))
-            self._close(file)
-            # Should it come back under a name that matches, it is still the source we know.
-            self.memory.add(file.source.row(self.looks.updated, clean=True))
+            self._put_away(file)

@@ -6,7 +6,13 @@ import re
 _AGE = r"(?:[.\-_](?:\d[\d.\-_:T]*|old|prev))"
 _PACKED = r"(?:\.(?:gz|zst|xz))"
 _PACKING = re.compile(rf"{_PACKED}$")
+_AGES = re.compile(rf"{_AGE}+$")
 _SUFFIX = re.compile(rf"{_AGE}*{_PACKED}?$")
+
+
+def shown(path: str) -> str:
+    """A path as people and registries have it: what in it is no UTF-8 is replaced, for that can neither be stored."""
+    return path if path.isascii() else path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def live_name(name: str) -> str:
@@ -14,9 +20,15 @@ def live_name(name: str) -> str:
     return name[: match.start()] if (match := _SUFFIX.search(name)) and match.start() else name
 
 
+def is_live(path: str) -> bool:
+    """Whether a name is not one that rotation made."""
+    name = posixpath.basename(path)
+    return live_name(name) == name
+
+
 def live_path(path: str) -> str:
-    """The path of a log before rotation put something behind its name."""
-    folder, name = posixpath.split(path)
+    """The path, as it is shown, of a log before rotation put something behind its name."""
+    folder, name = posixpath.split(shown(path))
     return posixpath.join(folder, live_name(name))
 
 
@@ -33,8 +45,15 @@ def is_dated(name: str, live: str) -> bool:
 
 def is_named_after(path: str, live: str) -> bool:
     """Whether a file's name is a log's, or what rotation makes of it, whatever their folders."""
-    name, own = posixpath.basename(path), posixpath.basename(live)
+    name, own = posixpath.basename(shown(path)), posixpath.basename(live)
     return name == own or is_rotation(name, own) or is_dated(name, own)
+
+
+def origins(path: str) -> set[str]:
+    """The names, without folders, that a log may have had before rotation made this one of it."""
+    name = posixpath.basename(shown(path))
+    root, ending = posixpath.splitext(plain_name(name))
+    return {live_name(name), _AGES.sub("", root) + ending}
 
 
 def is_packed(name: str) -> bool:

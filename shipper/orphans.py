@@ -29,8 +29,9 @@ class Orphan:
         return max(0, self.source.size - self.source.cursor)
 
     def report(self) -> None:
-        """Say and count what is lost, now that no copy was found."""
+        """Say and count what is lost, now that no copy was found; it is no longer waited for."""
         lost, source = self.lost, self.source
+        source.size = source.cursor
         if not lost:
             return
         what = "a known file vanished" if self.vanished else "a truncation took"

@@ -23,9 +23,10 @@ class Shipped(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Followed(Protocol):
-    """The files of a run, and what was said of each path and pattern."""
+    """The files of a run, those closed meanwhile (``past``), and what was said of each path and pattern."""
 
     complaints: dict[str, str]
+    past: dict[str, int]
 
     @property
     def sources(self) -> list[Source]: ...
@@ -51,7 +52,10 @@ def shipped(followed: _Followed, inputs: Iterable[Input], *, complete: bool) -> 
         if (path in hopeless if why == NO_FILE else path in patterns or not why.startswith("it is "))
     }
     return Shipped(
-        complete=complete, files=len(sources), repeated=sum(source.repeated for source in sources), unread=unread
+        complete=complete,
+        files=len({*followed.past, *(source.name for source in sources)}),
+        repeated=sum(followed.past.values()) + sum(source.repeated for source in sources),
+        unread=unread,
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shipper.identity import Place
-from shipper.names import is_packed
+from shipper.names import is_packed, shown
 from shipper.plan import Found
 from shipper.registry_row import Row
 
@@ -116,7 +116,7 @@ def line_of_row(row: Row, found: Found | None, missed: int, *, running: bool) ->
     if state is State.TRUNCATED:
         behind = size
     return Line(
-        path=found.path if found else row.path,
+        path=shown(found.path) if found else row.path,
         source=row.source,
         device=row.place.device,
         inode=row.place.inode,
@@ -133,7 +133,7 @@ def line_of_row(row: Row, found: Found | None, missed: int, *, running: bool) ->
 def line_of_new(found: Found) -> Line:
     """A file that matches an input and has no source."""
     return Line(
-        path=found.path,
+        path=shown(found.path),
         source="",
         device=found.place.device,
         inode=found.place.inode,

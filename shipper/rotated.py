@@ -3,10 +3,10 @@
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from shipper.identity import Place
-from shipper.names import is_named_after, is_packed, live_path, plain_name
+from shipper.names import is_named_after, is_packed, live_path, plain_name, shown
 from shipper.plan import Found, Snapshot
 from shipper.recognise import Memory
 from shipper.registry_row import Row
@@ -78,9 +78,27 @@ def moved_rows(memory: Memory, snapshot: Snapshot, since: Mapping[str, int]) -> 
         found = snapshot.found.get(row.place)
         if row.ended:
             moved.update(family for family in row.families if family not in standing)
-        elif found is None or found.path != row.path or not row.position or len(row.families) > 1:
+        elif found is None or shown(found.path) != row.path or not row.position or len(row.families) > 1:
             moved.update(row.families)
     return [Moved(family, since[family]) for family in moved]
+
+
+class _Seen(Protocol):
+    """A source, and when (seconds since 1970) its file was last looked at."""
+
+    looked: int
+
+    @property
+    def families(self) -> tuple[str, ...]: ...
+
+
+def moved_sources(sources: Iterable[_Seen], since: Mapping[str, int], last: int) -> list[Moved]:
+    """The logs of sources whose copy is looked for; whenever the last look was, their own was not later than theirs."""
+    return [
+        Moved(family, min(since.get(family, last), source.looked * 10**9))
+        for source in sources
+        for family in source.families
+    ]
 
 
 def beside(moved: Iterable[Moved], inputs: Sequence[Input], snapshot: Snapshot, memory: Memory) -> list[Rotated]:
@@ -144,4 +162,4 @@ def _rotated(found: Found, since: Mapping[str, int], inputs: Sequence[Input], me
 
 def _comes_from(path: str, family: str, entry: Input) -> bool:
     excluded = any(fnmatchcase(path, pattern) for pattern in entry.exclude)
-    return not excluded and path != family and is_named_after(path, family)
+    return not excluded and shown(path) != family and is_named_after(path, family)

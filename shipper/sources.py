@@ -32,6 +32,8 @@ class Sources:
         self._host = host
         self.most_record_bytes = settings.shipper.max_record_bytes
         self._rules = [filter_rules(entry) for entry in settings.shipper.inputs]
+        # They remember nothing of a file, and to make one takes longer than all the rest of opening a file.
+        self._joiners = [joiner_of(entry, settings.shipper.chunk_bytes) for entry in settings.shipper.inputs]
         self._lane_of: Callable[[str], int] = lambda _name: 0
         self._lanes = 0
         self._turn = 0
@@ -70,8 +72,8 @@ class Sources:
         """The source of that row; ``before`` are the bytes before its position, as they stand in the file."""
         most_line_bytes = self._shipper.max_line_bytes
         entry = self._shipper.inputs[number]
-        joiner = joiner_of(entry, self._shipper.chunk_bytes)
-        limits, rules = (self.most_record_bytes, most_line_bytes), self._rules[number]
+        joiner, rules = self._joiners[number], self._rules[number]
+        limits = self.most_record_bytes, most_line_bytes
         encoder = Encoder(entry, row.source, row.path, self._host, *limits, joiner, rules, self._around)
         return Source(row, encoder, before)
 

@@ -7,6 +7,7 @@ import zlib
 
 import zstandard
 
+from shipper.clerk import goes_on
 from shipper.identity import HEAD_BYTES
 from shipper.names import is_packed
 
@@ -173,6 +174,7 @@ class Unpacked:
         """Decompress a little more; False if there is no more."""
         if self.ended:
             return False
+        goes_on()
         try:
             return self._step()
         except _DAMAGES as error:

@@ -42,6 +42,7 @@ class _Followed:
 
     def __init__(self, **complaints: str) -> None:
         self.complaints = {f"/{path}": reason for path, reason in complaints.items()}
+        self.past: dict[str, int] = {}
         self.sources: list[Any] = []
 
 

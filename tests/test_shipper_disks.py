@@ -1,6 +1,7 @@
 """Disks that hang, kernels that refuse to watch, brokers that are away at the start: the other files go on."""
 
 import contextlib
+import gzip
 import os
 import shutil
 import socket
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from fuse import HangingFolder
-from processes import Site, append, chain, until
+from processes import Site, append, chain, in_loop, until
 
+from shipper import disk
 from shipper.mounts import Mount, mount_of, mounts
 
 
@@ -195,3 +197,18 @@ def test_files_are_held_open_while_kafka_is_away_at_the_start(site: Site) -> Non
     until(lambda: site.messages() == ["appeared", "before", "held"])
     assert agent.stop() == 0
     door.close()
+
+
+@in_loop
+async def test_a_large_compressed_file_is_no_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands before the position must be decompressed first, however long that takes: the file is waited for."""
+    monkeypatch.setattr(disk, "HUNG_SECONDS", 0.3)
+    member = b"line\n" * 2_000_000
+    path = tmp_path / "app.log.1.gz"
+    path.write_bytes(gzip.compress(member, 1) * 80)
+    size, one = 80 * len(member), disk.Disk()
+    device = path.stat().st_dev
+    (opened,) = await one.open([disk.Wanted(str(path), device, size, 5)])
+    assert opened.before == b"line\n"
+    (fresh,) = await one.open([disk.Wanted(str(path), device)])
+    assert await one.before(fresh.handle, size, device) == member[-256:]

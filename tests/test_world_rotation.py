@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from world_agent import HEAD, Memory, WorldAgent, small_world
 from world_files import Clock, Logs, is_deleted, numbers_in, numbers_of
 
+from shipper import follow
 from shipper.records import Record
 from shipper.registry_row import Row
 from shipper.scan import place_of
@@ -365,5 +366,27 @@ def test_what_was_rotated_after_the_last_look_is_found_at_the_next_start() -> No
         world.compress(0)
         world.pass_time(61.0)
         world.stop()
+    finally:
+        world.teardown()
+
+
+def test_a_log_gets_its_turn_beside_more_rotated_ones_than_may_be_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that were read are opened once after a start, and not again at each look while others wait for room."""
+    monkeypatch.setattr(follow, "raise_limit", lambda _wanted: 2)
+    world = World()
+    try:
+        world.begin(wide=False, banner=False)
+        for _ in range(4):
+            world.write(2, 40, "\n")
+            world.scan()
+            world.look()
+            while world.running.brokers.flying:
+                world.acknowledge(0)
+                world.look()
+            world.remember()
+            world.rename()
+            world.pass_time(31.0)
+        world.stop()
+        world.write(2, 40, "\n")
     finally:
         world.teardown()

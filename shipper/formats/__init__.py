@@ -4,6 +4,9 @@ A format takes a line's bytes (without its delimiter; a CR may still be there) a
 and returns True; or it returns False, leaving the document as it was, when the line is not of the format.
 """
 
+from collections.abc import Mapping
+from functools import cache
+
 from shipper import ecs
 from shipper.formats import (
     apache,
@@ -57,7 +60,8 @@ def format_of(entry: Input) -> Format:
     return _named(entry.format, entry)
 
 
-def guessed() -> dict[str, Format]:
+@cache  # for all files: none of these learns from the lines of one
+def guessed() -> Mapping[str, Format]:
     """The formats that a file may be recognised as, the most telling first."""
     wrappers = {name: wrapped.Wrapped(auto.fields, unwrap) for name, unwrap in _UNWRAPS.items()}
     return {**wrappers, **{name: one for name, one in _FIXED.items() if name not in ("json", "plain")}}
