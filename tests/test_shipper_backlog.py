@@ -7,18 +7,20 @@ import pytest
 from conftest import MakeTopic
 from processes import Site, chain
 
-from shipper.lanes import Lane, Sending
+from shipper.lanes import Sending
 from shipper.producer import Producer
+from shipper.road import Road
 from tailrace.settings import Settings, Shipper
 
 
 def test_all_partitions_together_hold_no_more_than_the_budget() -> None:
     """One of them may hold a quarter; then its files wait, and at the whole those of all partitions."""
     producer = Producer(Settings(shipper=Shipper(budget_bytes=4000)))
-    producer._lanes = [Lane() for _ in range(8)]
+    producer._road = Road({producer._shipper.topic: 8})
+    names = {producer.lane_of(name): name for name in map(str, range(100))}
     for lane in range(4):
         assert producer.room(7)
-        producer.hand_in(lane, b"k", [(b"h", b"v" * 1000)], Sending(lambda: None))
+        producer.hand_in(names[lane], (), [(b"h", b"v" * 1000)], Sending(lambda: None))
         assert not producer.room(lane)
     assert producer.in_flight_bytes == 4000
     assert not any(producer.room(lane) for lane in range(8))
