@@ -87,18 +87,6 @@ MISTAKES = (
         "return []",
     ),
     Mistake(
-        "read a copy while its original still stands",
-        "shipper/copies.py",
-        "return Wait(known.name, settled=False) if stands else Take(known.name, known.at)",
-        "return Take(known.name, known.at)",
-    ),
-    Mistake(
-        "let a file without a name go before it is read",
-        "shipper/file.py",
-        "return self.gone and self.is_read() and self.source.settled and self.still_seconds > GONE_SECONDS",
-        "return self.gone and self.still_seconds > GONE_SECONDS",
-    ),
-    Mistake(
         "look for no copy of what a truncation took",
         "shipper/follow.py",
         "self._orphan(old, file.number, vanished=False)",
@@ -109,18 +97,6 @@ MISTAKES = (
         "shipper/unpack.py",
         "elif time.monotonic() - self._since >= PATIENCE_SECONDS:",
         "else:",
-    ),
-    Mistake(
-        "take a file for new though its log was truncated and not looked at",
-        "shipper/copies.py",
-        "return self._in_doubt(path, first) or Fresh()",
-        "return Fresh()",
-    ),
-    Mistake(
-        "forget under which name a file was first seen",
-        "shipper/names.py",
-        'return (live,) if first in ("", live) else (first, live)',
-        "return (live,)",
     ),
     Mistake(
         "store a source that moved apart from the one whose place it took",
