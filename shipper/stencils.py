@@ -17,7 +17,7 @@ _WANTS = {
     shapes.TRUTHS: b"t",
     shapes.NULLS: b"0",
 }
-"""The letter of each check, as _native.c names them."""
+"""The letter of each check, as c/shapes.c names them."""
 
 
 class Stencils:
