@@ -79,14 +79,17 @@ class Translator:
     """Records to bulk lines; remembers what it found out of each distinct stream.
 
     ``allowed`` are globs that a stream must match, ``streams`` names the stream of foreign records per topic.
+    Without ``own_ids`` Elasticsearch makes the ids of documents; what is refused is the same, so that the setting may
+    be changed back.
     """
 
-    def __init__(self, allowed: Iterable[str], streams: Mapping[str, str]) -> None:
+    def __init__(self, allowed: Iterable[str], streams: Mapping[str, str], *, own_ids: bool = True) -> None:
+        self.own_ids = own_ids
         self._allowed = tuple(allowed)
         self._streams = streams
         self._targets: dict[bytes, _Target] = {}
         self._plain: dict[bytes, bytes] = {}
-        """The action lines of the targets without a fault or a doubt, for the hot loop."""
+        """The beginnings of the action lines of the targets without a fault or a doubt, for the hot loop."""
 
     def translate(self, records: Sequence[Polled], origin: Origin, repeat_before: int = 0) -> Documents:
         """The lines of one partition's records, in any order; those before offset ``repeat_before`` may repeat."""
@@ -116,6 +119,7 @@ class Translator:
         documents: list[bytes] = []
         rest: list[Polled] = []
         plain = self._plain.get
+        own_ids = self.own_ids
         for record in records:
             value = record.value
             headers = record.headers
@@ -127,7 +131,7 @@ class Translator:
                     if line is not None and 0 < len(record_id) <= 512:
                         kept.append(record)
                         ids.append(record_id)
-                        lines.append(line + record_id + _ACTION_END)
+                        lines.append(line + record_id + _ACTION_END if own_ids else line)
                         documents.append(value)
                         continue
             rest.append(record)
@@ -153,7 +157,7 @@ class Translator:
         if document is None:
             text = why_no_object(value)
             return Refusal(record, origin, Reason.JSON, text, stream=header.stream, record_id=header.record_id)
-        return target.line + record_id + _ACTION_END, document, target.may_repeat
+        return self._line(target.line, record_id), document, target.may_repeat
 
     def _target(self, prefix: bytes) -> _Target:
         found = self._targets.get(prefix)
@@ -166,7 +170,7 @@ class Translator:
                 return _Target(
                     b"", may_repeat=False, stream="", fault=Fault(Reason.HEADER, "the header t is malformed")
                 )
-            line = _action_start(header.stream)
+            line = self._start(header.stream)
             found = _Target(line, header.may_repeat, header.stream, self._stream_fault(header.stream))
             self._targets[prefix] = found
             if found.fault is None and not found.may_repeat:
@@ -182,14 +186,21 @@ class Translator:
 
     def _foreign(self, record: Polled, value: bytes, origin: Origin) -> tuple[bytes, bytes, bool] | Refusal:
         """A record that another program sent."""
-        record_id = f"{origin.topic}-{origin.partition}-{record.offset}"
+        record_id = _place(record, origin)
         found = foreign(value, record.headers, record.timestamp, origin.topic, self._streams)
         fault = self._stream_fault(found.stream) or found.fault
         if not is_record_id(record_id):
             fault = Fault(Reason.HEADER, f"{record_id[:300]!r} cannot be a document's id")
         if fault is not None:
             return Refusal(record, origin, *fault, stream=found.stream, record_id=record_id)
-        return _action_start(found.stream) + record_id.encode() + _ACTION_END, found.document, False
+        return self._line(self._start(found.stream), record_id.encode()), found.document, False
+
+    def _start(self, stream: str) -> bytes:
+        """The beginning of an action line, or all of it."""
+        return b'{"create":{"_index":"' + stream.encode() + (b'","_id":"' if self.own_ids else b'"}}\n')
+
+    def _line(self, start: bytes, record_id: bytes) -> bytes:
+        return start + record_id + _ACTION_END if self.own_ids else start
 
 
 def one_line(value: bytes) -> bytes | None:
@@ -219,10 +230,17 @@ def _is_utf8(value: bytes) -> bool:
 
 
 def address(line: bytes) -> tuple[str, str]:
-    """The stream and the id in an action line of ours."""
+    """The stream and the id in an action line of ours; no id if Elasticsearch is to make it."""
     target = orjson.loads(line)["create"]
-    return target["_index"], target["_id"]
+    return target["_index"], target.get("_id", "")
 
 
-def _action_start(stream: str) -> bytes:
-    return b'{"create":{"_index":"' + stream.encode() + b'","_id":"'
+def name(record: Polled, origin: Origin) -> str:
+    """The id of a record that has an action line, whether or not its document gets that one."""
+    header = next((parse_header(value or b"") for key, value in record.headers if key == HEADER), None)
+    return header.record_id if header is not None else _place(record, origin)
+
+
+def _place(record: Polled, origin: Origin) -> str:
+    """The id of a record that another program sent."""
+    return f"{origin.topic}-{origin.partition}-{record.offset}"

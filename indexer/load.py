@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from indexer import bulk
 from indexer.bulk import Outcome, Reading, Verdict, Whole
-from indexer.documents import Polled, Refusal, Translator, address
+from indexer.documents import Polled, Refusal, Translator, address, name
 from indexer.ownership import Owned
 from indexer.reasons import Reason
 from indexer.slices import Part
@@ -61,7 +61,8 @@ class Load:
 
     A record that may repeat goes last, alone with its like, and only when all before it in its partition is finished
     (``waits``): else it could be looked up, and found absent, while its first copy waits for another try, and the two
-    be stored on both sides of a rollover.
+    be stored on both sides of a rollover. Where Elasticsearch makes the ids, no record can be looked up, so none is
+    ever in doubt: it is sent, and stored, again.
     """
 
     def __init__(self, parts: Sequence[Part], translator: Translator) -> None:
@@ -76,13 +77,14 @@ class Load:
         self._doubts: list[Doubt] = []
         self._owners: list[Owned] = []
         self._asked: list[int] = []
+        self._unsure = Doubt.ASK if translator.own_ids else Doubt.NONE
         for part in parts:
             found = translator.translate(part.records, part.owned.origin, part.owned.inherited)
             self._records += found.records
             self._lines += found.lines
             self._documents += found.documents
             if True in found.repeats:
-                self._doubts += [Doubt.ASK if repeat else Doubt.NONE for repeat in found.repeats]
+                self._doubts += [self._unsure if repeat else Doubt.NONE for repeat in found.repeats]
             else:
                 self._doubts += [Doubt.NONE] * len(found.lines)
             self._owners += [part.owned] * len(found.lines)
@@ -201,7 +203,7 @@ class Load:
                 keep[number] = False
             else:
                 if outcome is Outcome.REFUSED or self._doubts[number] is Doubt.ASKED:
-                    self._doubts[number] = Doubt.ASK
+                    self._doubts[number] = self._unsure
                 label = verdict.error_type
                 known = again.get(label) or Again(label, f"{label}: {verdict.text}"[:300], 0, outcome is Outcome.FULL)
                 again[label] = known._replace(records=known.records + 1)
@@ -209,18 +211,18 @@ class Load:
         return list(again.values())
 
     def _refuse(self, number: int, reason: Reason, verdict: Verdict) -> None:
-        stream, record_id = address(self._lines[number])
-        record = self._records[number]
+        stream, _ = address(self._lines[number])
+        record, origin = self._records[number], self._owners[number].origin
         self.refusals.append(
             Refusal(
                 record,
-                self._owners[number].origin,
+                origin,
                 reason,
                 verdict.text,
                 verdict.error_type,
                 verdict.field,
                 stream,
-                record_id,
+                name(record, origin),
             )
         )
 
@@ -247,7 +249,7 @@ class Load:
         return [number for number in range(count) if self._doubts[number] is Doubt.ASK]
 
     def _doubt(self, count: int) -> None:
-        self._doubts[:count] = [Doubt.ASK] * count
+        self._doubts[:count] = [self._unsure] * count
         self._sure_first()
 
     def _next(self) -> int:

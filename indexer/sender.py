@@ -29,7 +29,9 @@ class Sender:
         self._writer = writer
         self._pace = pace
         self._moved = moved
-        self._translator = Translator(settings.allowed_streams, settings.streams)
+        self._translator = Translator(
+            settings.allowed_streams, settings.streams, own_ids=settings.ids == "deterministic"
+        )
         self._flying: dict[asyncio.Task[None], Sequence[Part]] = {}
         self._woken = asyncio.Event()
         self._sent = 0.0

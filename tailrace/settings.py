@@ -229,6 +229,8 @@ class Indexer(Section, frozen=True, kw_only=True):
     allowed_streams: list[str] = msgspec.field(default_factory=lambda: ["logs-*-*", "metrics-*-*"])
     streams: dict[str, str] = {}
     """Topic to data stream, for records of others that do not name one; else ``logs-<topic>-default``."""
+    ids: Literal["deterministic", "auto"] = "deterministic"
+    """``auto``: Elasticsearch makes the ids, which costs it less, and what is sent again is stored again."""
     slice_bytes: int = 4_194_304
     """Most bytes of one bulk request; they are smaller while Elasticsearch has no room, or is slow."""
     slice_actions: int = 5000

@@ -20,12 +20,13 @@ class FakePolled(NamedTuple):
 class FakeElasticsearch:
     """Data streams with several backing indices of which only the last checks ids, as the real one's.
 
-    Documents with ``"bad": true`` are the document's own fault.
+    Documents with ``"bad": true`` are the document's own fault. An action without an id gets one of its own.
     """
 
     def __init__(self) -> None:
         self.streams: dict[str, list[dict[str, bytes]]] = {}
         self.requests = itertools.count()
+        self._made = itertools.count()
 
     def rollover(self, stream: str) -> None:
         self.streams.setdefault(stream, [{}]).append({})
@@ -56,11 +57,12 @@ class FakeElasticsearch:
         if full:
             error = {"type": "es_rejected_execution_exception", "reason": "no room"}
             return {"create": {"status": 429, "error": error}}
-        if target["_id"] in index:
+        record_id = target.get("_id") or f"made-{next(self._made)}"
+        if record_id in index:
             error = {"type": "version_conflict_engine_exception", "reason": "document already exists"}
             return {"create": {"status": 409, "error": error}}
         if orjson.loads(document).get("bad"):
             error = {"type": "document_parsing_exception", "reason": "[1:2] failed to parse field [bad] of type [long]"}
             return {"create": {"status": 400, "error": error}}
-        index[target["_id"]] = document
+        index[record_id] = document
         return {"create": {"status": 201}}

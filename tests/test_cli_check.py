@@ -203,6 +203,7 @@ def test_a_file_that_two_inputs_match_is_named(tmp_path: Path) -> None:
             "wrong indexer: tailrace.dead-letters cannot be a topic of",
         ),
         ("[indexer]\nslice_bytes = 200000000\n", "look indexer: indexer.slice_bytes is 191 MiB, more than Elastic"),
+        ('[indexer]\nids = "auto"\n', "look indexer: indexer.ids is auto: what is sent again (after a crash, an"),
         ("", "look inputs: none: nothing would be shipped from here"),
     ],
 )

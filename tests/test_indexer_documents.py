@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from indexer import bulk, documents
-from indexer.documents import Documents, Translator, address, one_line
+from indexer.documents import Documents, Translator, address, name, one_line
 from indexer.ownership import Origin
 from indexer.reasons import Reason
 from tailrace.record import header_prefix, record_id
@@ -42,6 +42,32 @@ def test_a_record_of_ours_passes_untouched() -> None:
         assert found.lines == [b'{"create":{"_index":"logs-app-default","_id":"s:0000000000000000:00000007"}}\n']
         assert address(found.lines[0]) == (STREAM, record_id("s", 0, 7))
         assert found.repeats == [False]
+
+
+def test_elasticsearch_may_make_the_ids() -> None:
+    """Then no action line has one, of whichever way; the record keeps its own, for its dead letter."""
+    flagged = FakePolled(VALUE, (("t", _header(number=2, may_repeat=True)),), offset=9)
+    records = [_ours(offset=7), flagged, FakePolled(b'{"message":"of another"}', offset=8)]
+    found = Translator(["logs-*-*"], {}, own_ids=False).translate(records, ORIGIN)
+    assert {line for record, line in zip(found.records, found.lines, strict=True) if record.offset != 8} == {
+        b'{"create":{"_index":"logs-app-default"}}\n'
+    }
+    assert sorted(address(line) for line in found.lines) == [*([(STREAM, "")] * 2), ("logs-t-default", "")]
+    assert [name(record, ORIGIN) for record in records] == [record_id("s", 0, 7), record_id("s", 2, 7), "t-0-8"]
+
+
+def test_who_makes_the_ids_changes_nothing_that_is_refused() -> None:
+    """So that the setting may be changed at any time: an id that could not be a document's is refused either way."""
+    wrong = [
+        b'1||logs-app-default|a"b',
+        b"1||logs-app-default|",
+        b"2||logs-app-default|i",
+        _header("metrics-app-default"),
+    ]
+    records = [FakePolled(VALUE, (("t", header),)) for header in wrong]
+    either = [Translator(["logs-*-*"], {}, own_ids=own).translate(records, ORIGIN).refusals for own in (True, False)]
+    assert len(either[0]) == len(wrong)
+    assert either[0] == either[1]
 
 
 def test_the_flag_and_the_reach_make_records_doubtful() -> None:

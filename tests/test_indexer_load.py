@@ -1,9 +1,11 @@
 """One slice until nothing is left of it: halves, look-ups again, refusals."""
 
 from fakes import FakeElasticsearch, FakePolled
+from hypothesis import given
+from hypothesis import strategies as st
 
 from indexer import bulk
-from indexer.bulk import Reading, Whole
+from indexer.bulk import Outcome, Reading, Verdict, Whole
 from indexer.documents import Translator
 from indexer.load import Load
 from indexer.ownership import Commit, Owned
@@ -15,8 +17,8 @@ STREAM = "logs-app-default"
 MOST = 1_000_000
 
 
-def _load(*ids: int, may_repeat: bool = False) -> Load:
-    owned = Owned("t", 0, 0, 0)
+def _load(*ids: int, may_repeat: bool = False, own_ids: bool = True, inherited: int = 0) -> Load:
+    owned = Owned("t", 0, 0, inherited)
     owned.stored(Commit(0, 100))
     waiting = Waiting(100_000, 100)
     prefix = header_prefix(STREAM, may_repeat=may_repeat)
@@ -25,7 +27,7 @@ def _load(*ids: int, may_repeat: bool = False) -> Load:
         for offset, number in enumerate(ids)
     ]
     waiting.add(owned, records, len(records))
-    return Load(waiting.take(), Translator(["logs-*-*"], {}))
+    return Load(waiting.take(), Translator(["logs-*-*"], {}, own_ids=own_ids))
 
 
 def test_a_request_that_is_too_large_is_halved_until_one_record_is_to_blame() -> None:
@@ -87,3 +89,42 @@ def test_a_request_keeps_to_the_pace() -> None:
         counts.append(count)
         load.answered(bulk.read(*elastic.bulk(body), count), count)
     assert counts == [3, 3, 3, 1]
+
+
+@given(st.lists(st.sampled_from(("lost", "late", "full", "refused", "stored")), max_size=12), st.integers(1, 6))
+def test_with_ids_of_elasticsearch_each_record_is_stored_at_least_once(fates: list[str], count: int) -> None:
+    """Flagged, inherited or of unknown outcome: it is sent without a question, and again until it is stored.
+
+    Only what was carried out though we do not know it (``late``) is stored more than once.
+    """
+    numbers = range(count)
+    load, elastic = _load(*numbers, may_repeat=True, own_ids=False, inherited=3), FakeElasticsearch()
+    late = 0
+    for fate in [*fates, "stored"]:
+        if not load.left:
+            break
+        assert (load.to_look_up(MOST), load.waits) == ([], False)
+        body, sent = load.body(MOST)
+        if fate == "late":
+            elastic.bulk(body)
+            late += 1
+        if fate in ("lost", "late"):
+            load.answered(bulk.read(0, b"", sent), sent)
+        elif fate == "refused":
+            load.answered(Reading(Whole.MIXED, [Verdict(Outcome.REFUSED, "cluster_block_exception")] * sent), sent)
+        else:
+            full = frozenset({0}) if fate == "full" else frozenset()
+            load.answered(bulk.read(*elastic.bulk(body, full=full), sent), sent)
+    assert (load.left, load.tally.stored, load.tally.already, load.tally.duplicates) == (0, count, 0, 0)
+    assert count <= len(elastic.copies(STREAM)) <= count * (1 + late)
+
+
+def test_a_dead_letter_keeps_the_id_of_its_record_whoever_makes_those_of_documents() -> None:
+    """So that it can be traced, settled and sent again as the record that it is."""
+    for own_ids in (True, False):
+        load = _load(0, 1, own_ids=own_ids)
+        _, count = load.body(MOST)
+        verdicts = [Verdict(Outcome.STORED), Verdict(Outcome.REJECTED, "document_parsing_exception", "no number")]
+        load.answered(Reading(Whole.MIXED, verdicts), count)
+        (refusal,) = load.refusals
+        assert (refusal.stream, refusal.record_id) == (STREAM, record_id("s", 1, 1))

@@ -33,7 +33,8 @@ class Audit:
         self.unfinished = 0
         """Records that the indexers had not finished when no longer waited for."""
         self._settings = settings
-        self._full = full
+        # Sums prove nothing where one index may hold a record twice, which only our own ids rule out.
+        self._full = full or settings.indexer.ids == "auto"
         self._stored = Stored(client, settings.indexer.allowed_streams)
         self._entries: list[Entry] = []
         self._dead: dict[str, list[Buried]] = {}

@@ -199,6 +199,12 @@ def _indexer(settings: Settings) -> Iterator[Finding]:
                 f"no pattern of indexer.allowed_streams allows {stream}",
                 "add one, or every record is a dead letter",
             )
+    if indexer.ids == "auto":
+        yield look(
+            subject,
+            "indexer.ids is auto: what is sent again (after a crash, an unknown outcome, a rebalance) is stored again",
+            'right if at least once is enough; else set it to "deterministic"',
+        )
     if indexer.slice_bytes > _MOST_HTTP_BYTES:
         yield look(
             subject,

@@ -167,7 +167,8 @@ class _Search:
         goal = {TopicPartition(record.topic, record.partition): record.offset + 1 for record in one.sent}
         waits = bool(goal) and bool(await topics.left(self._settings, goal))
         if kept is not None:
-            one.record_id, one.start, one.end = kept.record_id, kept.offset, kept.offset + kept.bytes
+            one.record_id = next((covered.record_id for covered, _ in records), kept.record_id)
+            one.start, one.end = kept.offset, kept.offset + kept.bytes
         one.state = judge(one, waits=waits)
         if one.state is State.MISSING and one.shipped is None and offset >= await self._documents.end(source):
             one.state = State.UNREAD  # nobody says that there is such a byte
@@ -192,7 +193,9 @@ def _size(row: Row) -> int | None:
 
 
 def _wish(source: str, offset: int, kept: Kept | None) -> Wish:
-    return Wish(source, kept.record_id if kept else "", offset)
+    """What to look for in Kafka and the dead letters: an id of Elasticsearch's making is in neither."""
+    is_ours = kept is not None and kept.record_id.startswith(f"{source}:")
+    return Wish(source, kept.record_id if kept is not None and is_ours else "", offset)
 
 
 def _trails(entry: Entry | None, offset: int) -> bool:
