@@ -162,7 +162,7 @@ class Tally:
 def fits_of(lines: Sequence[bytes]) -> list[Fit]:
     """How well each format fits the first lines of a file, each with its own way of joining lines; best first."""
     found: list[Fit] = []
-    for name, fields in {"json": json_fields, **guessed()}.items():
+    for name, fields in {**guessed(), "json": json_fields}.items():
         joiner = joiner_of(Input(paths=[], dataset="x", format=name), 2**30)
         records = joiner.join([*lines], b"", final=True).records if joiner is not None else lines
         counted = Fits({name: fields}, is_telling)

@@ -14,8 +14,8 @@ from tailrace.filter_settings import Filter
 
 SEARCHED = ("tailrace.toml", "/etc/tailrace/tailrace.toml")
 FORMATS = (
-    *("auto", "json", "plain", "apache", "cri", "csv", "docker", "grok", "java", "klog", "logfmt", "nginx"),
-    *("postgresql", "python", "redis", "regex", "rust", "syslog"),
+    *("auto", "json", "plain", "apache", "cri", "csv", "docker", "grok", "java", "journal", "klog", "logfmt"),
+    *("nginx", "postgresql", "python", "redis", "regex", "rust", "syslog"),
 )
 """The formats of lines that we bring."""
 WRAPPERS = ("cri", "docker")

@@ -55,7 +55,7 @@ def test_every_line_of_a_real_log_is_of_its_format(sample: Path) -> None:
     assert all("flags" not in one for one in made if one)
     if sample.stem != "python_0":
         assert all(one["@timestamp"].startswith("2026-11-2") for one in made if one)
-    alike = {"java": {"java", ""}, "apache": {"nginx", "apache"}, "json": {""}}.get(name, {name})
+    alike = {"java": {"java", ""}, "apache": {"nginx", "apache"}, "json": {""}, "plain": {""}}.get(name, {name})
     assert guess(found[:20], guessed()).name in alike
 
 
@@ -99,6 +99,28 @@ REFUSED = (
                 "http": {"response": {"status_code": 400}},
                 "url": {"original": r"\x16\x03\x01", "domain": "shop.example", "port": 443},
                 "event": {"outcome": "failure"},
+            },
+        ),
+        (
+            "journal",
+            (
+                '{"PRIORITY":"3","_PID":"77","_COMM":"app","MESSAGE":[27,91,195,169],"__REALTIME_TIMESTAMP":'
+                '"1795719504354302","_SOURCE_REALTIME_TIMESTAMP":"1795719504354264","TAG":["a","b"],"BIG":null,'
+                '"CODE_LINE":"x"}'
+            ),
+            {
+                "@timestamp": "2026-11-26T18:58:24.354264Z",
+                "message": "\x1b[é",
+                "process": {"pid": 77, "name": "app"},
+                "log": {
+                    "level": "error",
+                    "syslog": {"severity": {"code": 3, "name": "Error"}},
+                },
+                "labels": {
+                    "log.origin.file.line": "x",
+                    "journald.realtime_timestamp": "1795719504354302",
+                    "journald.tag": "a\nb",
+                },
             },
         ),
         (

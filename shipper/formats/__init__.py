@@ -15,6 +15,7 @@ from shipper.formats import (
     foreign,
     grok,
     java,
+    journal,
     json,
     klog,
     logfmt,
@@ -32,8 +33,9 @@ from shipper.formats.auto import Format
 from tailrace.settings import Input
 
 _UNWRAPS = {"cri": wrapped.cri, "docker": wrapped.docker}
-_TELLING = frozenset(("cri", "docker", "klog", "redis", "nginx", "apache", "postgresql", "syslog", "logfmt"))
+_TELLING = frozenset(("cri", "docker", "journal", "klog", "redis", "nginx", "apache", "postgresql", "syslog", "logfmt"))
 _FIXED: dict[str, Format] = {
+    "journal": journal.fields,
     "klog": klog.fields,
     "redis": redis.fields,
     "nginx": nginx.fields,
