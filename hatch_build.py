@@ -6,6 +6,7 @@ Python alone, and slower; ``TAILRACE_NATIVE=require`` makes that a failure, ``TA
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -27,17 +28,18 @@ class Compiled(BuildHookInterface):  # type: ignore[type-arg]
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, before the files are collected."""
         wish = os.environ.get("TAILRACE_NATIVE", "")
-        if self.target_name != "wheel" or wish == "no":
+        if self.target_name != "wheel":
             return
         root = Path(self.root)
-        self._made = Path(tempfile.mkdtemp()) / Path(_MODULE).name
-        made = root / _MODULE if version == "editable" else self._made
-        compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
-        extra = shlex.split(os.environ.get("CFLAGS", ""))
-        sources = sorted(str(path) for path in (root / "shipper/c").glob("*.c"))
-        include = f"-I{sysconfig.get_path('include')}"
+        beside = root / _MODULE if version == "editable" else None
+        if beside is not None:
+            beside.unlink(missing_ok=True)  # of an older version: better none than another
+        if wish == "no":
+            return
+        self._folder = tempfile.TemporaryDirectory()
+        made = Path(self._folder.name) / Path(_MODULE).name
         try:
-            subprocess.run([*compiler, *_FLAGS, *extra, include, *sources, "-o", str(made)], check=True)
+            _compile(root, made)
         except (OSError, subprocess.CalledProcessError) as error:
             if wish == "require":
                 raise
@@ -46,12 +48,20 @@ class Compiled(BuildHookInterface):  # type: ignore[type-arg]
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["pure_python"] = False
         build_data["tag"] = f"cp311-abi3-{platform}"
-        if version != "editable":
+        if beside is not None:
+            shutil.copyfile(made, beside)
+        else:
             build_data["force_include"][str(made)] = _MODULE
 
-    def finalize(self, _version: str, _build_data: dict[str, Any], _artifact_path: str) -> None:
-        """Leave nothing behind."""
-        made = getattr(self, "_made", None)
-        if made is not None:
-            made.unlink(missing_ok=True)
-            made.parent.rmdir()
+
+def _compile(root: Path, made: Path) -> None:
+    """By the compiler that is named, or the one that Python itself was made by, or whichever there is."""
+    extra = shlex.split(os.environ.get("CFLAGS", ""))
+    sources = sorted(str(path) for path in (root / "shipper/c").glob("*.c"))
+    include = f"-I{sysconfig.get_path('include')}"
+    named = os.environ.get("CC")
+    compilers = [named] if named else [sysconfig.get_config_var("CC") or "cc", "cc"]
+    for compiler in compilers:
+        if shutil.which(shlex.split(compiler)[0]) or compiler == compilers[-1]:
+            subprocess.run([*shlex.split(compiler), *_FLAGS, *extra, include, *sources, "-o", str(made)], check=True)
+            return

@@ -6,6 +6,7 @@ compiled kind, gets none.
 """
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
 from typing import Any, NamedTuple
@@ -46,7 +47,7 @@ _ANY = bytes(range(256))
 _DIGITS = b"0123456789"
 _WORD = re.compile(rb"\w")
 _WORDS = bytes(byte for byte in range(256) if _WORD.match(bytes([byte])))
-_MOST = 1 << 40
+_MOST = sys.maxsize
 _OWN = {"offsets": 0, "sizes": 1, "read": 2}
 _LEAST_LINES = 4
 """Fewer lines that are left go the ordinary way, which is quicker for them."""
@@ -129,11 +130,15 @@ def _steps(parsed: Iterable[Any]) -> list[_Step]:
 
 def _steps_of(code: object, value: Any) -> list[_Step]:  # noqa: ANN401 - as Python's parser gives it
     if code in (codes.MAX_REPEAT, codes.POSSESSIVE_REPEAT):
-        return _repeated(*value)
+        return _repeated(*value, possessive=code is codes.POSSESSIVE_REPEAT)
     if code is codes.SUBPATTERN:
-        group, _, _, parsed = value
+        group, added, taken, parsed = value
+        if added or taken:
+            raise _NoStep
         inner = _steps(parsed)
         return inner if group is None else [_Step(b"(", group=group - 1), *inner, _Step(b")", group=group - 1)]
+    if code in (codes.ASSERT, codes.ASSERT_NOT) and value[0] < 0:
+        raise _NoStep
     if code is codes.ASSERT and list(value[1]) == [(codes.LITERAL, byte) for byte in rb"\n"]:
         return [_Step(b"$")]
     if code in (codes.ASSERT, codes.ASSERT_NOT):
@@ -146,12 +151,12 @@ def _steps_of(code: object, value: Any) -> list[_Step]:  # noqa: ANN401 - as Pyt
     return [_Step(b"s", some=_set(code, value), least=1, most=1)]
 
 
-def _repeated(least: int, most: int, parsed: Sequence[Any]) -> list[_Step]:
+def _repeated(least: int, most: int, parsed: Sequence[Any], *, possessive: bool) -> list[_Step]:
     if len(parsed) == 1 and parsed[0][0] in (codes.LITERAL, codes.NOT_LITERAL, codes.IN):
         return [_Step(b"s", some=_set(*parsed[0]), least=int(least), most=min(int(most), _MOST))]
-    if (int(least), int(most)) != (0, 1):
-        raise _NoStep
     inner = _steps(parsed)
+    if (int(least), int(most)) != (0, 1) or possessive or any(step.kind == b"(" for step in inner):
+        raise _NoStep
     return [_Step(b"?", steps=len(inner)), *inner]
 
 

@@ -13,6 +13,7 @@ from zlib import crc32
 
 from shipper import columns
 
+_INTERFACE = 1
 compiled: Any = None
 """The compiled calls (``_native.pyi`` has their types), or None if the package was built without a compiler."""
 try:
@@ -20,7 +21,8 @@ try:
 except ImportError:
     pass
 else:
-    compiled = _native
+    if getattr(_native, "INTERFACE", 0) == _INTERFACE:  # not one that an older version left behind
+        compiled = _native
 
 
 def interleave(parts: Sequence[bytes | columns.Column]) -> list[bytes]:

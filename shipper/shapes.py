@@ -32,6 +32,7 @@ _MOST_KEYS = 128
 LEAST_LINES = 2
 """Fewer of a kind in a chunk are made the ordinary way, which is quicker for them."""
 _REMEMBERED = 4096
+_MOST_LEVEL_BYTES = 64
 
 _TOKEN = re.compile(
     rb'(\s*[{,]\s*("[^"\\\x00-\x1f]*")\s*:\s*)'
@@ -51,6 +52,7 @@ _SECOND = slice(1, len('"2001-02-03T04:05:06'))
 _PROBE_TIME = b'"2001-02-03T04:05:06.070809011Z"'
 _PROBE_READ = "2002-03-04T05:06:07.080Z"
 _PROBE_OFFSET, _PROBE_SIZE, _PROBE_SKIPPED = 777_000_000_000_001, 777_000_000_000_002, 777_000_000_000_003
+_OTHERS = (888_000_000_000_001, 888_000_000_000_002, 888_000_000_000_003, "2003-04-05T06:07:08.090Z")
 _PROBE_NUMBER = 777_000_000_001_000
 _SLOT = re.compile(
     rb'"tlrtext(?P<text>\d+)x"|tlrtruth(?P<truth>\d+)x|"777000000001(?P<quoted>\d\d\d)"|777000000001(?P<number>\d\d\d)'
@@ -146,7 +148,7 @@ class Known:
         """Whether the common name of a level is known, or is now; not if JSON would have to escape it."""
         if written in self.levels:
             return True
-        if b"\\" in written or len(self.levels) >= _REMEMBERED:
+        if b"\\" in written or len(written) > _MOST_LEVEL_BYTES or len(self.levels) >= _REMEMBERED:
             return False
         level = ecs.level_of(orjson.loads(written))
         if level is None or not level.isascii() or not level.isalnum():
@@ -323,11 +325,20 @@ def learn(line: bytes, reference: Reference) -> Shape | None:
     ]
     if orjson.loads(documents[0]) != orjson.loads(documents[1]):
         return None  # of two keys the first counts: lines with the same keys in another order are not of this shape
+    if _moved(documents[0]) != reference(b"{%b}" % b",".join(probes), *_OTHERS):
+        return None  # a key, or a field from the settings, has one of our stand-ins in it
     parts = _cut_up(documents[0], time, level)
     copied = sorted(part for part in parts if isinstance(part, int) and part >= 0)
     if copied != [number for number, check in enumerate(checks) if check is not NULLS]:
         return None
     return Shape(keys, tuple(checks), parts, time, level)
+
+
+def _moved(document: bytes) -> bytes:
+    """The probe's document with the other offset, size, skipped bytes and time of reading."""
+    for stand_in, other in zip((_PROBE_OFFSET, _PROBE_SIZE, _PROBE_SKIPPED, _PROBE_READ), _OTHERS, strict=True):
+        document = document.replace(str(stand_in).encode(), str(other).encode())
+    return document
 
 
 def _tokens(line: bytes) -> list[re.Match[bytes]]:

@@ -198,13 +198,14 @@ class Sketch(NamedTuple):
     with ``END`` behind it; it has two groups or more. Together with what the parts refuse it must find exactly what the
     ordinary way finds, or nothing. Quick patterns are loose ones (``[^ ]+``), so parts must look closely at what those
     found. The parts are JSON: ``fields`` the document's own, ``log`` and ``event`` what is inside these two objects,
-    each member followed by a comma. ``probes`` are two lines of this kind that differ in all pieces.
+    each member followed by a comma. ``probes`` are lines of this kind: two that differ in all pieces, and others
+    without what may be lacking.
     ``heads`` says that of a record of several lines the first one alone says all this, but for its stack trace.
     """
 
     pattern: bytes
     fields: Parts
-    probes: tuple[bytes, bytes]
+    probes: tuple[bytes, ...]
     log: Parts = ()
     event: Parts = ()
     heads: bool = False
@@ -291,7 +292,7 @@ class Sketched:
     def _learn(self, sketch: Sketch, reference: Reference) -> tuple[bytes | Maker | str, ...]:
         """The parts of the whole document; none if the ordinary way makes others of the sketch's own lines."""
         rests = [self._rest(sketch, probe, reference) for probe in sketch.probes]
-        if rests[0] is None or rests[0] != rests[1]:
+        if rests[0] is None or any(rest != rests[0] for rest in rests):
             return ()
         log, event, others = rests[0]
         if not log or not event or STAND_IN in log + event + others:

@@ -24,6 +24,7 @@ from shipper.times import Times
 from tailrace.settings import Input
 
 COMPILED = pytest.mark.skipif(native.compiled is None, reason="tailrace was installed without a C compiler")
+READ = b"2026-11-23T18:00:03.000Z"
 CALLS = ["interleave", "offsets", "sizes", "headers", "pack", "shape", "fill", "sketch", "draw"]
 LINES = st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"")), max_size=6)
 STARTS = st.one_of(st.integers(0, 10**6), st.integers(10**15, 2**62))
@@ -118,14 +119,18 @@ def told(batch: bytes) -> tuple[Any, ...]:
     return (*head, *producer, [(one.offset, one.timestamp, one.key, one.value, one.headers) for one in read])
 
 
+def encoder(name: str) -> Encoder:
+    """One for lines of a format."""
+    entry = Input(paths=["/x"], dataset="app", format=name, timezone="UTC")  # type: ignore[arg-type]
+    return Encoder(entry, "a" * 20, "/x", {"name": "h"}, 900_000, 1_000_000)
+
+
 def documents(lines: list[bytes], wanted: bytes) -> list[bytes | None]:
     """What the compiled way makes of lines once it has learnt the shape of one."""
-    entry = Input(paths=["/x"], dataset="app", format="json", timezone="UTC")
-    encoder = Encoder(entry, "a" * 20, "/x", {"name": "h"}, 900_000, 1_000_000)
-    ways = Stencils(Times("UTC"), encoder._value)
-    ways.documents([wanted, wanted], 0, b"2026-11-23T18:00:03.000Z")
+    ways = Stencils(Times("UTC"), encoder("json")._value)
+    ways.documents([wanted, wanted], 0, READ)
     assert ways._cut
-    return ways.documents(lines, 0, b"2026-11-23T18:00:03.000Z")
+    return ways.documents(lines, 0, READ)
 
 
 LEARNT = b'{"time":"2026-11-23T18:00:00Z","level":"warn","msg":"a","n":1,"ok":false,"none":null,"u":""}'
@@ -162,10 +167,23 @@ def test_lines_cut_and_broken_anywhere_give_a_document_that_is_json_or_none(
 def test_every_sketch_is_drawn_by_compiled_code() -> None:
     """Otherwise its speed would be gone unseen: a pattern may have something that has no step."""
     for name, sketches in SKETCHES.items():
-        entry = Input(paths=["/x"], dataset="app", format=name)  # type: ignore[arg-type]
-        quick = Encoder(entry, "a" * 20, "/x", {"name": "h"}, 900_000, 1_000_000)._quick
+        quick = encoder(name)._quick
         assert quick is not None
         assert [sketch for sketch in sketches if quick._at_work(sketch)._drawn is None] == []
+
+
+@COMPILED
+def test_a_list_that_a_callback_empties_is_an_error() -> None:
+    """An error of Python's, not a crash."""
+    lines = [b"a", b"b"]
+
+    def turn(line: bytes) -> bytes:
+        lines.clear()
+        return line
+
+    sketch = native.compiled.sketch((), ((b"f", 0, 0, 0, b"", b"", turn, None),))
+    with pytest.raises(IndexError):
+        native.compiled.draw(sketch, lines, [b"0", b"1"], [b"1", b"1"], READ)
 
 
 @COMPILED

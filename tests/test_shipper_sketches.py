@@ -290,6 +290,7 @@ def test_fields_from_the_settings_are_as_in_the_ordinary_way(name: str, fields: 
     some = SAMPLES.get(name, SAMPLES["java" if name == "python" else "nginx"])
     lines = [line[:-1] for line in some(40, 1, 1_795_000_000)]
     same_both_ways(name, [*lines, b"\\" + lines[0], lines[1]], fields)
+    same_both_ways(name, [b"a", b"2026-11-23 18:00:00 b", b"c", b"[2026-11-23 18:00:00] d"] * 3, fields)
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,15 @@ def test_the_wheel_has_all_that_ships(wheel: Path) -> None:
     assert not [name for name in names if name.startswith("tests") or "__pycache__" in name]
 
 
+def test_a_wheel_without_a_compiler_is_for_every_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And has no compiled module that lies about, of this version or another."""
+    monkeypatch.setenv("TAILRACE_NATIVE", "no")
+    run("-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), str(ROOT))
+    (built,) = tmp_path.glob("tailrace-*.whl")
+    assert built.name.endswith("-py3-none-any.whl")
+    assert not [name for name in zipfile.ZipFile(built).namelist() if name.endswith((".so", ".c", ".h"))]
+
+
 def test_the_command_works_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
     """Version, help, and it is the wheel that runs, not this checkout."""
     assert said(installed, tmp_path, "--version").startswith("tailrace, version ")

@@ -36,5 +36,8 @@ static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "shipper._native", NU
 
 PyMODINIT_FUNC PyInit__native(void)
 {
-    return PyModule_Create(&module);
+    PyObject *made = PyModule_Create(&module);
+    if (made && PyModule_AddIntConstant(made, "INTERFACE", INTERFACE) < 0)
+        Py_CLEAR(made);
+    return made;
 }

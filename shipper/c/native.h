@@ -12,6 +12,9 @@
 #include <Python.h>
 #include <string.h>
 
+/* What Python may call, and how: to be raised with each change, in shipper/native.py too. */
+enum { INTERFACE = 1 };
+
 /* Write the decimal digits of a number, with leading zeros up to a width of 20; returns how many (24 have room). */
 int digits(char *to, unsigned long long number, int width);
 

@@ -12,7 +12,8 @@ typedef struct {
 } Word;
 
 typedef struct {
-    Py_ssize_t key_count, piece_count, level;
+    Py_ssize_t key_count, piece_count, level, texts; /* texts: how many of the values must be such */
+    unsigned long long names;                        /* a sum over the keys, in whatever order */
     Word *keys, *pieces;
 } Shape;
 
@@ -25,6 +26,15 @@ static void free_shape(Shape *shape)
     PyMem_Free(shape->keys);
     PyMem_Free(shape->pieces);
     PyMem_Free(shape);
+}
+
+/* A key's share in the sum by which shapes and lines are told apart (FNV-1a). */
+static unsigned long long name_of(const char *text, Py_ssize_t length)
+{
+    unsigned long long hash = 14695981039346656037ULL;
+    for (Py_ssize_t i = 0; i < length; i++)
+        hash = (hash ^ (unsigned char)text[i]) * 1099511628211ULL;
+    return hash;
 }
 
 static const char shape_name[] = "shipper._native.shape";
@@ -74,10 +84,13 @@ PyObject *shape(PyObject *Py_UNUSED(self), PyObject *arguments)
         PyErr_NoMemory();
         goto failed;
     }
-    for (; made->key_count < key_count; made->key_count++)
-        if (keep_word(&made->keys[made->key_count], PyTuple_GetItem(keys, made->key_count),
-                      wants[made->key_count]) < 0)
+    for (; made->key_count < key_count; made->key_count++) {
+        Word *key = &made->keys[made->key_count];
+        if (keep_word(key, PyTuple_GetItem(keys, made->key_count), wants[made->key_count]) < 0)
             goto failed;
+        made->names += name_of(key->text, key->length);
+        made->texts += key->what == WANTS_TEXT || key->what == WANTS_TIME;
+    }
     for (; made->piece_count < piece_count; made->piece_count++) {
         long slot = MOST_KEYS;
         if (made->piece_count < piece_count - 1) {
@@ -306,6 +319,34 @@ static int fits(char kind, int wanted, const Span *value)
     }
 }
 
+/* Whether a line may be of a shape. Only shapes with the same keys and as many texts are held against it, so however
+ * many there are, a line is held against few: trying all of them would be quadratic, in lines made for it. */
+static int may_be(const Shape *shape, const Member *found, Py_ssize_t count)
+{
+    unsigned long long names = 0;
+    Py_ssize_t texts = 0;
+    if (count != shape->key_count)
+        return 0;
+    for (Py_ssize_t i = 0; i < count; i++)
+        texts += found[i].kind == A_TEXT;
+    if (texts != shape->texts)
+        return 0;
+    for (Py_ssize_t i = 0; i < count; i++)
+        names += name_of(found[i].key.text, found[i].key.length);
+    return names == shape->names;
+}
+
+/* Whether a line has the keys of a shape in their order. */
+static int in_order(const Shape *shape, const Member *found, Py_ssize_t count)
+{
+    if (count != shape->key_count)
+        return 0;
+    for (Py_ssize_t i = 0; i < count; i++)
+        if (!same(&found[i].key, &shape->keys[i]))
+            return 0;
+    return 1;
+}
+
 /* Put the values in the order of the shape's keys; whether there are just these keys, with values as they must be. */
 static int arrange(const Shape *shape, const Member *found, Py_ssize_t count, Span *values)
 {
@@ -400,7 +441,7 @@ static PyObject *made_by(const Shape *shape, const Member *found, Py_ssize_t cou
 {
     Span values[MOST_KEYS];
     PyObject *level = NULL, *made = NULL;
-    int good = arrange(shape, found, count, values);
+    int good = (in_order(shape, found, count) || may_be(shape, found, count)) && arrange(shape, found, count, values);
     for (Py_ssize_t i = 0; good > 0 && i < shape->key_count; i++)
         if (shape->keys[i].what == WANTS_TIME)
             good = is_second(sense, values[i].text + 1);

@@ -58,10 +58,14 @@ static int keep_step(Step *step, PyObject *given, Py_ssize_t left)
 {
     const char *kind, *set;
     Py_ssize_t kinds, length;
+    if (!PyTuple_Check(given)) {
+        PyErr_SetString(PyExc_TypeError, "a step is a tuple");
+        return -1;
+    }
     if (!PyArg_ParseTuple(given, "y#nny#in", &kind, &kinds, &step->least, &step->most, &set, &length, &step->group,
                           &step->steps))
         return -1;
-    if (kinds != 1 || !strchr("s()=!?|1*$", *kind) || step->least < 0 || step->most < step->least || step->group < 0 ||
+    if (kinds != 1 || !*kind || !strchr("s()=!?|1*$", *kind) || step->least < 0 || step->most < step->least || step->group < 0 ||
         step->group >= MOST_GROUPS || step->steps < 0 || step->steps > left) {
         PyErr_SetString(PyExc_ValueError, "no such step");
         return -1;
@@ -77,10 +81,14 @@ static int keep_part(Part *part, PyObject *given, Py_ssize_t left)
     const char *kind;
     Py_ssize_t kinds;
     PyObject *text, *after, *memo, *other;
+    if (!PyTuple_Check(given)) {
+        PyErr_SetString(PyExc_TypeError, "a part is a tuple");
+        return -1;
+    }
     if (!PyArg_ParseTuple(given, "y#iinSSOO", &kind, &kinds, &part->group, &part->second, &part->parts, &text, &after,
                           &memo, &other))
         return -1;
-    if (kinds != 1 || !strchr("cwtgk4ifo", *kind) || part->group < 0 || part->group >= MOST_GROUPS ||
+    if (kinds != 1 || !*kind || !strchr("cwtgk4ifo", *kind) || part->group < 0 || part->group >= MOST_GROUPS ||
         part->second < 0 || part->second >= MOST_GROUPS || part->parts < 0 || part->parts > left ||
         (*kind == OWN && part->group > 2)) {
         PyErr_SetString(PyExc_ValueError, "no such part");
@@ -373,14 +381,14 @@ PyObject *draw(PyObject *Py_UNUSED(self), PyObject *arguments)
         return PyErr_Format(PyExc_ValueError, "not an offset and a size for each line");
     PyObject *made = PyList_New(rows);
     for (Py_ssize_t row = 0; made && row < rows; row++) {
-        PyObject *line = Py_NewRef(PyList_GetItem(lines, row)), *own[3];
-        own[0] = Py_NewRef(PyList_GetItem(columns[0], row));
-        own[1] = Py_NewRef(PyList_GetItem(columns[1], row));
-        own[2] = read;
-        PyObject *document = drawn(sketch, line, own);
-        Py_DECREF(line);
-        Py_DECREF(own[0]);
-        Py_DECREF(own[1]);
+        PyObject *line = Py_XNewRef(PyList_GetItem(lines, row)), *own[3] = {NULL, NULL, read};
+        for (int i = 0; line && i < 2; i++)
+            if (!(own[i] = Py_XNewRef(PyList_GetItem(columns[i], row))))
+                Py_CLEAR(line);
+        PyObject *document = line ? drawn(sketch, line, own) : NULL;
+        Py_XDECREF(line);
+        Py_XDECREF(own[0]);
+        Py_XDECREF(own[1]);
         if (!document || PyList_SetItem(made, row, document) < 0)
             Py_CLEAR(made);
     }

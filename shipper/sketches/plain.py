@@ -42,13 +42,13 @@ TIMED = Sketch(
     pattern=TIME + rb"(?=[ \]])",
     fields=(*_MESSAGE, *time(0, 1)),
     log=(Computed(_level_in),),
-    probes=(b"2001-02-03 04:05:06.789 said INFO", b"[2001-02-04T04:05:07Z] not said ERROR"),
+    probes=(b"2001-02-03 04:05:06.789 said INFO", b"[2001-02-04T04:05:07Z] not said ERROR", b"2001-02-04 04:05:07 -"),
 )
 UNTIMED = Sketch(
     pattern=rb"(?!\[?\d{4}-\d\d-)(?= *[^ \\])()()",
     fields=_MESSAGE,
     log=(Computed(_level_in),),
-    probes=(b"said INFO", b"not said ERROR"),
+    probes=(b"said INFO", b"not said ERROR", b"nothing"),
 )
 """A line that is not blank, and does not begin with a hole nor with what might be a time."""
 SKETCHES = (LEVELLED, TIMED, UNTIMED)
