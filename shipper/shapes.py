@@ -20,6 +20,7 @@ import orjson
 
 from shipper import ecs, native
 from shipper.columns import Check, Column, Decoder, as_bytes, decode, decoder, interleave, is_flat, is_utf8
+from shipper.known import Known
 from shipper.times import Times
 
 MOST_SHAPES = 8
@@ -31,8 +32,6 @@ _MOST_BYTES = 8192
 _MOST_KEYS = 128
 LEAST_LINES = 2
 """Fewer of a kind in a chunk are made the ordinary way, which is quicker for them."""
-_REMEMBERED = 4096
-_MOST_LEVEL_BYTES = 64
 
 _TOKEN = re.compile(
     rb'(\s*[{,]\s*("[^"\\\x00-\x1f]*")\s*:\s*)'
@@ -122,39 +121,6 @@ class _Chunk(NamedTuple):
     offsets: list[bytes]
     read: bytes
     documents: list[bytes | None]
-
-
-class Known:
-    """The seconds and levels that lines named so far, so that each is looked at once.
-
-    ``levels`` has the common name of each as it is written in JSON.
-    """
-
-    def __init__(self, times: Times) -> None:
-        self._times = times
-        self.seconds: set[bytes] = set()
-        self.levels: dict[bytes, bytes] = {}
-
-    def is_second(self, second: bytes) -> bool:
-        """Whether there is such a second, and Elasticsearch can hold it; each is looked at once."""
-        if self._times.utc(second.decode("ascii") + "Z") is None:
-            return False
-        if len(self.seconds) >= _REMEMBERED:
-            self.seconds.clear()
-        self.seconds.add(second)
-        return True
-
-    def is_level(self, written: bytes) -> bool:
-        """Whether the common name of a level is known, or is now; not if JSON would have to escape it."""
-        if written in self.levels:
-            return True
-        if b"\\" in written or len(written) > _MOST_LEVEL_BYTES or len(self.levels) >= _REMEMBERED:
-            return False
-        level = ecs.level_of(orjson.loads(written))
-        if level is None or not level.isascii() or not level.isalnum():
-            return False
-        self.levels[written] = b'"%b"' % level.encode()
-        return True
 
 
 class Shapes:

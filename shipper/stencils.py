@@ -5,7 +5,8 @@ once, instead of column by column.
 """
 
 from shipper import native, shapes
-from shipper.shapes import Known, Reference, Shape
+from shipper.known import Known
+from shipper.shapes import Reference, Shape
 from shipper.times import Times
 
 _WANTS = {
