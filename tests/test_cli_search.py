@@ -186,6 +186,7 @@ def test_ten_thousands_of_lines_are_paged_in_order(config: Path, stack: Stack, n
     stream = f"logs-{names}-default"
     store(stack.elasticsearch_url, stream, [document(600 - (n // 7) * 0.01, f"{n}") for n in range(12_500)])
     result = search("--stream", stream, "-n", "11500", "--json")
+    assert result.exit_code == 0, result.output
     numbers = [int(json.loads(line)["message"]) for line in result.stdout.splitlines()]
     assert len(set(numbers)) == len(numbers) == 11_500
     assert min(numbers) // 7 >= 1_000 // 7
