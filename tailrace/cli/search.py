@@ -18,6 +18,7 @@ from tailrace.query import SHORT_NAMES, Wanted, to_elasticsearch
 from tailrace.settings import Settings
 
 _PAGE = 1000
+_TRIES = 3
 _KEYS_PAGE = 10_000
 """The most that one request may ask for (``index.max_result_window``)."""
 
@@ -90,7 +91,9 @@ async def _search(
     settings: Settings, stream: str, wanted: Wanted, period: Period, count: int, printer: Printer
 ) -> None:
     shown, page = 0, _Page([], 0, exact=True, shards=0, complaint="")
-    async with elasticsearch_client(settings) as client:
+    async with elasticsearch_client(settings) as connected:
+        # A node short of memory for a moment refuses what it would answer a second later: reading may be asked again.
+        client = connected.options(max_retries=_TRIES, retry_on_status=(429, 503))
         try:
             async for page in _latest(client, stream, to_elasticsearch(wanted, period), count):
                 printer.show(page.documents)
