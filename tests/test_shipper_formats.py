@@ -338,6 +338,28 @@ def test_whatever_the_bytes_a_document_comes_out_or_nothing(name: str, line: byt
     document(name, line.replace(b"\n", b" "))
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "[" * 1000 + "1" + "]" * 1000,
+        '{"a":' * 1000 + "1" + "}" * 1000,
+        "9" * 5000,
+        f'"{"9" * 5000}"',
+        '["3","4"]',
+        "null",
+    ],
+    ids=["lists", "objects", "number", "digits", "twice", "null"],
+)
+@pytest.mark.parametrize("key", ["MESSAGE", "PRIORITY", "_PID", "OTHER", "__REALTIME_TIMESTAMP"])
+def test_no_value_in_the_journal_raises(key: str, value: str) -> None:
+    """Whoever writes to the journal chooses its fields; what cannot be an entry is refused, or loses only its time."""
+    entry = {"MESSAGE": '"said"', "__REALTIME_TIMESTAMP": '"1795719504354302"', key: value}
+    members = ",".join(f'"{name}":{text}' for name, text in entry.items())
+    made = document("journal", f"{{{members}}}")
+    assert made is None or "@timestamp" in made or "time" in made["flags"]
+    assert guess([f"{{{members}}}".encode()] * 5, guessed()).name == ("journal" if made else "")
+
+
 @pytest.mark.parametrize("name", ALONE)
 @pytest.mark.parametrize(
     "text", ["a", " ", "[", '"', "\\", "=", "a=", '"a" ', "[a] ", "- ", "1 ", "a.", "::", '\\"', '=" ']

@@ -3,16 +3,19 @@
 Names and kinds of values: https://systemd.io/JOURNAL_EXPORT_FORMATS/ and systemd.journal-fields(7).
 """
 
+import re
 from typing import Any
 
 import orjson
 
 from shipper import ecs
 from shipper.formats.fill import fill, finish
+from shipper.formats.json import is_deep
 from shipper.formats.syslog import SEVERITIES
 
 _TIMES = ("_SOURCE_REALTIME_TIMESTAMP", "__REALTIME_TIMESTAMP")
 """Microseconds since 1970: when it was said, else when it was received."""
+_MICROSECONDS = re.compile(r"\d{1,19}", re.ASCII)
 _NAMES = {
     "_PID": "process.pid",
     "_COMM": "process.name",
@@ -32,11 +35,13 @@ _NAMES = {
 
 def fields(line: bytes, document: ecs.Document) -> bool:
     """Fill the document from an entry; its other fields become labels, ``journald.<name>``."""
+    if b'"__REALTIME_TIMESTAMP"' not in line:
+        return False
     try:
         entry = orjson.loads(line)
     except orjson.JSONDecodeError:
         return False
-    if type(entry) is not dict or "MESSAGE" not in entry or "__REALTIME_TIMESTAMP" not in entry:
+    if type(entry) is not dict or "MESSAGE" not in entry or "__REALTIME_TIMESTAMP" not in entry or is_deep(line, entry):
         return False
     time = next((str(entry.pop(name)) for name in _TIMES if name in entry), "")
     document.fields["message"] = _text(entry.pop("MESSAGE")) or ""
@@ -47,7 +52,7 @@ def fields(line: bytes, document: ecs.Document) -> bool:
     fill(document, ((name, _text(entry.pop(key))) for key, name in _NAMES.items() if key in entry))
     for key, value in entry.items():
         document.label(ecs.key_of(f"journald.{key.strip('_').lower()}"), _text(value))
-    return finish(document, line, document.times.utc(int(time)) if time.isascii() and time.isdigit() else None)
+    return finish(document, line, document.times.utc(int(time)) if _MICROSECONDS.fullmatch(time) else None)
 
 
 def _text(value: Any) -> str | None:

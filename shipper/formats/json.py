@@ -27,7 +27,7 @@ def fields(line: bytes, document: ecs.Document) -> bool:
         tree = orjson.loads(line)
     except orjson.JSONDecodeError:
         tree = _lenient(line, document)
-    if type(tree) is not dict or (line.count(b"{") + line.count(b"[") > _DEEP and _is_deep(tree)):
+    if type(tree) is not dict or is_deep(line, tree):
         return False
     huge = take(tree, document)
     if huge:
@@ -51,7 +51,10 @@ def take(tree: dict[str, Any], document: ecs.Document) -> set[str]:
     return huge
 
 
-def _is_deep(tree: Any) -> bool:
+def is_deep(line: bytes, tree: Any) -> bool:
+    """Whether what a line held is nested so deeply that it cannot be written out again."""
+    if line.count(b"{") + line.count(b"[") <= _DEEP:
+        return False
     level = [tree]
     for _ in range(_DEEP):
         level = [
