@@ -49,8 +49,8 @@ _WORD = re.compile(rb"\w")
 _WORDS = bytes(byte for byte in range(256) if _WORD.match(bytes([byte])))
 _MOST = sys.maxsize
 _OWN = {"offsets": 0, "sizes": 1, "read": 2}
-_LEAST_LINES = 4
-"""Fewer lines that are left go the ordinary way, which is quicker for them."""
+LEAST_LINES = 4
+"""Fewer lines go the ordinary way, which is quicker for them."""
 
 
 class _Step(NamedTuple):
@@ -101,7 +101,7 @@ class Drawn(Sketched):
             return lines.rows, documents
         rows = list(compress(lines.rows, made))
         left = lines.where([document is None for document in made])
-        if len(left.rows) < _LEAST_LINES:
+        if len(left.rows) < LEAST_LINES:
             return rows, documents
         more_rows, more = super().documents(left, own)
         return rows + more_rows, documents + more

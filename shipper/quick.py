@@ -9,7 +9,7 @@ from typing import NamedTuple
 import orjson
 
 from shipper import native, traces
-from shipper.drawn import Drawn
+from shipper.drawn import LEAST_LINES, Drawn
 from shipper.formats.auto import Auto
 from shipper.shapes import Shapes
 from shipper.sketch import END, STAND_IN, Lines, Own, Reference, Sketch
@@ -17,8 +17,6 @@ from shipper.sketches import SKETCHES
 from shipper.stencils import Stencils
 from shipper.times import Times
 
-_LEAST_LINES = 4
-"""Fewer lines are made the ordinary way, which is quicker for them."""
 _SUB = b"\x1a"
 _BACKSLASH = rb"\\"
 _JSON = ("auto", "json")
@@ -62,7 +60,7 @@ class Quick:
                 return documents
             rows = [row for row in rows if documents[row] is None and lines[row][:1] != b"{"]
         sketches = self._sketches(name)
-        if len(rows) < _LEAST_LINES or not sketches:
+        if len(rows) < LEAST_LINES or not sketches:
             return documents
         chunk = _Chunk(lines, native.offsets(lines, start), read, documents)
         if self._joined:
@@ -75,7 +73,7 @@ class Quick:
             if len(left.rows) < before // 2:
                 sketches.remove(sketch)
                 sketches.insert(0, sketch)
-            if len(left.rows) < _LEAST_LINES:
+            if len(left.rows) < LEAST_LINES:
                 break
         if self._joined:
             self._fill_heads(chunk, sketches)

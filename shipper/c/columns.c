@@ -1,52 +1,28 @@
 /* Texts for all lines of a chunk: columns to rows, offsets, sizes, headers. */
 #include "native.h"
 
-typedef struct {
-    PyObject *column; /* a tuple, or NULL: the same text for every row */
-    const char *text;
-    Py_ssize_t length;
-} Part;
-
-static PyObject *row_of(Part *parts, Py_ssize_t count, Py_ssize_t row)
-{
-    Py_ssize_t total = 0;
-    for (Py_ssize_t i = 0; i < count; i++) {
-        if (parts[i].column && !(parts[i].text = view(PyTuple_GetItem(parts[i].column, row), &parts[i].length)))
-            return NULL;
-        total += parts[i].length;
-    }
-    PyObject *made = PyBytes_FromStringAndSize(NULL, total);
-    if (!made)
-        return NULL;
-    char *to = PyBytes_AsString(made);
-    for (Py_ssize_t i = 0; i < count; i++) {
-        memcpy(to, parts[i].text, (size_t)parts[i].length);
-        to += parts[i].length;
-    }
-    return made;
-}
-
 /* interleave(parts) -> list of bytes: see shipper.columns.interleave. */
 PyObject *interleave(PyObject *Py_UNUSED(self), PyObject *given)
 {
     PyObject *made = NULL, *sequence = PySequence_Tuple(given);
     if (!sequence)
         return NULL;
-    Py_ssize_t count = PyTuple_Size(sequence), rows = PY_SSIZE_T_MAX, filled = 0;
-    Part *parts = PyMem_Calloc((size_t)count + 1, sizeof(Part));
-    if (!parts) {
+    Py_ssize_t count = PyTuple_Size(sequence), rows = PY_SSIZE_T_MAX;
+    PyObject **columns = PyMem_Calloc((size_t)count + 1, sizeof(PyObject *)); /* NULL: the same text for every row */
+    Span *spans = PyMem_Calloc((size_t)count + 1, sizeof(Span));
+    if (!columns || !spans) {
         PyErr_NoMemory();
         goto done;
     }
-    for (; filled < count; filled++) {
-        PyObject *part = PyTuple_GetItem(sequence, filled);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *part = PyTuple_GetItem(sequence, i);
         if (PyBytes_Check(part)) {
-            parts[filled].text = view(part, &parts[filled].length);
+            spans[i].text = view(part, &spans[i].length);
             continue;
         }
-        if (!(parts[filled].column = PySequence_Tuple(part)))
+        if (!(columns[i] = PySequence_Tuple(part)))
             goto done;
-        Py_ssize_t length = PyTuple_Size(parts[filled].column);
+        Py_ssize_t length = PyTuple_Size(columns[i]);
         rows = length < rows ? length : rows;
     }
     if (rows == PY_SSIZE_T_MAX) {
@@ -55,14 +31,19 @@ PyObject *interleave(PyObject *Py_UNUSED(self), PyObject *given)
     }
     made = PyList_New(rows);
     for (Py_ssize_t row = 0; made && row < rows; row++) {
-        PyObject *text = row_of(parts, count, row);
+        int good = 1;
+        for (Py_ssize_t i = 0; good && i < count; i++)
+            if (columns[i])
+                good = (spans[i].text = view(PyTuple_GetItem(columns[i], row), &spans[i].length)) != NULL;
+        PyObject *text = good ? joined(spans, count) : NULL;
         if (!text || PyList_SetItem(made, row, text) < 0)
             Py_CLEAR(made);
     }
 done:
-    for (Py_ssize_t i = 0; parts && i < filled; i++)
-        Py_XDECREF(parts[i].column);
-    PyMem_Free(parts);
+    for (Py_ssize_t i = 0; columns && i < count; i++)
+        Py_XDECREF(columns[i]);
+    PyMem_Free(columns);
+    PyMem_Free(spans);
     Py_DECREF(sequence);
     return made;
 }

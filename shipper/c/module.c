@@ -24,6 +24,20 @@ const char *view(PyObject *object, Py_ssize_t *length)
     return text;
 }
 
+PyObject *joined(const Span *pieces, Py_ssize_t count)
+{
+    Py_ssize_t total = 0;
+    for (Py_ssize_t i = 0; i < count; i++)
+        total += pieces[i].length;
+    PyObject *made = PyBytes_FromStringAndSize(NULL, total);
+    char *to = made ? PyBytes_AsString(made) : NULL;
+    for (Py_ssize_t i = 0; to && i < count; i++) {
+        memcpy(to, pieces[i].text, (size_t)pieces[i].length);
+        to += pieces[i].length;
+    }
+    return made;
+}
+
 static PyMethodDef methods[] = {
     {"interleave", interleave, METH_O, NULL}, {"offsets", offsets, METH_VARARGS, NULL},
     {"sizes", sizes, METH_O, NULL},           {"headers", headers, METH_VARARGS, NULL},

@@ -18,6 +18,17 @@ enum { INTERFACE = 1 };
 /* Write the decimal digits of a number, with leading zeros up to a width of 20; returns how many (24 have room). */
 int digits(char *to, unsigned long long number, int width);
 
+static inline int is_digit(char byte) { return byte >= '0' && byte <= '9'; }
+
+/* Bytes that something else keeps. */
+typedef struct {
+    const char *text;
+    Py_ssize_t length;
+} Span;
+
+/* So many pieces to one bytes object. */
+PyObject *joined(const Span *pieces, Py_ssize_t count);
+
 /* The bytes of a bytes object; NULL with a TypeError if it is none. */
 const char *view(PyObject *object, Py_ssize_t *length);
 

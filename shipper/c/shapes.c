@@ -114,16 +114,9 @@ failed:
 }
 
 typedef struct {
-    const char *text;
-    Py_ssize_t length;
-} Span;
-
-typedef struct {
     Span key, value;
     char kind;
 } Member;
-
-static int is_digit(char byte) { return byte >= '0' && byte <= '9'; }
 
 static const char *blanks(const char *at, const char *end)
 {

@@ -29,11 +29,6 @@ typedef struct {
     Part *parts;
 } Sketch;
 
-typedef struct {
-    const char *text;
-    Py_ssize_t length;
-} Span;
-
 static const char sketch_name[] = "shipper._native.sketch";
 
 static void free_sketch(Sketch *sketch)
@@ -188,8 +183,6 @@ static const char *match(const Step *steps, Py_ssize_t count, const char *at, co
     return at;
 }
 
-static int is_digit(char byte) { return byte >= '0' && byte <= '9'; }
-
 /* An IPv4 address in its usual form: four numbers up to 255, without leading zeros. */
 static int is_ipv4(const Span *text)
 {
@@ -320,20 +313,6 @@ static int put_part(Draft *draft, const Part *part, const Span *groups, PyObject
     }
 }
 
-static PyObject *joined(const Draft *draft)
-{
-    Py_ssize_t total = 0;
-    for (Py_ssize_t i = 0; i < draft->count; i++)
-        total += draft->pieces[i].length;
-    PyObject *made = PyBytes_FromStringAndSize(NULL, total);
-    char *to = made ? PyBytes_AsString(made) : NULL;
-    for (Py_ssize_t i = 0; to && i < draft->count; i++) {
-        memcpy(to, draft->pieces[i].text, (size_t)draft->pieces[i].length);
-        to += draft->pieces[i].length;
-    }
-    return made;
-}
-
 /* The document of one line; None if the sketch is not for it, NULL with an error. */
 static PyObject *drawn(const Sketch *sketch, PyObject *line, PyObject *const *own)
 {
@@ -358,7 +337,7 @@ static PyObject *drawn(const Sketch *sketch, PyObject *line, PyObject *const *ow
         i += part->parts;
     }
     if (good > 0)
-        made = joined(&draft);
+        made = joined(draft.pieces, draft.count);
     else if (good == NOT_SIMPLE)
         made = Py_NewRef(Py_None);
     for (Py_ssize_t i = 0; i < draft.held; i++)
