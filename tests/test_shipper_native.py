@@ -1,11 +1,13 @@
 """The compiled calls of the hot loop and those in Python are one; whatever bytes they get."""
 
 import os
+import runpy
 import shutil
 import subprocess
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -14,6 +16,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import shipper
 from shipper import native
 from shipper.lanes import Builder
 from shipper.packed import ZSTD, Packed
@@ -45,6 +48,13 @@ def test_the_code_is_compiled_where_it_can_be() -> None:
     if not shutil.which("cc") or not header.exists() or os.environ.get("TAILRACE_NATIVE") == "no":
         pytest.skip("no C compiler, or no headers of Python")
     assert native.compiled is not None
+
+
+@pytest.mark.parametrize("left", [SimpleNamespace(), SimpleNamespace(INTERFACE=10**6)], ids=["without", "other"])
+def test_a_module_that_another_version_left_behind_is_not_used(left: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its calls may be others, or do something else."""
+    monkeypatch.setattr(shipper, "_native", left, raising=False)
+    assert runpy.run_path(native.__file__)["compiled"] is None
 
 
 @given(st.lists(st.one_of(st.binary(max_size=9), COLUMNS, COLUMNS.map(tuple)), max_size=5), COLUMNS)
