@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from aiokafka.partitioner import murmur2
-
 from shipper.lanes import Lane
+from tailrace.kafka import key_hash
 
 _MOST_REMEMBERED = 100_000
 
@@ -55,7 +54,7 @@ class Road:
         if number is None:
             if len(self._hashes) > _MOST_REMEMBERED:
                 self._hashes.clear()
-            number = self._hashes[source] = int(murmur2(source.encode()) & 0x7FFFFFFF)
+            number = self._hashes[source] = key_hash(source.encode())
         first, length = self._stretches[topic]
         return first + number % length
 

@@ -17,6 +17,7 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 from aiokafka.helpers import create_ssl_context
+from aiokafka.partitioner import murmur2
 
 from tailrace.causes import Cause, cause
 from tailrace.errors import LOOK_CLOSER, FixSettings, ReachKafka
@@ -84,6 +85,11 @@ async def cluster_of(admin: AIOKafkaAdminClient) -> dict[str, Any]:
         if late:
             raise KafkaTimeoutError("the brokers name no controller")
         await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+
+def key_hash(key: bytes) -> int:
+    """What every Kafka client takes, modulo the number of partitions, to choose one for a key: murmur2, unsigned."""
+    return int(murmur2(key) & 0x7FFFFFFF)
 
 
 async def stop(consumer: AIOKafkaConsumer) -> None:

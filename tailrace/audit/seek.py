@@ -7,7 +7,6 @@ from contextlib import aclosing
 from typing import Any, NamedTuple
 
 from aiokafka import TopicPartition
-from aiokafka.partitioner import murmur2
 from elasticsearch import AsyncElasticsearch
 
 from tailrace import kafka
@@ -112,7 +111,7 @@ async def sent(settings: Settings, wish: Wish) -> tuple[list[tuple[Kept, Sent]],
     needle = json.dumps(wish.text, ensure_ascii=False)[1:-1].encode() if wish.text else b""
     for topic in await kafka.record_topics(settings):
         partitions = await partitions_of(settings.kafka, topic)
-        number = int(murmur2(key) & 0x7FFFFFFF) % len(partitions)
+        number = kafka.key_hash(key) % len(partitions)
         async with aclosing(_records(settings, TopicPartition(topic, number), wish.read)) as pieces:
             async for record in pieces:
                 if record.key == key and (kept := _wished(record, wish, needle)) is not None:

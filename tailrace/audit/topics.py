@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.partitioner import murmur2
 
 from tailrace import kafka
 from tailrace.audit.chain import Kept
@@ -115,7 +114,7 @@ def waits(source: str, goal: Ends, rest: Ends) -> bool:
     counts: dict[str, int] = {}
     for partition in goal:
         counts[partition.topic] = counts.get(partition.topic, 0) + 1
-    number = int(murmur2(source.encode()) & 0x7FFFFFFF)
+    number = kafka.key_hash(source.encode())
     return any(partition.partition == number % counts[partition.topic] for partition in rest)
 
 

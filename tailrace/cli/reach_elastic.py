@@ -11,7 +11,7 @@ from tailrace import elastic
 from tailrace.errors import LOOK_CLOSER, FixSettings, ReachElasticsearch
 from tailrace.settings import Settings
 
-_FOR_NOW = (429, 502, 503, 504)
+FOR_NOW = (429, 502, 503, 504)
 """What passes by itself (RFC 6585 and 9110)."""
 
 
@@ -44,7 +44,7 @@ def refusal(error: elasticsearch.ApiError, hosts: str) -> str:
         return f"Elasticsearch at {hosts} does not know us (401); check username, password or api_key."
     if error.status_code == 403:
         return f"Elasticsearch at {hosts} does not allow this (403): {cause(error)}; give the user the privilege."
-    if error.status_code in _FOR_NOW:
+    if error.status_code in FOR_NOW:
         return (
             f"Elasticsearch at {hosts} cannot answer now ({error.status_code}: {cause(error)}): it starts, recovers or "
             f"has too much to do; try again in a minute.{LOOK_CLOSER}"

@@ -11,7 +11,7 @@ from elasticsearch import AsyncElasticsearch, BadRequestError
 from tailrace import period as period_module
 from tailrace.cli.lines import LineCommand, Printer, line_options, quiet_pipe
 from tailrace.cli.options import config_option
-from tailrace.cli.reach_elastic import cause, elasticsearch_client, innermost
+from tailrace.cli.reach_elastic import FOR_NOW, cause, elasticsearch_client, innermost
 from tailrace.errors import RunSetup
 from tailrace.period import Period
 from tailrace.query import SHORT_NAMES, Wanted, to_elasticsearch
@@ -93,7 +93,7 @@ async def _search(
     shown, page = 0, _Page([], 0, exact=True, shards=0, complaint="")
     async with elasticsearch_client(settings) as connected:
         # A node short of memory for a moment refuses what it would answer a second later: reading may be asked again.
-        client = connected.options(max_retries=_TRIES, retry_on_status=(429, 503))
+        client = connected.options(max_retries=_TRIES, retry_on_status=FOR_NOW)
         try:
             async for page in _latest(client, stream, to_elasticsearch(wanted, period), count):
                 printer.show(page.documents)
