@@ -84,7 +84,7 @@ $(VENV)/.pip: | tools
 	@$(PIP) install --quiet --upgrade 'pip>=25.1'
 	@touch $@
 
-$(VENV)/.ready: pyproject.toml constraints.txt hatch_build.py $(wildcard shipper/c/*) $(VENV)/.pip
+$(VENV)/.ready: pyproject.toml constraints.txt hatch_build.py $(wildcard shipper/c/* indexer/c/*) $(VENV)/.pip
 	@echo "Installing tailrace and what it needs into $(VENV): a minute or two, once" >&2
 	$(call install,-c constraints.txt -e .)
 	@touch $@

@@ -1,6 +1,6 @@
-"""The build's part that hatchling leaves to us: the hot loop's C to a module, where there is a compiler.
+"""The build's part that hatchling leaves to us: the hot loops' C to a module each, where there is a compiler.
 
-One file for every Python from 3.11 on (the stable ABI). Without a compiler, or Python's headers, the wheel is one of
+One build for every Python from 3.11 on (the stable ABI). Without a compiler, or Python's headers, the wheel is one of
 Python alone, and slower; ``TAILRACE_NATIVE=require`` makes that a failure, ``TAILRACE_NATIVE=no`` asks for it.
 """
 
@@ -16,12 +16,12 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-_MODULE = "shipper/_native.abi3.so"
+_MODULES = {"shipper/c": "shipper/_native.abi3.so", "indexer/c": "indexer/_native.abi3.so"}
 _FLAGS = ("-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra")
 
 
 class Compiled(BuildHookInterface):  # type: ignore[type-arg]
-    """Puts the compiled module into a wheel, or beside its sources for an editable installation."""
+    """Puts the compiled modules into a wheel, or beside their packages for an editable installation."""
 
     PLUGIN_NAME = "custom"
 
@@ -31,15 +31,17 @@ class Compiled(BuildHookInterface):  # type: ignore[type-arg]
         if self.target_name != "wheel":
             return
         root = Path(self.root)
-        beside = root / _MODULE if version == "editable" else None
-        if beside is not None:
-            beside.unlink(missing_ok=True)  # of an older version: better none than another
+        editable = version == "editable"
+        if editable:
+            for module in _MODULES.values():
+                (root / module).unlink(missing_ok=True)  # of an older version: better none than another
         if wish == "no":
             return
         self._folder = tempfile.TemporaryDirectory()
-        made = Path(self._folder.name) / Path(_MODULE).name
+        made = {module: Path(self._folder.name) / module.replace("/", ".") for module in _MODULES.values()}
         try:
-            _compile(root, made)
+            for sources, module in _MODULES.items():
+                _compile(root / sources, made[module])
         except (OSError, subprocess.CalledProcessError) as error:
             if wish == "require":
                 raise
@@ -48,16 +50,17 @@ class Compiled(BuildHookInterface):  # type: ignore[type-arg]
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["pure_python"] = False
         build_data["tag"] = f"cp311-abi3-{platform}"
-        if beside is not None:
-            shutil.copyfile(made, beside)
-        else:
-            build_data["force_include"][str(made)] = _MODULE
+        for module, file in made.items():
+            if editable:
+                shutil.copyfile(file, root / module)
+            else:
+                build_data["force_include"][str(file)] = module
 
 
-def _compile(root: Path, made: Path) -> None:
+def _compile(folder: Path, made: Path) -> None:
     """By the compiler that is named, or the one that Python itself was made by, or whichever there is."""
     extra = shlex.split(os.environ.get("CFLAGS", ""))
-    sources = sorted(str(path) for path in (root / "shipper/c").glob("*.c"))
+    sources = sorted(str(path) for path in folder.glob("*.c"))
     include = f"-I{sysconfig.get_path('include')}"
     named = os.environ.get("CC")
     compilers = [named] if named else [sysconfig.get_config_var("CC") or "cc", "cc"]

@@ -10,14 +10,13 @@ from typing import NamedTuple, Protocol
 
 import orjson
 
+from indexer import native
 from indexer.foreign import Fault, decode, foreign, is_event_alone, why_no_object
 from indexer.ownership import Origin
 from indexer.reasons import Reason
 from tailrace.record import HEADER, is_record_id, is_stream, parse_header
 
-_SAFE_ID = bytes(byte for byte in range(0x21, 0x7F) if byte not in b'"\\|')
 _ONE_LINE = bytes.maketrans(b"\n\r", b"  ")
-_ACTION_END = b'"}}\n'
 _MOST_TARGETS = 10_000
 _MOST_STREAM_BYTES = 220
 """Elasticsearch's limit of 255 bytes for an index name, less ``.ds-`` and the date and number of a backing index."""
@@ -93,8 +92,9 @@ class Translator:
 
     def translate(self, records: Sequence[Polled], origin: Origin, repeat_before: int = 0) -> Documents:
         """The lines of one partition's records, in any order; those before offset ``repeat_before`` may repeat."""
-        plain, rest = self._plainly(records)
-        for record in rest:
+        ours = native.plain(records, self._plain, own_ids=self.own_ids)
+        plain = Documents(ours.records, ours.lines, ours.documents, [False] * len(ours.lines), [], 0)
+        for record in ours.rest:
             if record.value is None and not is_event_alone(record.headers):
                 continue
             found = self._slowly(record, record.value or b"", origin)
@@ -110,36 +110,6 @@ class Translator:
             old = [record.offset < repeat_before for record in plain.records]
             plain.repeats[:] = [one or other for one, other in zip(plain.repeats, old, strict=True)]
         return plain._replace(tombstones=len(records) - len(plain.records) - len(plain.refusals))
-
-    def _plainly(self, records: Sequence[Polled]) -> tuple[Documents, list[Polled]]:
-        """The hot loop: what is plainly of our shipper, and the rest. Characters are checked over all together."""
-        kept: list[Polled] = []
-        ids: list[bytes] = []
-        lines: list[bytes] = []
-        documents: list[bytes] = []
-        rest: list[Polled] = []
-        plain = self._plain.get
-        own_ids = self.own_ids
-        for record in records:
-            value = record.value
-            headers = record.headers
-            if value and len(headers) == 1 and value[0] == 0x7B and value[-1] == 0x7D:
-                name, header = headers[0]
-                if name == HEADER and header:
-                    prefix, _, record_id = header.rpartition(b"|")
-                    line = plain(prefix)
-                    if line is not None and 0 < len(record_id) <= 512:
-                        kept.append(record)
-                        ids.append(record_id)
-                        lines.append(line + record_id + _ACTION_END if own_ids else line)
-                        documents.append(value)
-                        continue
-            rest.append(record)
-        together = b"".join(documents)
-        broken = b"\n" in together or b"\r" in together or not _is_utf8(together)
-        if broken or b"".join(ids).translate(None, _SAFE_ID):
-            return Documents([], [], [], [], [], 0), list(records)
-        return Documents(kept, lines, documents, [False] * len(kept), [], 0), rest
 
     def _slowly(self, record: Polled, value: bytes, origin: Origin) -> tuple[bytes, bytes, bool] | Refusal:
         """Any record that is not plainly one of ours."""
@@ -200,7 +170,7 @@ class Translator:
         return b'{"create":{"_index":"' + stream.encode() + (b'","_id":"' if self.own_ids else b'"}}\n')
 
     def _line(self, start: bytes, record_id: bytes) -> bytes:
-        return start + record_id + _ACTION_END if self.own_ids else start
+        return start + record_id + native.ACTION_END if self.own_ids else start
 
 
 def one_line(value: bytes) -> bytes | None:
@@ -215,18 +185,7 @@ def one_line(value: bytes) -> bytes | None:
 def _is_one_line(value: bytes) -> bool:
     """Whether a value may pass undecoded: what is wrong inside its braces can only be its own fault."""
     braced = value[:1] == b"{" and value[-1:] == b"}"
-    return braced and b"\n" not in value and b"\r" not in value and _is_utf8(value)
-
-
-def _is_utf8(value: bytes) -> bool:
-    """Elasticsearch takes some bytes that are none, and then no client can read an answer with that document in it."""
-    if value.isascii():
-        return True
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+    return braced and b"\n" not in value and b"\r" not in value and native.is_utf8(value)
 
 
 def address(line: bytes) -> tuple[str, str]:

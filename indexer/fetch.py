@@ -1,19 +1,38 @@
-"""Fetched batches to records as they were decoded, without a copy of each.
+"""Fetched batches to records that fit ``documents.Polled``, a batch at a time.
 
-For every record aiokafka makes another that also knows its topic and partition, which costs more than to decode it.
+aiokafka decodes record by record, makes of each another that also knows its topic and partition, and hands them out
+one by one, which together costs more than all that we do with them. Here a batch is decoded in one call (of compiled
+code, where there is some); what aiokafka knows of batches (transactions, control records, gaps) stays its own.
 """
 
+import contextlib
+import struct
 import sys
-from typing import Any
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-from aiokafka.consumer.fetcher import PartitionRecords
+import cramjam
+import zstandard
+from aiokafka import codec
+from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
+from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
+from aiokafka.record.memory_records import _MemoryRecordsPy
 
+from indexer import native
 
-class DecodedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka is untyped
-    """The records of one answer for one partition; they fit ``documents.Polled``."""
+if TYPE_CHECKING:
+    from indexer.documents import Polled
 
-    def _consumer_record(self, tp: object, record: Any) -> Any:  # noqa: ANN401 - compiled, without a type
-        return record if self._value_deserializer is as_decoded else super()._consumer_record(tp, record)
+_HEAD = struct.Struct(">qiibIhiqqqhii")
+"""A batch's head: offset of the first record, length, epoch, magic, checksum, attributes, last offset, first and last
+time, producer's id and epoch, sequence, count of records (Kafka protocol, record batch format v2)."""
+_MAGIC = 16
+"""Where the number of its format stands, in every format."""
+_CODEC = 0x07
+_LOG_APPEND_TIME = 0x08
+_SPOILED = (zlib.error, cramjam.DecompressionError, zstandard.ZstdError)
+_unzstd = zstandard.ZstdDecompressor()
 
 
 def as_decoded(value: bytes) -> bytes:
@@ -21,5 +40,143 @@ def as_decoded(value: bytes) -> bytes:
     return value
 
 
-# aiokafka has no setting for it; other consumers of the process are left as they are.
-vars(sys.modules[PartitionRecords.__module__])["PartitionRecords"] = DecodedRecords
+def decode(held: memoryview, wanted: int) -> list["Polled"]:
+    """The records of a batch of format v2, from the offset ``wanted`` on.
+
+    Raises:
+        CorruptRecordException: its bytes are not those of its records.
+        UnsupportedCodecError: it is compressed in a way that nobody knows.
+    """
+    base, _, _, _, _, attributes, _, first_stamp, last_stamp, _, _, _, count = _HEAD.unpack_from(held)
+    body = held[_HEAD.size :]
+    kind = attributes & _CODEC
+    if kind and kind not in _CODECS:
+        raise UnsupportedCodecError(f"compressed by codec {kind}, which nobody knows")
+    stamp = last_stamp if attributes & _LOG_APPEND_TIME else -1
+    try:
+        plain = _CODECS[kind](body) if kind else bytes(body)
+        return native.decode(plain, base, first_stamp, stamp, count, wanted)
+    except (ValueError, RuntimeError, OSError, EOFError, struct.error, *_SPOILED) as error:
+        raise CorruptRecordException(f"the batch at offset {base}: {error}") from error
+
+
+def _zstd_decode(body: memoryview) -> bytes:
+    """What aiokafka's own does in three times the time where the head says how large the result is, as ours do."""
+    if zstandard.frame_content_size(body) < 0:
+        return bytes(codec.zstd_decode(body))
+    return _unzstd.decompress(body)
+
+
+_CODECS: Mapping[int, Callable[[memoryview], bytes]] = {
+    1: codec.gzip_decode,
+    2: lambda body: codec.snappy_decode(body.tobytes()),
+    3: codec.lz4_decode,
+    4: _zstd_decode,
+}
+
+
+class Batches(_MemoryRecordsPy):  # type: ignore[misc]  # final there, since aiokafka has a compiled one beside it
+    """An answer's batches; ``latest`` are the bytes of the one that was handed out last."""
+
+    latest: memoryview | None = None
+
+    def next_batch(self, *arguments: int) -> Any:  # noqa: ANN401 - aiokafka is untyped
+        """The next batch, as aiokafka has it."""
+        self.latest = self._next_slice
+        return super().next_batch(*arguments)
+
+
+class _Whole:
+    """A batch that gives all its records as one: what aiokafka then takes for a record at the batch's last offset."""
+
+    def __init__(self, batch: Any, held: memoryview) -> None:  # noqa: ANN401 - compiled, without a type
+        self._batch = batch
+        self._held = held
+        self.offset = batch.next_offset - 1
+
+    def records(self, wanted: int) -> list["Polled"]:
+        """Its records from the offset ``wanted`` on."""
+        if native.compiled is None:
+            with contextlib.suppress(UnicodeDecodeError):  # of a header's name: aiokafka wants UTF-8
+                return [record for record in self._batch if record.offset >= wanted]
+        return decode(self._held, wanted)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as above
+        return getattr(self._batch, name)
+
+    def __next__(self) -> Any:  # noqa: ANN401 - as above
+        return next(self._batch)  # of a control batch
+
+    def __iter__(self) -> Iterator["_Whole"]:
+        return iter((self,))
+
+
+class _WholeBatches:
+    """What ``PartitionRecords`` asks of an answer's batches, but that those of format v2 stay whole."""
+
+    def __init__(self, batches: Batches) -> None:
+        self.has_next = batches.has_next
+        self._batches = batches
+
+    def next_batch(self) -> Any:  # noqa: ANN401 - as above
+        batch = self._batches.next_batch()
+        held = self._batches.latest
+        return _Whole(batch, held) if held is not None and held[_MAGIC] >= 2 else batch
+
+
+class DecodedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka is untyped
+    """The records of one answer for one partition; with ``as_decoded`` each that it gives is a list of some."""
+
+    def __init__(self, tp: object, records: Any, *rest: Any) -> None:  # noqa: ANN401 - as above
+        self.listed = as_decoded in rest
+        whole = self.listed and isinstance(records, Batches)
+        super().__init__(tp, _WholeBatches(records) if whole else records, *rest)
+        self._left: list[Any] = []
+        self._end = 0
+        """The offset after those that are left."""
+
+    def _consumer_record(self, tp: object, record: Any) -> Any:  # noqa: ANN401 - as above
+        if isinstance(record, _Whole):
+            return record.records(self.next_fetch_offset)
+        return [record] if self.listed else super()._consumer_record(tp, record)
+
+    def take(self, most: int | None) -> tuple[list[Any], bool]:
+        """The next records, at most so many, and whether there may be more; ``next_fetch_offset`` is after them."""
+        found, self._left = self._left, []
+        if found:
+            self.next_fetch_offset = self._end
+        while most is None or len(found) < most:
+            more = next(self, None)
+            if more is None:
+                return found, False
+            found += more
+        if most is not None and len(found) > most:
+            found, self._left = found[:most], found[most:]
+            self._end = self.next_fetch_offset
+            self.next_fetch_offset = self._left[0].offset
+        return found, True
+
+
+class ListedResult(FetchResult):  # type: ignore[misc]  # as above
+    """What waits of one answer; records that come in lists are handed on in lists."""
+
+    _partition_records: Any
+
+    def getall(self, max_records: int | None = None) -> list[Any]:
+        """The next records, at most so many."""
+        held = self._partition_records
+        if not getattr(held, "listed", False):
+            return super().getall(max_records)  # type: ignore[no-any-return]
+        if not self.check_assignment(self._topic_partition) or not self.has_more():
+            return []
+        records, more = held.take(max_records)
+        self._update_position()
+        if not more:
+            self._partition_records = None
+        return records  # type: ignore[no-any-return]
+
+
+# aiokafka has no settings for these; other consumers of the process get what they always got.
+vars(sys.modules[PartitionRecords.__module__]).update(
+    MemoryRecords=Batches, PartitionRecords=DecodedRecords, FetchResult=ListedResult
+)

@@ -257,9 +257,9 @@ class Load:
         return min(self._most, self._doubts.count(Doubt.NONE) or len(self._doubts))
 
     def _sure_first(self) -> None:
-        sure = [doubt is Doubt.NONE for doubt in self._doubts]
-        if all(sure) or not any(sure):
+        if self._doubts.count(Doubt.NONE) in (0, len(self._doubts)):
             return
+        sure = [doubt is Doubt.NONE for doubt in self._doubts]
         unsure = [not one for one in sure]
         self._records = [*compress(self._records, sure), *compress(self._records, unsure)]
         self._lines = [*compress(self._lines, sure), *compress(self._lines, unsure)]

@@ -67,7 +67,18 @@ class _Untouched(Serializer):
 
 
 class _Body(io.BytesIO):
-    """A body that the library cannot turn into text, which it would for each request, for a log line nobody reads."""
+    """A body that the library cannot turn into text, which it would for each request, for a log line nobody reads.
+
+    Nor can it copy the whole, as it would to learn how long it is: a ``BytesIO`` shares its bytes only until somebody
+    asks for its buffer.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body)
+        self._body = body
+
+    def getbuffer(self) -> memoryview:
+        return memoryview(self._body)
 
     def decode(self, _encoding: str, _errors: str) -> str:
         """Stand in for the text of the body."""

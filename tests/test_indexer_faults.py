@@ -1,6 +1,7 @@
 """The indexer between a real Kafka and a real Elasticsearch, with a wire that breaks: no record is lost or repeated."""
 
 import asyncio
+import contextlib
 import random
 import threading
 import time
@@ -15,6 +16,7 @@ from test_indexer_edge import Load, exactly_once, reached
 from indexer.service import index
 from tailrace import metrics, settings
 from tailrace.daemon import Life
+from tailrace.errors import ReachElasticsearch
 from tailrace.stack import Stack
 
 pytestmark = pytest.mark.edge
@@ -113,8 +115,10 @@ def test_everything_breaks_at_once(site: Load, wire: Wire, seed: int) -> None:
     wire.choose = choose
     records = site.records(3000)
     site.send(records)
-    found = site.index_once(slice_actions=150)
-    assert found["stored"] + found["already"] == 3000
+    for _ in range(3):  # by lot nothing may go through for so long that --once gives up; the next goes on
+        with contextlib.suppress(ReachElasticsearch):
+            site.index_once(slice_actions=150)
+            break
     exactly_once(site, records)
 
 

@@ -3,7 +3,6 @@
 import os
 import runpy
 import shutil
-import subprocess
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
@@ -218,13 +217,3 @@ def test_arguments_of_other_types_are_refused(call: str) -> None:
         except (TypeError, ValueError):
             continue
         assert call in ("interleave", "sizes", "offsets", "fill"), (call, arguments)
-
-
-def test_it_builds_with_warnings_as_errors(tmp_path: Path) -> None:
-    """What a compiler warns of is mended."""
-    header = Path(sysconfig.get_path("include")) / "Python.h"
-    if not shutil.which("cc") or not header.exists():
-        pytest.skip("no C compiler, or no headers of Python")
-    sources = sorted(map(str, (Path(__file__).parent.parent / "shipper/c").glob("*.c")))
-    flags = ["-std=c11", "-O2", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror", f"-I{header.parent}"]
-    subprocess.run(["cc", *flags, *sources, "-o", str(tmp_path / "native.so")], check=True)

@@ -72,6 +72,7 @@ def test_the_wheel_has_all_that_ships(wheel: Path) -> None:
     assert [name for name in shipped if f"tailrace/share/{name}" not in names] == []
     assert {"tailrace/py.typed", "shipper/py.typed", "indexer/py.typed"} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert sum(name.endswith("/_native.abi3.so") for name in names) in (0, 2), "both are compiled, or none"
     assert not [name for name in names if name.startswith("tests") or "__pycache__" in name]
 
 
@@ -82,6 +83,18 @@ def test_a_wheel_without_a_compiler_is_for_every_machine(tmp_path: Path, monkeyp
     (built,) = tmp_path.glob("tailrace-*.whl")
     assert built.name.endswith("-py3-none-any.whl")
     assert not [name for name in zipfile.ZipFile(built).namelist() if name.endswith((".so", ".c", ".h"))]
+
+
+@pytest.mark.parametrize("package", ["shipper", "indexer"])
+def test_its_c_builds_with_warnings_as_errors(package: str, tmp_path: Path) -> None:
+    """What a compiler warns of is mended."""
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    if not shutil.which("cc") or not header.exists():
+        pytest.skip("no C compiler, or no headers of Python")
+    sources = sorted(map(str, (ROOT / package / "c").glob("*.c")))
+    assert sources
+    flags = ["-std=c11", "-O2", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror", f"-I{header.parent}"]
+    subprocess.run(["cc", *flags, *sources, "-o", str(tmp_path / "native.so")], check=True)
 
 
 def test_the_command_works_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:

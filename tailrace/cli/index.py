@@ -1,6 +1,5 @@
 """``tailrace index``: an indexer."""
 
-import gc
 import socket
 from collections.abc import Mapping
 
@@ -37,13 +36,11 @@ or another indexer has joined with our indexer.member.
 @config_option
 def index(settings: Settings, once: bool, as_json: bool) -> int:
     """Load the records of Kafka into Elasticsearch, each exactly once."""
-    from indexer.service import index as run_indexer  # noqa: PLC0415 - loaded only by the command that needs it
+    from indexer import native  # noqa: PLC0415 - loaded only by the command that needs it
+    from indexer.service import index as run_indexer  # noqa: PLC0415 - as above
 
     if as_json and not once:
         raise click.UsageError("--json prints the totals of --once; a service tells its metrics.")
-    # Records are no cycles: with the usual thresholds a fifth of the time went into looking for some among them.
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 100)
     if once:
         return daemon.run(lambda life: _index_once(settings, life, as_json=as_json), settings.log)
     file = settings_file()
@@ -56,6 +53,7 @@ def index(settings: Settings, once: bool, as_json: bool) -> int:
             servers=", ".join(settings.kafka.bootstrap_servers),
             group=settings.indexer.group,
             elasticsearch=", ".join(settings.elasticsearch.hosts),
+            compiled=native.compiled is not None,
         )
         await run_indexer(settings, life, once=False)
 

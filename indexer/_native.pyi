@@ -1,0 +1,23 @@
+from collections.abc import Sequence
+
+INTERFACE: int
+
+class Record:
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+def decode(batch: bytes, base: int, first_stamp: int, stamp: int, count: int, wanted: int, /) -> list[Record]: ...
+def plain(
+    records: list[Record],
+    known: dict[bytes, bytes],
+    own_ids: bool,
+    /,
+) -> tuple[list[Record], list[bytes], list[bytes], list[Record]]: ...

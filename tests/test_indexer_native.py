@@ -1,0 +1,285 @@
+"""Batches to records, and records to bulk lines: compiled, in Python and by the client is one, whatever bytes come."""
+
+import runpy
+import struct
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import zstandard
+from aiokafka.consumer.fetcher import READ_COMMITTED
+from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
+from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
+from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
+from aiokafka.record.util import calc_crc32c
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import indexer
+from indexer import native
+from indexer.documents import Documents, Translator
+from indexer.fetch import Batches, DecodedRecords, ListedResult, as_decoded, decode
+from indexer.ownership import Origin
+from shipper import native as shippers
+
+COMPILED = pytest.mark.skipif(native.compiled is None, reason="tailrace was installed without a C compiler")
+STAMP = 1_795_000_000_000
+OPTIONAL = st.none() | st.binary(max_size=30)
+HEADERS = st.lists(st.tuples(st.text(max_size=4), OPTIONAL), max_size=3)
+RECORDS = st.lists(st.tuples(st.integers(-(10**6), 10**9), OPTIONAL, OPTIONAL, HEADERS), min_size=1, max_size=8)
+ZSTD = 4
+Row = tuple[int, bytes | None, bytes | None, list[tuple[str, bytes | None]]]
+
+
+def batch(records: Sequence[Row], codec: int = 0, base: int = 0) -> bytearray:
+    """A batch as the client builds it, whose first record a broker gave the offset ``base``."""
+    builder = DefaultRecordBatchBuilder(
+        magic=2,
+        compression_type=codec,
+        is_transactional=0,
+        producer_id=-1,
+        producer_epoch=-1,
+        base_sequence=-1,
+        batch_size=1 << 24,
+    )
+    for number, (late, key, value, headers) in enumerate(records):
+        assert builder.append(number, STAMP + late, key, value, headers) is not None
+    built = bytearray(builder.build())
+    struct.pack_into(">q", built, 0, base)
+    return built
+
+
+def fields(records: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """What we read of a record."""
+    return [(one.offset, one.timestamp, one.key, one.value, list(map(tuple, one.headers))) for one in records]
+
+
+def both(call: Callable[[], Any]) -> tuple[Any, Any]:
+    """What a call gives compiled, and what in Python."""
+    compiled = call()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "compiled", None)
+        return compiled, call()
+
+
+def test_the_code_is_compiled_where_the_shipper_s_is() -> None:
+    """Otherwise the tests below would compare Python with Python, and the speed would be gone unseen."""
+    assert (native.compiled is None) == (shippers.compiled is None)
+
+
+@pytest.mark.parametrize("left", [SimpleNamespace(), SimpleNamespace(INTERFACE=10**6)], ids=["without", "other"])
+def test_a_module_that_another_version_left_behind_is_not_used(left: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its calls may be others, or do something else."""
+    monkeypatch.setattr(indexer, "_native", left, raising=False)
+    assert runpy.run_path(native.__file__)["compiled"] is None
+
+
+@given(
+    records=RECORDS,
+    codec=st.integers(0, 4),
+    base=st.integers(0, 2**40),
+    behind=st.integers(-3, 9),
+    appended=st.booleans(),
+)
+@example(records=[(0, None, None, [])] * 3, codec=ZSTD, base=2**62, behind=1, appended=True)
+def test_a_batch_has_the_records_that_the_client_reads(
+    records: list[Row], codec: int, base: int, behind: int, *, appended: bool
+) -> None:
+    """Keys, values and headers that are none or empty, of all codecs, stamped by the producer or by the broker."""
+    built = batch(records, codec, base)
+    if appended:
+        built[22] |= 8  # the attribute for the broker's own time
+    theirs = [record for record in DefaultRecordBatch(bytes(built)) if record.offset >= base + behind]
+    for ours in both(lambda: decode(memoryview(bytes(built)), base + behind)):
+        assert fields(ours) == fields(theirs)
+
+
+@given(RECORDS, st.data())
+def test_bytes_that_are_no_records_are_an_error_or_the_same_records(records: list[Row], data: st.DataObject) -> None:
+    """Never anything that was not read, whichever bytes are changed, cut off or added, and whatever the count says."""
+    built = batch(records)
+    for _ in range(data.draw(st.integers(0, 3))):
+        built[data.draw(st.integers(61, len(built) - 1))] = data.draw(st.integers(0, 255))
+    cut = bytes(built[: data.draw(st.integers(61, len(built)) | st.just(len(built)))])
+    spoiled = bytearray(cut + data.draw(st.binary(max_size=3)))
+    struct.pack_into(">i", spoiled, 57, data.draw(st.integers(-1, 10) | st.just(len(records))))
+
+    def read() -> object:
+        try:
+            return fields(decode(memoryview(bytes(spoiled)), 0))
+        except CorruptRecordException:
+            return None
+
+    compiled, python = both(read)
+    assert compiled == python
+
+
+@pytest.mark.parametrize(
+    "coded",
+    [b"\x80" * 9 + b"\x01", b"\xff" * 9 + b"\x01", b"\x80" * 10, b"\xfe" * 12, b""],
+    ids=["least", "most", "eleven", "endless", "nothing"],
+)
+def test_numbers_of_many_bytes_are_read_alike(coded: bytes) -> None:
+    """As a time: the first that has 64 bits, and those that never end."""
+    body = b"\x00" + coded + b"\x00" + b"\x01\x01\x00"
+    built = batch([(0, None, None, [])])[:61] + bytes([2 * len(body)]) + body
+
+    def read() -> object:
+        try:
+            return fields(decode(memoryview(bytes(built)), 0))
+        except CorruptRecordException:
+            return None
+
+    compiled, python = both(read)
+    assert compiled == python
+
+
+def test_a_codec_that_nobody_knows_is_said() -> None:
+    """The client knows four; whatever comes next is an error of its own."""
+    built = batch([(0, None, b"x", [])])
+    built[22] |= 7
+    with pytest.raises(UnsupportedCodecError, match="codec 7"):
+        decode(memoryview(bytes(built)), 0)
+
+
+def test_what_is_compressed_badly_is_corrupt() -> None:
+    """And no other error, at which an indexer would end."""
+    for codec in range(1, 5):
+        built = batch([(0, None, b"x" * 500, [])] * 5, codec)
+        built[70:] = b"\xff" * len(built[70:])
+        with pytest.raises(CorruptRecordException):
+            decode(memoryview(bytes(built)), 0)
+
+
+def test_a_zstd_frame_that_keeps_its_size_to_itself_is_read() -> None:
+    """As producers write that compress as they go."""
+    built = batch([(0, None, b"x" * 500, [])] * 5)
+    packed = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(built[61:]))
+    built[22] |= ZSTD
+    assert len(decode(memoryview(bytes(built[:61] + packed)), 0)) == 5
+
+
+def _spoiled_name() -> bytes:
+    built = batch([(0, None, b"{}", [("name", b"v")]), (0, None, b"next", [])])
+    built[built.index(b"name")] = 0xFF
+    struct.pack_into(">I", built, 17, calc_crc32c(bytes(built[21:])))
+    return bytes(built)
+
+
+def test_a_header_whose_name_is_no_text_stops_nothing() -> None:
+    """Brokers do not look; the client ends with an error, each time it gets there."""
+    for records in both(lambda: _taken(_spoiled_name(), 10)):
+        assert [record.value for record in records] == [b"{}", b"next"]
+        assert [name for name, _ in records[0].headers] == ["\ufffdame"]
+
+
+def _partition(answer: bytes, offset: int = 0) -> DecodedRecords:
+    return DecodedRecords("p", Batches(answer), [], offset, None, as_decoded, True, READ_COMMITTED)  # noqa: FBT003
+
+
+def _taken(answer: bytes, most: int, offset: int = 0) -> list[Any]:
+    """All records of an answer, so many at a time, as the client hands them out."""
+    state = SimpleNamespace(paused=False, position=offset)
+    state.consumed_to = lambda position: setattr(state, "position", position)
+    assignment = SimpleNamespace(active=True, state_value=lambda _partition: state)
+    result = ListedResult("p", assignment=assignment, partition_records=_partition(answer, offset), backoff=0)
+    taken: list[Any] = []
+    while result.has_more():
+        found = result.getall(most)
+        assert len(found) <= most
+        taken += found
+        if found and result.has_more():
+            assert found[-1].offset < state.position, "it would be fetched again"
+            assert not [one for one in found if one.offset >= state.position]
+    assert state.position >= max([one.offset + 1 for one in taken], default=offset)
+    return taken
+
+
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=5), st.integers(1, 9), st.integers(0, 12), st.booleans())
+def test_records_are_handed_out_once_and_in_order(sizes: list[int], most: int, start: int, old: bool) -> None:
+    """However many at a time, over the ends of batches, from the middle of one, and of the client's older formats."""
+    begins = [sum(sizes[:number]) + 2 * number for number in range(len(sizes))]  # with gaps, as compaction leaves them
+    offsets = [begin + number for begin, size in zip(begins, sizes, strict=True) for number in range(size)]
+    start = offsets[start % len(offsets)]
+    answer = b""
+    for begin, size in zip(begins, sizes, strict=True):
+        if begin + size > start:  # brokers answer from the batch that has the offset
+            answer += batch([(0, None, b"%d" % (begin + number), []) for number in range(size)], base=begin)
+    if old:
+        answer += _legacy(offsets[-1] + 1)
+    wanted = [int(record.value) for record in _client(answer) if record.offset >= start]
+    for taken in both(lambda: _taken(answer, most, start)):
+        assert [int(record.value) for record in taken] == wanted
+
+
+def _client(answer: bytes) -> list[Any]:
+    batches, found = Batches(answer), []
+    while batches.has_next():
+        found += list(batches.next_batch())
+    return found
+
+
+def _legacy(offset: int) -> bytes:
+    builder = LegacyRecordBatchBuilder(magic=1, compression_type=0, batch_size=1 << 20)
+    for number in range(3):
+        builder.append(offset + number, STAMP, None, b"%d" % (offset + number))
+    return bytes(builder.build())
+
+
+NAMES = st.sampled_from(["t", "t", "t", "u", "", "tt"])
+IDS = st.sampled_from(
+    [b"s:1:2", b"~!", b"", b'a"b', b"a\\b", b"a|b", b"a b", b"a\x7f", b"\xc3\xa9", b"i" * 512, b"i" * 513]
+)
+PREFIXES = st.sampled_from(
+    [b"1||logs-a-b|", b"1|r|logs-a-b|", b"1||logs-c-d|", b"2||logs-a-b|", b"1||metrics-a-b|", b"|", b""]
+)
+EDGES = "c3a9 c080 c3 e0a080 e09fbf ed9fbf eda080 efbfbf f0908080 f08fbfbf f48fbfbf f4908080 f5808080 ff 80"
+"""Of what is UTF-8: the first and the last of each length, and their neighbours."""
+PIECES = st.sampled_from([b'"', b"a", b"\n", b"\r", b"\0", b"12345678", *map(bytes.fromhex, EDGES.split())])
+VALUES = st.one_of(
+    st.lists(PIECES, max_size=6).map(lambda pieces: b"{" + b"".join(pieces) + b"}"),
+    st.sampled_from([None, b"", b"{", b"}", b"{}", b'{"a":1}', b" {}", b"{}\n", b"[]"]),
+    st.binary(max_size=8).map(lambda inner: b"{" + inner + b"}"),
+)
+POLLED = st.lists(
+    st.tuples(VALUES, st.lists(st.tuples(NAMES, st.none() | st.builds(bytes.__add__, PREFIXES, IDS)), max_size=2)),
+    min_size=1,
+    max_size=6,
+)
+
+
+@COMPILED
+@given(POLLED, st.booleans(), st.integers(0, 3))
+@example(polled=[(b'{"a":1}', [("t", b"1||logs-a-b|s:1:2")])] * 2, own_ids=True, repeat_before=0)
+def test_records_become_the_same_lines(
+    polled: list[tuple[bytes | None, list[tuple[str, bytes | None]]]], own_ids: bool, repeat_before: int
+) -> None:
+    """Nor does a character pass that Python refuses, in a header or in a value, the first time and later."""
+    built = bytes(batch([(0, b"k", value, headers) for value, headers in polled]))
+
+    def translated() -> list[tuple[Any, ...]]:
+        translator = Translator(["logs-*-*"], {}, own_ids=own_ids)
+        read = decode(memoryview(built), 0)
+        return [_told(translator.translate(read, Origin("x", 0), repeat_before)) for _ in range(3)]
+
+    compiled, python = both(translated)
+    assert compiled == python
+
+
+def _told(found: Documents) -> tuple[Any, ...]:
+    """All of it, in the order of the offsets."""
+    columns = ([record.offset for record in found.records], found.lines, found.documents, found.repeats)
+    refusals = [(one.record.offset, one.reason, one.text, one.stream, one.record_id) for one in found.refusals]
+    return sorted(zip(*columns, strict=True)), sorted(refusals), found.tombstones
+
+
+@COMPILED
+def test_what_is_plainly_ours_is_all_that_is_compiled() -> None:
+    """Else the test above would compare Python with Python: of these, one is plain, and the others are the rest."""
+    header = [("t", b"1||logs-a-b|s:1:2")]
+    rows = [(b"{}", header), (b"{\n}", header), (b"{}", []), (b"{}", header * 2), (b"{\xff}", header), (None, header)]
+    read = decode(memoryview(bytes(batch([(0, b"k", value, headers) for value, headers in rows]))), 0)
+    found = native.plain(read, {b"1||logs-a-b": b"begin "}, own_ids=True)
+    assert (found.records, found.rest) == (read[:1], read[1:])
+    assert (found.lines, found.documents) == ([b'begin s:1:2"}}\n'], [b"{}"])
