@@ -40,7 +40,7 @@ def test_lines_of_a_format_are_the_same_each_time_and_of_that_format(name: str) 
 
 
 @pytest.mark.edge
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_small_run_gives_every_figure(stack: Stack) -> None:
     """Each figure is there and possible, and every target is judged."""
     command = [sys.executable, "-m", "tailrace", "bench", "--dir", str(stack.folder), "--json"]
@@ -51,13 +51,17 @@ def test_a_small_run_gives_every_figure(stack: Stack) -> None:
     found = orjson.loads(ran.stdout)
     figures = found["figures"]
     assert figures["lines"] == 3000
-    for name in ("shipper", "bare", "indexer", "ceiling", "helper"):
-        load = figures[name]
+    indexing = {f"{one['indexers']} of {one['partitions']}": one for one in figures["indexing"]}
+    assert list(indexing) == ["1 of 1", "1 of 3", "2 of 4"]
+    loads = {name: figures[name] for name in ("shipper", "bare", "helper")}
+    for name, one in indexing.items():
+        assert one["to_ceiling"] > 0
+        loads |= {f"{name}, {kind}": one[kind] for kind in ("indexer", "ceiling")}
+    for name, load in loads.items():
         assert load["per_second"] > 0, name
         assert load["cpu_seconds_per_million"] > 0, name
         assert 5 < load["resident_mib"] < 1000, name
         assert len(load["runs"]) == 1, name
-    assert figures["indexer_to_ceiling"] > 0
     latency = figures["latency"]
     assert latency["lines"] == 50
     assert 0 < latency["p50"] <= latency["p99"] <= latency["most"]
@@ -67,5 +71,7 @@ def test_a_small_run_gives_every_figure(stack: Stack) -> None:
     for name, one in formats.items():
         assert one["cpu_to_bare"] > 0, name
         assert one["shipper"]["cpu_seconds_per_million"] > 0, name
-    assert [one["part"] for one in found["targets"]] == ["shipper"] * 3 + ["indexer"] * 2 + ["latency"] * 2
+    parts = ["1 indexer, 1 partition", "1 indexer, 3 partitions", "2 indexers, 4 partitions"]
+    wanted = ["shipper"] * 3 + [part for part in parts for _ in range(3)] + ["latency"] * 2
+    assert [one["part"] for one in found["targets"]] == wanted
     assert found["machine"]["cores"] >= 1

@@ -12,7 +12,8 @@ import msgspec
 from tailrace.bench import bare, child
 from tailrace.bench.child import Spent
 from tailrace.bench.ground import FILES, Ground
-from tailrace.bench.measure import Load, Plan, Progress, least, load_of
+from tailrace.bench.loads import Load, least, load_of
+from tailrace.bench.measure import Plan, Progress
 from tailrace.bench.samples import SAMPLES
 
 BARE = 5.5

@@ -49,7 +49,7 @@ class Child:
             pid, status, usage = os.wait4(self._process.pid, os.WNOHANG)
             if pid:
                 break
-            self._peak = max(self._peak, self._resident())
+            self.look()
             meanwhile()
             time.sleep(_POLL_SECONDS)
         seconds = time.monotonic() - self._began
@@ -58,6 +58,10 @@ class Child:
             words = self._log.read_text("utf-8", "replace")[-_LAST_WORDS:]
             raise BenchFailed(f"`{self._command}` ended with {self._process.returncode}; its last words:\n{words}")
         return Spent(seconds, usage.ru_utime + usage.ru_stime, self._peak / 1024)
+
+    def look(self) -> None:
+        """See how much memory it holds, while it runs."""
+        self._peak = max(self._peak, self._resident())
 
     def stop(self) -> Spent:
         """Ask it to end, and wait until it has."""
@@ -102,3 +106,24 @@ def run(
         return child.wait(meanwhile)
     finally:
         child.kill()
+
+
+def run_together(commands: Sequence[Sequence[str]], logs: Sequence[Path], meanwhile: Callable[[], None]) -> Spent:
+    """Run commands side by side to their ends: the seconds of all, the processor seconds of each, the largest of them.
+
+    Raises:
+        BenchFailed: one failed.
+    """
+    children = [Child(command, log) for command, log in zip(commands, logs, strict=True)]
+
+    def look() -> None:
+        for child in children:
+            child.look()
+        meanwhile()
+
+    try:
+        seconds, cpu_seconds, resident_mib = zip(*[child.wait(look) for child in children], strict=True)
+    finally:
+        for child in children:
+            child.kill()
+    return Spent(max(seconds), sum(cpu_seconds), max(resident_mib))

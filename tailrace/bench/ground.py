@@ -22,7 +22,9 @@ _QUIET_SECONDS = 60.0
 class Place:
     """One run's own settings: ``topic``, ``stream``, consumer group and state folder."""
 
-    def __init__(self, ground: "Ground", name: str, paths: Sequence[Path], entry_format: str, more: str) -> None:
+    def __init__(
+        self, ground: "Ground", name: str, paths: Sequence[Path], entry_format: str, more: str, partitions: int
+    ) -> None:
         self.name = name
         self.topic = f"{ground.word}.{name}"
         self.dataset = f"{ground.word}_{name}"
@@ -37,7 +39,7 @@ class Place:
 name = "bench"
 [kafka]
 bootstrap_servers = [{json.dumps(ground.bootstrap_servers)}]
-partitions = {PARTITIONS}
+partitions = {partitions}
 ledger_topic = {json.dumps(ground.word + ".ledger")}
 dead_letter_topic = {json.dumps(ground.word + ".dead")}
 [elasticsearch]
@@ -77,9 +79,17 @@ class Ground:
         address = urllib.parse.urlsplit(stack.elasticsearch_url)
         self._http = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
 
-    def place(self, name: str, paths: Sequence[Path], entry_format: str = "auto", more: str = "") -> Place:
+    def place(
+        self,
+        name: str,
+        paths: Sequence[Path],
+        entry_format: str = "auto",
+        more: str = "",
+        *,
+        partitions: int = PARTITIONS,
+    ) -> Place:
         """A new place with its topics and templates made; ``more`` is what its input says besides."""
-        place = Place(self, name, paths, entry_format, more)
+        place = Place(self, name, paths, entry_format, more, partitions)
         child.run(place.command("setup"), place.log("setup"))
         return place
 

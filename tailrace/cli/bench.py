@@ -15,8 +15,9 @@ from rich.table import Table
 
 from tailrace.bench.by_format import BARE, CASES, FormatFigures, measure_formats
 from tailrace.bench.ground import Ground
-from tailrace.bench.measure import Figures, Load, Plan, loads_microseconds, measure
-from tailrace.bench.targets import Verdict, verdicts
+from tailrace.bench.loads import Load
+from tailrace.bench.measure import Figures, Plan, loads_microseconds, measure
+from tailrace.bench.targets import Verdict, indexing_words, verdicts
 from tailrace.cli.options import json_option
 from tailrace.stack import Stack
 
@@ -26,7 +27,7 @@ _QUICK_LINES, _QUICK_ROUNDS = 300_000, 2
 @click.command(
     epilog="""\b
 Examples:
-  tailrace bench --quick                    a first impression, in about two minutes
+  tailrace bench --quick                    a first impression, in some five minutes
   tailrace bench --formats --quick          only what each format of lines costs the shipper
   tailrace bench --json > figures.json      with every single run
   tailrace bench --dir ./.tailrace/stack    on a stack that runs already
@@ -61,8 +62,9 @@ def bench(
     """Measure speed, processor time, memory and latency on real servers.
 
     The product's own processes run against a real Kafka and a real Elasticsearch on this machine, each next to what it
-    is compared with: a bare trial of the shipper's shape, and a replay of prepared bulk requests. Other work on the
-    machine makes rates low; ratios and processor seconds stand it better.
+    is compared with: a bare trial of the shipper's shape, and a replay of prepared bulk requests, for indexers with one
+    partition, with several, and two of one group. Other work on the machine makes rates low; ratios and processor
+    seconds stand it better.
     """
     plan = Plan(
         lines=lines or (_QUICK_LINES if quick else Plan().lines),
@@ -157,10 +159,10 @@ def _table(figures: Figures) -> Table:
     rows: list[tuple[str, Load]] = [
         ("shipper, one core", figures.shipper),
         ("bare trial, one core", figures.bare),
-        ("indexer", figures.indexer),
-        ("replay of its bodies", figures.ceiling),
-        ("async_bulk of the client", figures.helper),
     ]
+    for one in figures.indexing:
+        rows += [(indexing_words(one), one.indexer), ("  replay of the bodies", one.ceiling)]
+    rows.append(("async_bulk of the client", figures.helper))
     for name, load in rows:
         table.add_row(
             name,
