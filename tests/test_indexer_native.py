@@ -82,6 +82,9 @@ def test_a_module_that_another_version_left_behind_is_not_used(left: object, mon
     behind=st.integers(-3, 9),
     appended=st.booleans(),
 )
+@example(
+    records=[(0, b"kk", b"", []), (0, b"k", None, []), (0, b"kkk", None, [])], codec=0, base=0, behind=0, appended=False
+)
 @example(records=[(0, None, None, [])] * 3, codec=ZSTD, base=2**62, behind=1, appended=True)
 def test_a_batch_has_the_records_that_the_client_reads(
     records: list[Row], codec: int, base: int, behind: int, *, appended: bool
@@ -135,6 +138,39 @@ def test_numbers_of_many_bytes_are_read_alike(coded: bytes) -> None:
     assert compiled == python
 
 
+@pytest.mark.parametrize(
+    "coded",
+    [
+        b"\x00\x00\x00\x01\x04ab\x00",  # whole: a value of two bytes, no header
+        b"\x00\x00\x00\x01\x06ab\x00",  # of three
+        b"\x00\x00\x00\x01\x08ab\x00",  # of four
+        b"\x00\x00\x00\x01\x04ab\x00z",  # and a byte that belongs to nothing
+        b"\x00\x00\x00\x01\x04ab\x02\x02t\x02v",  # whole, with a header
+        b"\x00\x00\x00\x01\x04ab\x02\x01\x02v",  # one without a name
+        b"\x00\x00\x00\x01\x04ab\x02\x02t\x04v",  # one that is cut off
+        b"\x00\x00\x00\x01\x04ab\x04\x02t\x02v",  # two, of which there is one
+        b"\x00\x00\x00\x01\x04ab\x01",  # fewer than none
+        b"\x00",
+        b"",
+    ],
+)
+@pytest.mark.parametrize("after", [b"", b"\x00" * 8], ids=["last", "followed"])
+def test_a_record_ends_where_it_says(coded: bytes, after: bytes) -> None:
+    """It takes nothing of what follows, and leaves nothing."""
+    built = batch([(0, None, None, [])])[:61] + bytes([2 * len(coded)]) + coded + after
+
+    def read() -> object:
+        try:
+            return fields(decode(memoryview(bytes(built)), 0))
+        except CorruptRecordException:
+            return None
+
+    compiled, python = both(read)
+    assert compiled == python
+    if after:
+        assert compiled is None
+
+
 def test_a_codec_that_nobody_knows_is_said() -> None:
     """The client knows four; whatever comes next is an error of its own."""
     built = batch([(0, None, b"x", [])])
@@ -186,8 +222,10 @@ def _taken(answer: bytes, most: int, offset: int = 0) -> list[Any]:
     result = ListedResult("p", assignment=assignment, partition_records=_partition(answer, offset), backoff=0)
     taken: list[Any] = []
     while result.has_more():
+        before = state.position
         found = result.getall(most)
         assert len(found) <= most
+        assert not [one for one in found if one.offset < before], "where the client says that it is, it is"
         taken += found
         if found and result.has_more():
             assert found[-1].offset < state.position, "it would be fetched again"
@@ -272,6 +310,33 @@ def _told(found: Documents) -> tuple[Any, ...]:
     columns = ([record.offset for record in found.records], found.lines, found.documents, found.repeats)
     refusals = [(one.record.offset, one.reason, one.text, one.stream, one.record_id) for one in found.refusals]
     return sorted(zip(*columns, strict=True)), sorted(refusals), found.tombstones
+
+
+ID = [b"s:1:2", b"~!", b"", b'a"b', b"a\\b", b"a b", b"a\x7f", b"\xc3\xa9", b"i" * 512, b"i" * 513]
+EDGED = [b"{" + bytes.fromhex(edge) + b"}" for edge in EDGES.split()] + [
+    b"{1234567" + bytes.fromhex(edge) + b"12345678}" for edge in EDGES.split()
+]
+PLAIN = [b"{}", b"{\n}", b"{\r}", b"{\0}", b'{"a":"\xc3\xa9"}', b"{", b"}", b"{]", b"[}", b"", None, *EDGED]
+
+
+@COMPILED
+@pytest.mark.parametrize("known", [b"1||logs-a-b", b"1||logs-a-c", b"1||logs-a-bc"])
+def test_each_record_is_plain_both_ways_or_neither(known: bytes) -> None:
+    """One by one: each edge of what is safe in an id or valid in a value; and more headers than one, or others."""
+    prefix = b"1||logs-a-b|"
+    header: list[tuple[str, bytes | None]] = [("t", prefix + ID[0])]
+    others = [[], [("t", None)], [("u", prefix + ID[0])], [("tt", prefix + ID[0])], header * 2, [*header, ("u", None)]]
+    rows: list[Row] = [(0, b"k", value, header) for value in PLAIN]
+    rows += [(0, b"k", b"{}", [("t", prefix + one)]) for one in ID] + [(0, b"k", b"{}", one) for one in others]
+    rows += [(0, b"k", b"{}", [("t", b"s:1:2")]), (0, b"k", b"{}", [("t", b"")])]
+    read = decode(memoryview(bytes(batch(rows))), 0)
+    begun = {known: b"begin ", b"other": b""}
+    for own_ids in (True, False):
+        compiled, python = both(lambda own_ids=own_ids: [native.plain([one], begun, own_ids=own_ids) for one in read])
+        assert compiled == python
+    whole = native.plain(read, begun, own_ids=True)
+    assert sorted(map(id, whole.records + whole.rest)) == sorted(map(id, read))
+    assert (len(whole.records) > 12) == (known == b"1||logs-a-b")
 
 
 @COMPILED
