@@ -12,9 +12,10 @@ import orjson
 from shipper.leaves import is_everywhere, leaves
 from shipper.lines import is_blank
 from shipper.records import Record
+from shipper.routed import topic_of
 from tailrace.settings import Input
 
-_FLAGS, _ABSENT = "flags", "absent"
+_FLAGS, _ABSENT, _TOPIC = "flags", "absent", "topic"
 """What may stand among the fields of an expected document and is none."""
 
 
@@ -36,7 +37,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     exact: bool = False
     """Whether a document may have no other fields than those expected, but for those that every document has."""
     documents: list[dict[str, Any]] | None = None
-    """In order; fields by dotted names or in tables, and ``flags`` and ``absent``, which are lists."""
+    """In order; fields by dotted names or in tables; ``flags`` and ``absent``, which are lists; and ``topic``."""
     count: int | None = None
     """How many documents there are; else as many as are expected."""
     dropped: int | None = None
@@ -82,6 +83,10 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     ok: bool
     differences: list[Difference]
     documents: list[dict[str, Any]]
+    topics: list[str]
+    """For each document the topic that it goes to."""
+    topic: str
+    """The topic of those which no rule sends to another; empty if the case could not be run."""
     dropped: list[str]
     """Lines that are in no document."""
     expects_nothing: bool = False
@@ -92,16 +97,19 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 
 def unjudged(name: str, error: str, path: str = "") -> Judged:
     """What could not be run: it is neither as expected nor otherwise."""
-    return Judged(name=name, path=path, ok=False, differences=[], documents=[], dropped=[], error=error)
+    return Judged(
+        name=name, path=path, ok=False, differences=[], documents=[], topics=[], topic="", dropped=[], error=error
+    )
 
 
-def judge(case: Case, path: str, content: bytes, records: Sequence[Record]) -> Judged:
-    """Compare what lines became with what the case expects of them."""
+def judge(case: Case, path: str, content: bytes, records: Sequence[Record], topic: str) -> Judged:
+    """Compare what lines became with what the case expects of them; ``topic`` as of ``Judged``."""
     documents = [orjson.loads(value) for _, value in records]
+    topics = [topic_of(record, topic) for record in records]
     dropped = list(_dropped(content, documents))
     found = [*_whole(case, documents, dropped)]
-    for number, (expected, document) in enumerate(zip(case.documents or [], documents, strict=False), 1):
-        found += _compared(number, expected, document, exact=case.exact)
+    for number, (expected, document, goal) in enumerate(zip(case.documents or [], documents, topics, strict=False), 1):
+        found += _compared(number, expected, document, goal, exact=case.exact)
     silent = case.documents is None and case.count is None and case.dropped is None and not case.nowhere
     return Judged(
         name=case.name,
@@ -109,19 +117,22 @@ def judge(case: Case, path: str, content: bytes, records: Sequence[Record]) -> J
         ok=not found and not silent,
         differences=found,
         documents=documents,
+        topics=topics,
+        topic=topic,
         dropped=dropped,
         expects_nothing=silent,
     )
 
 
-def pasted(documents: Sequence[dict[str, Any]]) -> str:
-    """Documents as a case expects them, to paste into its file."""
+def pasted(judged: Judged) -> str:
+    """Documents as a case expects them, to paste into its file; the topic of those that a rule sends to another."""
     made = []
-    for document in documents:
+    for document, topic in zip(judged.documents, judged.topics, strict=True):
         told = [(name, value) for name, value in leaves(document) if name != "log.flags" and _is_told(name, document)]
         lines = [f"{_json(name)} = {_json(value)}" for name, value in told]
         flags = document.get("log", {}).get("flags", [])
-        made.append("\n".join(["[[cases.documents]]", *lines, f"flags = {_json(flags)}", ""]))
+        goal = [f"{_TOPIC} = {_json(topic)}"] if topic != judged.topic else []
+        made.append("\n".join(["[[cases.documents]]", *lines, f"{_FLAGS} = {_json(flags)}", *goal, ""]))
     return "\n".join(made)
 
 
@@ -162,13 +173,17 @@ def _whole(case: Case, documents: Sequence[dict[str, Any]], dropped: Sequence[st
                 )
 
 
-def _compared(number: int, expected: dict[str, Any], document: dict[str, Any], *, exact: bool) -> Iterator[Difference]:
+def _compared(
+    number: int, expected: dict[str, Any], document: dict[str, Any], topic: str, *, exact: bool
+) -> Iterator[Difference]:
     wanted = dict(expected)
     absent = wanted.pop(_ABSENT, [])
     if _FLAGS in wanted:
         wanted["log.flags"] = wanted.pop(_FLAGS)
     wanted = dict(leaves(wanted))
     got = dict(leaves(document))
+    if _TOPIC in wanted:
+        got[_TOPIC] = topic  # no document has such a field: what a line calls so is a label
     for name, value in wanted.items():
         if name not in got:
             if not (name == "log.flags" and not value):

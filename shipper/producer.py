@@ -258,6 +258,9 @@ class Producer:
         except BaseException:
             await client.abandon()
             raise
+        for topic in self._topics:  # one to which a rule has sent nothing yet has 0
+            metrics.TOPIC_RECORDS.labels(topic)
+            metrics.TOPIC_BYTES.labels(topic)
         self._client, self._road, self.failed = client, road, False
         ways = zip(road.places, road.lanes, strict=True)
         self._tasks = [asyncio.create_task(self._carry(*place, lane)) for place, lane in ways]
@@ -300,9 +303,11 @@ class Producer:
                     self._fail(error)
                     break
                 lane.waiting.popleft()
-                answer.add_done_callback(partial(self._answered, self._generation, lane, batch))
+                answer.add_done_callback(partial(self._answered, self._generation, topic, lane, batch))
 
-    def _answered(self, generation: int, lane: Lane, batch: Filling, answer: "asyncio.Future[object]") -> None:
+    def _answered(
+        self, generation: int, topic: str, lane: Lane, batch: Filling, answer: "asyncio.Future[object]"
+    ) -> None:
         error = None if answer.cancelled() else answer.exception()
         if generation != self._generation:
             return
@@ -314,6 +319,8 @@ class Producer:
         if self._stalled:
             self._stalled = 0.0
             structlog.get_logger().info("kafka acknowledges again")
+        metrics.TOPIC_RECORDS.labels(topic).inc(batch.builder.record_count())
+        metrics.TOPIC_BYTES.labels(topic).inc(batch.bytes)
         self._bytes -= batch.bytes
         lane.acknowledged(batch)
         self.progress.set()

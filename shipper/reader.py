@@ -18,7 +18,7 @@ from shipper.lanes import Sending
 from shipper.policy import idle_seconds
 from shipper.producer import Producer
 from shipper.registry import Registry
-from shipper.source import Source, Step
+from shipper.source import Dropped, Source, Step
 from shipper.turns import Turns
 from tailrace import metrics
 from tailrace.backoff import delay
@@ -40,6 +40,14 @@ class _Looking(NamedTuple):
     files: list[File]
     generation: int
     began: float
+
+
+class _Sent(NamedTuple):
+    """What is counted of a step when it is acknowledged; the records themselves are let go when they are in batches."""
+
+    records: int
+    dropped: Dropped
+    redacted: dict[tuple[str, str], int]
 
 
 class Reader:
@@ -77,13 +85,10 @@ class Reader:
             self._disk.report()
         now, read = time.monotonic(), time.time_ns()
         answers = [answer for device in list(self._looking) for answer in self._answers(device, now)]
-        steps, durable = self._take_all(answers, now, read, 0 if once else self._shipper.partial_line_seconds)
-        for file, step in steps:
-            if file.source.ask_reach(step.end):
-                durable.add(file.source)
-        await self.save(durable, life)
-        for file, step in steps:
-            self._send(file.source, step, now)
+        # Before records are made of what was read, so that those of one chunk at a time are in memory.
+        looks = [(file.source, look) for file, look in answers if isinstance(look, Look)]
+        await self.save([source for source, look in looks if source.ask_reach(source.end_of(look.window))], life)
+        await self.save(self._take_all(answers, now, read, 0 if once else self._shipper.partial_line_seconds), life)
         due = self._turns.next_due()
         return due is not None and due <= now
 
@@ -201,9 +206,8 @@ class Reader:
 
     def _take_all(
         self, answers: list[tuple[File, Look | Nothing | OSError]], now: float, read: int, patience: float
-    ) -> tuple[list[tuple[File, Step]], set[Source]]:
-        """The steps that looks bring, and the sources that were cut."""
-        steps: list[tuple[File, Step]] = []
+    ) -> set[Source]:
+        """Send the steps that looks bring, each before the next is made; returns the sources that were cut."""
         cut: set[Source] = set()
         idle = idle_seconds(len(self._follow.files))
         for file, look in answers:
@@ -214,9 +218,7 @@ class Reader:
                 self._turns.put(file, _FIRST)
                 continue
             if isinstance(look, Look):
-                step = self._take(file, look, now, read, idle)
-                if step is not None:
-                    steps.append((file, step))
+                self._take(file, look, now, read, idle)
             else:
                 file.looked(file.seen, now, self._shipper.poll_seconds, idle)
                 file.source.looked = read // 10**9
@@ -229,7 +231,7 @@ class Reader:
                 file.more = True
                 cut.add(file.source)
             self._turns.put(file, now if file.more else file.next_look)
-        return steps, cut
+        return cut
 
     def _fault(self, file: File, error: OSError, now: float) -> None:
         """It could not be read: said once for each reason, tried again with the next rescan."""
@@ -243,8 +245,8 @@ class Reader:
             structlog.get_logger().warning("cannot read file", path=file.source.path, reason=reason)
         self._turns.put(file, file.next_look)
 
-    def _take(self, file: File, look: Look, now: float, read: int, idle: float) -> Step | None:
-        """What a look at a file brings; a truncation makes a new source of it."""
+    def _take(self, file: File, look: Look, now: float, read: int, idle: float) -> None:
+        """Send what a look at a file brings; a truncation makes a new source of it."""
         before = file.seen
         file.looked(look.seen, now, self._shipper.poll_seconds, idle)
         file.goal = min(file.goal, look.seen[0])
@@ -252,14 +254,15 @@ class Reader:
         if not file.head_fits(look.first) or file.source.is_truncated(size, look.window):
             file.seen = before
             self._follow.replace(file, look.seen[0])
-            return None
+            return
         source = file.source
         source.saw(*look.seen, read / 1e9)
         source.looked = read // 10**9
         full = len(look.window) == self._most + len(source.anchor)
         step = source.read(look.window, read, full=full)
         file.more = full or source.at + source.open_bytes < look.seen[0]
-        return step
+        if step is not None:
+            self._send(source, step, now)
 
     def _send(self, source: Source, step: Step, now: float) -> None:
         span = source.begin(step)
@@ -268,16 +271,17 @@ class Reader:
         if FLAG in step.flagged:
             tell_faults()
         whole = source.is_read_to(step.end)
-        sending = Sending(partial(self._acknowledged, source, step, span, now, whole=whole))
+        sent = _Sent(len(step.records), step.dropped, step.redacted)
+        sending = Sending(partial(self._acknowledged, source, span, sent, now, whole=whole))
         self._producer.hand_in(source.name, source.encoder.topics, step.records, sending)
 
-    def _acknowledged(self, source: Source, step: Step, span: Span, read: float, *, whole: bool) -> None:
+    def _acknowledged(self, source: Source, span: Span, sent: _Sent, read: float, *, whole: bool) -> None:
         dataset = source.encoder.dataset
-        metrics.LINES.labels(dataset).inc(len(step.records))
-        metrics.BYTES.labels(dataset).inc(step.end - span.start)
-        for rule, (records, _bytes) in step.dropped.items():
+        metrics.LINES.labels(dataset).inc(sent.records)
+        metrics.BYTES.labels(dataset).inc(span.end - span.start)
+        for rule, (records, _bytes) in sent.dropped.items():
             metrics.DROPPED.labels(dataset, rule).inc(records)
-        for (rule, kind), count in step.redacted.items():
+        for (rule, kind), count in sent.redacted.items():
             metrics.REDACTED.labels(dataset, rule, kind).inc(count)
         took = time.monotonic() - read
         metrics.ACK_SECONDS.observe(took)

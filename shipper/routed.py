@@ -21,9 +21,14 @@ class Routed(_Record):
         return made
 
 
+def topic_of(record: _Record, own: str) -> str:
+    """Where a record goes; ``own`` is the topic of those which no rule sends elsewhere."""
+    return record.topic if isinstance(record, Routed) else own
+
+
 def by_topic(records: Iterable[_Record], own: str) -> dict[str, list[_Record]]:
-    """The records for each topic, in their order; ``own`` is that of those which no rule sends elsewhere."""
+    """The records for each topic, in their order; ``own`` as of ``topic_of``."""
     found: dict[str, list[_Record]] = {}
     for record in records:
-        found.setdefault(record.topic if isinstance(record, Routed) else own, []).append(record)
+        found.setdefault(topic_of(record, own), []).append(record)
     return found

@@ -179,6 +179,10 @@ class Source:
             self.cuts.sort()
         return offset
 
+    def end_of(self, window: bytes) -> int:
+        """Where in the file a window ends that begins as that of ``read``."""
+        return self.at - len(self.anchor) + len(window)
+
     def ask_reach(self, end: int) -> bool:
         """Whether records up to ``end`` need a larger reach, now or soon: ``asked`` is then what to make durable."""
         if end <= self.asked - self._window // 2:

@@ -15,6 +15,7 @@ from shipper.formats.json import fields as json_fields
 from shipper.identity import Place
 from shipper.multiline import joiner_of
 from shipper.records import Encoder, Record
+from shipper.routed import topic_of
 from shipper.source import Source, fresh_row
 from tailrace.settings import Input, Shipper
 
@@ -65,6 +66,16 @@ class Fit(msgspec.Struct, frozen=True):
     """Whether it is enough to name the format by."""
 
 
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """A data stream and a topic, and how many records go there; ``share`` is of all records."""
+
+    dataset: str
+    namespace: str
+    topic: str
+    records: int
+    share: float
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """How a file would be shipped."""
 
@@ -83,6 +94,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The earliest and the latest time that stands in a record, RFC 3339; empty if none does."""
     doubtful: list[str]
     """Some messages of records that were not understood."""
+    targets: list[Target]
+    """Where the records go, most of them first; one if no rule sends any elsewhere."""
     documents: list[dict[str, Any]]
     fits: list[Fit]
     """The formats that fit the first records, best first."""
@@ -95,25 +108,28 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tally:
-    """Counts records as they are made."""
+    """Counts records as they are made; ``topic`` is that of those which no rule sends to another."""
 
-    def __init__(self) -> None:
+    def __init__(self, topic: str) -> None:
         self.records = 0
+        self._topic = topic
         self._doubtful = 0
         self._timed = 0
         self._flags: Counter[str] = Counter()
         self._levels: Counter[str] = Counter()
+        self._targets: Counter[tuple[str, str, str]] = Counter()
         self._first, self._last = "", ""
         self._odd: list[str] = []
         self._documents: list[dict[str, Any]] = []
 
     def add(self, records: Iterable[Record]) -> None:
         """Count some records."""
-        for _, value in records:
-            document = orjson.loads(value)
-            log = document["log"]
+        for record in records:
+            document = orjson.loads(record[1])
+            log, stream = document["log"], document["data_stream"]
             flags = log.get("flags", ())
             self.records += 1
+            self._targets[stream["dataset"], stream["namespace"], topic_of(record, self._topic)] += 1
             self._flags.update(flags)
             self._levels[log.get("level", "")] += 1
             time = document["@timestamp"]
@@ -138,6 +154,10 @@ class Tally:
     ) -> Report:
         """What was counted, and what the file's first lines say of its format."""
         best = next((one.format for one in fits if one.sure), "plain")
+        targets = [
+            Target(dataset=dataset, namespace=namespace, topic=topic, records=count, share=count / self.records)
+            for (dataset, namespace, topic), count in self._targets.most_common()
+        ]
         levels = {level or "none": count for level, count in self._levels.most_common()}
         return Report(
             path=path,
@@ -151,6 +171,7 @@ class Tally:
             first=self._first,
             last=self._last,
             doubtful=self._odd,
+            targets=targets,
             documents=self._documents,
             fits=fits,
             better=better,

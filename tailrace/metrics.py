@@ -9,6 +9,8 @@ from tailrace.errors import FixSettings
 
 LINES = Counter("tailrace_shipper_records", "Records acknowledged by Kafka", ["dataset"])
 BYTES = Counter("tailrace_shipper_bytes", "Bytes of files that acknowledged records cover", ["dataset"])
+TOPIC_RECORDS = Counter("tailrace_shipper_topic_records", "Records acknowledged by Kafka, by topic", ["topic"])
+TOPIC_BYTES = Counter("tailrace_shipper_topic_bytes", "Bytes of the documents of acknowledged records", ["topic"])
 FLAGGED = Counter("tailrace_shipper_flagged_records", "Records shipped with a flag in log.flags", ["flag"])
 DROPPED = Counter(
     "tailrace_shipper_dropped_records", "Records that a rule of the filters left out", ["dataset", "rule"]

@@ -116,12 +116,45 @@ def test_a_number_is_no_text_and_the_whole_document_can_be_asked_for(tmp_path: P
     ]
 
 
+def test_the_topic_of_a_document_can_be_expected(tmp_path: Path) -> None:
+    """That of a route, else the shipper's own; another is a difference like any other, for build servers too."""
+    (tmp_path / "tailrace.toml").write_text(
+        '[shipper]\ntopic = "own"\n[[shipper.inputs]]\npaths = ["/x"]\ndataset = "a"\nformat = "json"\n'
+        '[[shipper.inputs.filters]]\nwhen = \'log.level == "error"\'\nroute = { topic = "loud" }\n'
+    )
+    case = (
+        'settings = "tailrace.toml"\n[[cases]]\nname = "a"\nexact = %s\n'
+        """lines = ['{"level":"error","msg":"x","topic":"y"}', '{"level":"info","msg":"z"}']\n"""
+    )
+    documents = '[[cases.documents]]\ntopic = "%s"\nlabels = { topic = "y" }\n[[cases.documents]]\ntopic = "%s"\n'
+    assert ran(tmp_path, case % "false" + documents % ("loud", "own")).exit_code == 0
+    report = tmp_path / "report.xml"
+    said = ran(tmp_path, case % "false" + documents % ("own", "loud"), "--junit", str(report))
+    assert said.exit_code == 1
+    plain = click.unstyle(said.stdout)
+    assert 'document 1 of 2  x\n      topic\n        - "own"\n        + "loud"\n' in plain
+    assert 'document 2 of 2  z\n      topic\n        - "loud"\n        + "own"\n' in plain
+    ((failed,),) = ElementTree.fromstring(report.read_bytes())  # noqa: S314 - it is ours
+    assert failed[0].get("message") == "not as expected: topic"
+    assert '- "own"' in (failed[0].text or "")
+    found = json.loads(ran(tmp_path, case % "false" + documents % ("own", "own"), "--json").stdout)["cases"][0]
+    assert (found["topic"], found["topics"]) == ("own", ["loud", "own"])
+    assert [(one["document"], one["field"], one["expected"], one["found"]) for one in found["differences"]] == [
+        (1, "topic", "own", "loud")
+    ]
+    shown = click.unstyle(ran(tmp_path, case % "true").stdout)
+    pasted = shown[shown.index("[[cases.documents]]") :].rpartition("0 passed")[0]
+    assert pasted.count("topic = ") == 1, "only where a rule sends it elsewhere"
+    assert ran(tmp_path, case % "true" + pasted).exit_code == 0
+    assert ran(tmp_path, case % "true" + pasted.replace('topic = "loud"', 'topic = "own"')).exit_code == 1
+
+
 def test_lines_that_are_in_no_document_are_counted(tmp_path: Path) -> None:
     """Whatever dropped them: judged by the bytes that the documents say they cover."""
     from shipper.cases import Case, judge
 
     value = {"log": {"offset": 2}, "tailrace": {"bytes": 4}, "event": {"created": ""}}
-    judged = judge(Case(name="a", dropped=1), "/x", b"a\nb\nc\nd\n\ne\n", [(b"", json.dumps(value).encode())])
+    judged = judge(Case(name="a", dropped=1), "/x", b"a\nb\nc\nd\n\ne\n", [(b"", json.dumps(value).encode())], "t")
     assert judged.dropped == ["a", "d", "e"]
 
 

@@ -186,6 +186,53 @@ def test_the_input_of_a_settings_file_is_used(tmp_path: Path) -> None:
     assert f"No input of {settings} names {other}; " in str(said.exception)
 
 
+def test_where_records_go_is_shown(tmp_path: Path) -> None:
+    """Each data stream and topic with its share, most records first; people are told where rules route at all."""
+    file = tmp_path / "a.log"
+    levels = ["info"] * 1700 + ["error"] * 200 + ["warn"] * 100
+    file.write_text("".join(f'{{"level":"{level}","msg":"a"}}\n' for level in levels))
+    settings = tmp_path / "tailrace.toml"
+    text = (
+        '[shipper]\ntopic = "own"\n'
+        f'[[shipper.inputs]]\npaths = ["{file}"]\ndataset = "a"\nnamespace = "eu"\nformat = "json"\n'
+    )
+    settings.write_text(text)
+    assert "go to" not in tried(file, "-c", settings).stdout
+    assert report(file, "-c", settings)["targets"] == [
+        {"dataset": "a", "namespace": "eu", "topic": "own", "records": 2000, "share": 1.0}
+    ]
+    rule = "[[shipper.inputs.filters]]\nwhen = 'log.level == \"%s\"'\nroute = {%s}\n"
+    text += rule % ("error", 'topic = "loud"') + rule % ("warn", 'dataset = "a.odd", namespace = "us"')
+    settings.write_text(text)
+    said = tried(file, "-c", settings)
+    assert said.exit_code == 0
+    assert (
+        "  go to       1,700  85.0%  logs-a-eu      topic own\n"
+        "                200  10.0%  logs-a-eu      topic loud\n"
+        "                100   5.0%  logs-a.odd-us  topic own\n"
+    ) in said.stdout
+    assert report(file, "-c", settings)["targets"] == [
+        {"dataset": "a", "namespace": "eu", "topic": "own", "records": 1700, "share": 0.85},
+        {"dataset": "a", "namespace": "eu", "topic": "loud", "records": 200, "share": 0.1},
+        {"dataset": "a.odd", "namespace": "us", "topic": "own", "records": 100, "share": 0.05},
+    ]
+
+
+def test_nothing_is_said_to_go_anywhere_where_there_is_nothing(tmp_path: Path) -> None:
+    """All dropped, with a rule that routes behind: no share of nothing."""
+    file = tmp_path / "a.log"
+    file.write_text("{}\n")
+    settings = tmp_path / "tailrace.toml"
+    settings.write_text(
+        f'[[shipper.inputs]]\npaths = ["{file}"]\ndataset = "a"\nformat = "json"\n'
+        'filters = [{ when = "has(log.offset)", drop = true }, { route = { topic = "b" } }]\n'
+    )
+    said = tried(file, "-c", settings)
+    assert "nothing to judge" in said.stdout
+    assert "go to" not in said.stdout
+    assert report(file, "-c", settings)["targets"] == []
+
+
 def test_a_pattern_that_was_tried_is_in_what_to_paste(tmp_path: Path) -> None:
     """As it was given, in TOML's quotes."""
     file = tmp_path / "a.log"

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -18,7 +19,10 @@ from processes import Site, append, chain, in_loop, read_topic, until
 
 from shipper.lanes import Sending
 from shipper.producer import Producer
-from tailrace.settings import Kafka, Settings, Shipper
+from shipper.routed import Routed
+from tailrace.filter_settings import Filter, Route
+from tailrace.metrics import TOPIC_RECORDS
+from tailrace.settings import Input, Kafka, Settings, Shipper
 from tailrace.stack import Stack
 
 pytestmark = pytest.mark.edge
@@ -35,6 +39,12 @@ def settings(stack: Stack, names: str, make_topic: MakeTopic) -> Settings:
         ),
         shipper=Shipper(topic=f"{names}.logs"),
     )
+
+
+@pytest.fixture
+def loud(names: str, make_topic: MakeTopic) -> str:
+    """A topic for what a rule sends there."""
+    return make_topic(f"{names}.loud", 3)
 
 
 @contextlib.asynccontextmanager
@@ -91,6 +101,28 @@ async def test_a_failed_batch_ends_the_producer_and_the_next_one_works(settings:
         assert not lost.is_set()
     found = await read_topic(settings.kafka.bootstrap_servers[0], settings.shipper.topic)
     assert [record.value for record in found] == [b'{"n":%d}' % number for number in range(20)]
+
+
+@in_loop
+async def test_every_topic_that_is_written_has_its_count(settings: Settings, names: str, loud: str) -> None:
+    """From the start, for a topic that gets nothing is what one looks for; the ledger and other topics have none."""
+    entry = Input(paths=["/x"], dataset="x", filters=[Filter(route=Route(topic=loud))])
+    theirs = msgspec.structs.replace(settings, shipper=Shipper(topic=settings.shipper.topic, inputs=[entry]))
+    async with running(theirs) as (producer, _stop):
+        assert counted(names) == {loud: 0, settings.shipper.topic: 0}
+        done = asyncio.Event()
+        records = [(b"1||logs-a-b|a:1:1", b"{}"), *[Routed.to(loud, b"1||logs-a-b|a:2:1", b"{}")] * 3]
+        producer.hand_in("a", (loud,), records, Sending(done.set))
+        producer.publish([("a", b"{}")])
+        producer.flush(everything=True)
+        await asyncio.wait_for(done.wait(), 10)
+    assert counted(names) == {loud: 3, settings.shipper.topic: 1}
+
+
+def counted(names: str) -> dict[str, float]:
+    """The records that the metrics have by topic, of those of a test."""
+    found = [one for metric in TOPIC_RECORDS.collect() for one in metric.samples if one.name.endswith("_total")]
+    return {one.labels["topic"]: one.value for one in found if one.labels["topic"].startswith(names)}
 
 
 @pytest.mark.parametrize("how", ["stopped", "paused"])

@@ -1,7 +1,11 @@
 """The lanes of several topics, and when a step of records for several of them is done."""
 
+import asyncio
+
 import msgspec
+from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
+from prometheus_client import REGISTRY
 
 from shipper.lanes import Filling, Lane, Sending
 from shipper.producer import Producer
@@ -74,6 +78,27 @@ def test_a_topic_without_room_holds_up_only_files_that_are_routed_there() -> Non
     assert producer.room(own)
 
 
+def test_records_are_counted_by_topic_when_their_batch_is_acknowledged() -> None:
+    """With the bytes of their documents; what failed, or was sent by a producer that has ended, is not."""
+    producer = _producer()
+    producer.hand_in(NAMES[0], (OTHER,), [*_records(9), (b"h", b'{"a":1}')], Sending(lambda: None))
+    before = {topic: _counted(topic) for topic in (OWN, OTHER)}
+
+    async def answer(topic: str, generation: int, error: KafkaError | None) -> None:
+        lane, (filling,) = _closed(producer, topic)
+        told = asyncio.get_running_loop().create_future()
+        told.set_exception(error) if error else told.set_result(None)
+        producer._answered(generation, topic, lane, filling, told)
+
+    asyncio.run(answer(OTHER, -1, None))
+    asyncio.run(answer(OTHER, 0, KafkaError()))
+    assert {topic: _counted(topic) for topic in (OWN, OTHER)} == before
+    asyncio.run(answer(OTHER, 0, None))
+    asyncio.run(answer(OWN, 0, None))
+    grown = {topic: [now - then for now, then in zip(_counted(topic), before[topic], strict=True)] for topic in before}
+    assert grown == {OTHER: [5, 5 * len(b"{}")], OWN: [5, 4 * len(b"{}") + len(b'{"a":1}')]}
+
+
 def test_the_topics_that_are_written_are_our_own_and_those_of_routes() -> None:
     """Each once, our own first."""
     routes = [{"route": {"topic": topic}} for topic in ("b", "a", "tailrace.logs", "b")]
@@ -97,6 +122,12 @@ def _closed(producer: Producer, topic: str) -> tuple[Lane, list[Filling]]:
     lane = producer._road.lanes[producer._road.lane_of(NAMES[0], topic)]
     lane.close()
     return lane, [*lane.waiting]
+
+
+def _counted(topic: str) -> list[float]:
+    """Records and bytes that the metrics have of a topic."""
+    names = ("tailrace_shipper_topic_records_total", "tailrace_shipper_topic_bytes_total")
+    return [REGISTRY.get_sample_value(name, {"topic": topic}) or 0.0 for name in names]
 
 
 def _filters(rules: list[dict[str, dict[str, str]]]) -> list[Filter]:

@@ -25,7 +25,7 @@ def told(judged: Judged) -> Iterator[str]:
     if judged.expects_nothing:
         yield click.style("It expects nothing yet. This came out; paste what is right into the case:", fg="red")
         yield ""
-        yield from neutral(pasted(judged.documents)).splitlines()
+        yield from neutral(pasted(judged)).splitlines()
         if not judged.documents:
             yield "count = 0"
         return

@@ -113,7 +113,7 @@ def _run(case: Case, file: Path, settings: Settings, where: str) -> Judged:
     content = _content(case, file, where)
     bring([entry])
     path = case.path or entry.paths[0]
-    return judge(case, path, content, _records(case, path, entry, settings, content))
+    return judge(case, path, content, _records(case, path, entry, settings, content), settings.shipper.topic)
 
 
 def _records(case: Case, path: str, entry: Input, settings: Settings, content: bytes) -> list[Record]:

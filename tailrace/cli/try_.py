@@ -85,9 +85,9 @@ class _Known(click.Choice[str]):
 @click.pass_context
 def try_(context: click.Context, /, file: Path, name: str, *, most: int, as_json: bool, **options: str) -> None:
     """Say how well a file would be understood, and show three documents; nothing is sent or stored."""
-    entry = _entry(file, name, options)
+    entry, topic = _entry(file, name, options)
     bring([entry])
-    report = _tried(file, entry, most, quiet=as_json)
+    report = _tried(file, entry, topic, most, quiet=as_json)
     if as_json:
         click.echo(neutral(msgspec.json.encode(report).decode()))
     else:
@@ -95,10 +95,12 @@ def try_(context: click.Context, /, file: Path, name: str, *, most: int, as_json
     context.exit(0 if _is_good(report) and not report.damage else 1)
 
 
-def _entry(file: Path, name: str | None, options: dict[str, str]) -> Input:
+def _entry(file: Path, name: str | None, options: dict[str, str]) -> tuple[Input, str]:
+    """The input, and the topic of records that no rule sends elsewhere."""
+    topic = Shipper().topic
     if options["settings_file"]:
-        known = settings_module.load(settings_module.find(options["settings_file"])).shipper.inputs
-        entry = input_of(str(file.absolute()), known)
+        known = settings_module.load(settings_module.find(options["settings_file"])).shipper
+        entry, topic = input_of(str(file.absolute()), known.inputs), known.topic
         if entry is None:
             raise MendInputs(
                 f"No input of {options['settings_file']} names {file.absolute()}; leave --config out to try it."
@@ -114,7 +116,7 @@ def _entry(file: Path, name: str | None, options: dict[str, str]) -> Input:
             "For types and quotes, write an input and take it with -c."
         )
     settings_module.check(Settings(shipper=Shipper(inputs=[entry])), "the command line")
-    return entry
+    return entry, topic
 
 
 def _csv(known: Csv, options: dict[str, str]) -> Csv:
@@ -122,7 +124,7 @@ def _csv(known: Csv, options: dict[str, str]) -> Csv:
     return msgspec.structs.replace(known, columns=columns, delimiter=options["delimiter"] or known.delimiter)
 
 
-def _tried(file: Path, entry: Input, most: int, *, quiet: bool) -> Report:
+def _tried(file: Path, entry: Input, topic: str, most: int, *, quiet: bool) -> Report:
     try:
         handle: Handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError as error:
@@ -132,12 +134,12 @@ def _tried(file: Path, entry: Input, most: int, *, quiet: bool) -> Report:
         if kind:
             handle = Unpacked(handle, kind)  # type: ignore[arg-type]
         fits = fits_of(read_at(handle, Shipper().chunk_bytes, 0).split(b"\n")[:-1][:_FIRST_LINES])
-        tally, size = _counted(handle, file, entry, most, quiet=quiet)
+        tally, size = _counted(handle, file, entry, topic, most, quiet=quiet)
         damage = _damage(handle) if tally.records < most else ""
         better = _better(fits, entry, tally)
         if better is not None:
             again = msgspec.structs.replace(entry, format=better.format)
-            share = _counted(handle, file, again, most, quiet=quiet)[0].parsed or 0.0
+            share = _counted(handle, file, again, topic, most, quiet=quiet)[0].parsed or 0.0
             better = msgspec.structs.replace(better, share=share) if share > (tally.parsed or 0.0) else None
         return tally.report(str(file.absolute()), entry, size, fits, better, damage)
     except OSError as error:
@@ -146,9 +148,9 @@ def _tried(file: Path, entry: Input, most: int, *, quiet: bool) -> Report:
         close(handle)
 
 
-def _counted(handle: Handle, file: Path, entry: Input, most: int, *, quiet: bool) -> tuple[Tally, int]:
+def _counted(handle: Handle, file: Path, entry: Input, topic: str, most: int, *, quiet: bool) -> tuple[Tally, int]:
     """The records of a file, and how many bytes were read."""
-    tally, done, size = Tally(), 0, file.stat().st_size
+    tally, done, size = Tally(topic), 0, file.stat().st_size
     source = source_of(entry, str(file), socket.gethostname(), Shipper(), filter_rules(entry))
     hidden = quiet or size < _LONG_BYTES
     with click.progressbar(length=size, label=f"Reading as {entry.format}", hidden=hidden, file=sys.stderr) as bar:
@@ -200,6 +202,9 @@ def _show(report: Report, file: Path, entry: Input) -> None:
     click.secho(f"{'✓' if good else '✗'} understood  {_percent(report.parsed)}", fg="green" if good else "red")
     click.echo(f"  time        {_times(report)}")
     click.echo("  levels      " + ", ".join(f"{neutral(level)} {count:,}" for level, count in report.levels.items()))
+    if any(one.route is not None for one in entry.filters):
+        for line in _targets(report):
+            click.echo(line)
     if report.flags:
         flags = ", ".join(f"{flag} {count:,}" for flag, count in report.flags.items())
         click.echo(click.style("! ", fg="yellow") + f"flags       {flags}")
@@ -233,6 +238,19 @@ def _times(report: Report) -> str:
         return f"no time found in {several(untimed, 'record')}: that of reading is taken"
     none = f"; no time found in {untimed:,} of {several(report.records, 'record')}" if untimed else ""
     return f"{report.first} to {report.last}{none}"
+
+
+def _targets(report: Report) -> Iterator[str]:
+    """Where the records go: how many of them to which data stream, by which topic."""
+    rows = [
+        (f"{one.records:,}", _percent(one.share), f"logs-{one.dataset}-{one.namespace}", one.topic)
+        for one in report.targets
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for number, (count, share, stream, topic) in enumerate(rows):
+        title = "" if number else "go to"
+        where = f"{stream:{widths[2]}}  topic {topic}"
+        yield f"  {title:12}{count:>{widths[0]}}  {share:>{widths[1]}}  {where}"
 
 
 def _next_steps(report: Report) -> Iterator[str]:
