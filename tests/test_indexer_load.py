@@ -45,6 +45,33 @@ def test_a_request_that_is_too_large_is_halved_until_one_record_is_to_blame() ->
     assert sizes[:2] == [8, 4]
 
 
+def test_a_request_that_breaks_the_connection_is_halved_and_looked_up() -> None:
+    """Down to the record that breaks it, whose refusal says its size; what the broken requests stored counts once."""
+    load, elastic, alone = _load(*range(8)), FakeElasticsearch(), 0
+    poison = record_id("s", 5, 1).encode()
+    while load.left:
+        asked = load.to_look_up(MOST)
+        if asked:
+            load.looked_up(elastic.look_up(asked))
+            continue
+        if alone == 2:
+            size = load.first.size
+            load.blame_first()
+            alone = 0
+            continue
+        body, count = load.body(MOST)
+        if poison not in body:
+            load.answered(bulk.read(*elastic.bulk(body), count), count)
+            continue
+        alone += count == 1
+        if count == 8:
+            elastic.bulk(body[: len(body) // 4])  # half of its first half
+        load.answered(bulk.read(0, b"", count, broken=True), count)
+    assert [(refusal.reason, refusal.record.offset) for refusal in load.refusals] == [(Reason.RESET, 5)]
+    assert f"a request of {size} bytes" in load.refusals[0].text
+    assert (load.tally.stored, load.tally.already, len(elastic.copies(STREAM))) == (5, 2, 7)
+
+
 def test_a_request_that_cannot_be_read_is_halved_and_looked_up() -> None:
     """The one document that spoils a request is found, and nothing is taken for unstored."""
     load, elastic = _load(*range(4)), FakeElasticsearch()
