@@ -118,6 +118,33 @@ def test_a_request_keeps_to_the_pace() -> None:
     assert counts == [3, 3, 3, 1]
 
 
+def test_a_repetition_waits_for_what_is_before_it_in_its_partition() -> None:
+    """Else it could be found absent and be stored while its first copy waits for room, which then is stored, too."""
+    owned = Owned("t", 0, 0, 0)
+    owned.stored(Commit(0, 100))
+    waiting = Waiting(100_000, 1)
+    for offset, may_repeat in enumerate((False, True)):
+        header = header_prefix(STREAM, may_repeat=may_repeat) + record_id("s", 7, 1)
+        waiting.add(owned, [FakePolled(b'{"a":1}', (("t", header.encode()),), offset=offset)], offset + 1)
+    first, second = [Load(waiting.take(), Translator(["logs-*-*"], {})) for _ in range(2)]
+    assert (first.waits, second.waits) == (False, True)
+    owned.watermark.finish(first.parts[0].span)
+    assert not second.waits
+
+
+def test_what_a_late_try_of_ours_stored_is_no_duplicate() -> None:
+    """What was looked up in vain and exists after all is already stored; what nobody doubted is there twice."""
+    load, elastic = _load(7, may_repeat=True), FakeElasticsearch()
+    load.looked_up(elastic.look_up(load.to_look_up(MOST)))
+    body, count = load.body(MOST)
+    elastic.bulk(body)
+    load.answered(bulk.read(*elastic.bulk(body), count), count)
+    assert (load.tally.already, load.tally.duplicates) == (1, 0)
+    load = _load(7)
+    load.answered(bulk.read(*elastic.bulk(load.body(MOST)[0]), 1), 1)
+    assert (load.tally.already, load.tally.duplicates) == (0, 1)
+
+
 @given(st.lists(st.sampled_from(("lost", "late", "full", "refused", "stored")), max_size=12), st.integers(1, 6))
 def test_with_ids_of_elasticsearch_each_record_is_stored_at_least_once(fates: list[str], count: int) -> None:
     """Flagged, inherited or of unknown outcome: it is sent without a question, and again until it is stored.
