@@ -71,6 +71,8 @@ class Pace:
         self._turn = 0
         self._cap = most_bytes
         self._good = 0
+        self._known = 0
+        self._calm = True
         self._breaking = sys.maxsize
         self._passed = False
         self._proofs = 0
@@ -94,10 +96,19 @@ class Pace:
         if sign is Sign.GOOD and not slow:
             self._grow(begun)
             return None
+        self._remember(away=not slow and sign in (Sign.AWAY, Sign.BROKEN))
         if not self._shrink(size_first=slow):
             return None
         self._turn += 1
         return Sign.SLOW if slow else sign
+
+    def _remember(self, *, away: bool) -> None:
+        """Half the size that was good before somebody went away is soon reached again, as RFC 5681 holds ssthresh."""
+        if not away:
+            self._known = 0
+        elif self._calm:
+            self._known = self.bytes // 2
+        self._calm = False
 
     def _breaks_by_size(self, begun: Begun) -> bool:
         """Whether it is no accident any more that requests of this size break the connection: smaller ones do not."""
@@ -126,13 +137,14 @@ class Pace:
 
     def _grow(self, begun: Begun) -> None:
         self._pass(begun.size)
+        self._calm = True
         self._good += 1
         if self._cap < self._most_bytes and self._good >= _CAP_ANSWERS:
             self._good = 0
             self._cap = min(self._most_bytes, 2 * self._cap)
         if begun.large:
-            step = min(self.bytes // 8, self._most_bytes // _STEPS)
-            self.bytes = min(self._cap, self.bytes + max(1, step))
+            step = max(1, min(self.bytes // 8, self._most_bytes // _STEPS), min(self.bytes, self._known - self.bytes))
+            self.bytes = min(self._cap, self.bytes + step)
         if begun.crowded:
             self._requests = min(self._most_requests, self._requests + 1 / (_ANSWERS_FOR_ONE_MORE * self.requests))
 

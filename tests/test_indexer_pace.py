@@ -89,6 +89,21 @@ def test_a_slow_cluster_gets_smaller_requests() -> None:
     assert pace.bytes > MOST // 4
 
 
+def test_who_was_away_is_soon_sent_half_of_what_was_good_before() -> None:
+    """However long it was away; what was full or slow is met with care instead, a little more each time."""
+    for trouble, seconds, answers in ((Sign.AWAY, 0.1, 5), (Sign.BROKEN, 0.1, 5), (Sign.FULL, 0.1, 20)):
+        pace = Pace(MOST, 3, SLOW)
+        for _ in range(30):
+            answer(pace, trouble, seconds)
+        assert (pace.requests, pace.bytes) == (1, 65_536)
+        needed = 0
+        while pace.bytes < MOST // 2:
+            answer(pace)
+            needed += 1
+        assert (needed <= 5) == (answers == 5)
+        assert needed >= answers
+
+
 def test_one_trouble_of_many_requests_counts_once() -> None:
     """What was in flight together fails together: else one reset connection would stop a fast indexer."""
     pace = Pace(MOST, 8, SLOW)
