@@ -14,6 +14,10 @@ PATH = "/_bulk?require_data_stream=true&filter_path=errors,items.*.status,items.
 """``require_data_stream``: without a template, Elasticsearch would make a plain index of the stream's name."""
 
 
+EMPTY = b"\n"
+"""A request of no action, which whoever takes requests here answers with 400: it changes nothing."""
+
+
 class Outcome(enum.Enum):
     """What happened to one action."""
 
@@ -49,6 +53,8 @@ class Whole(enum.Enum):
     """Elasticsearch cannot read the request (400): one of its documents is to blame, or something between us."""
     FAILED = "failed"
     """No answer, or none that says what was done: every action's outcome is unknown."""
+    BROKEN = "broken"
+    """The same, because the connection ended before an answer began."""
 
 
 class Reading(NamedTuple):
@@ -122,8 +128,13 @@ def body(lines: Sequence[bytes], documents: Sequence[bytes]) -> bytes:
     return b"".join(parts)
 
 
-def read(status: int, answer: bytes, count: int) -> Reading:
-    """The meaning of an HTTP status (0 if there was no answer) and body, given to ``count`` actions."""
+def read(status: int, answer: bytes, count: int, *, broken: bool = False) -> Reading:
+    """The meaning of an HTTP status (0 if there was no answer) and body, given to ``count`` actions.
+
+    ``broken`` if there was none because the connection had ended.
+    """
+    if broken:
+        return Reading(Whole.BROKEN, text=failure_text(answer))
     if status == 200:
         return _read_items(answer, count)
     text = f"HTTP {status}: {failure_text(answer)}".removesuffix(": ") if status else failure_text(answer)
@@ -134,6 +145,11 @@ def read(status: int, answer: bytes, count: int) -> Reading:
         if isinstance(error, _Error) and is_document_fault(error.type, error.reason or ""):
             return Reading(Whole.MALFORMED, text=text)
     return Reading(Whole.FAILED, text=text)
+
+
+def is_reached(status: int, answer: bytes) -> bool:
+    """Whether this answer to the empty request is Elasticsearch's own."""
+    return status == 400 and isinstance(_failure_of(answer), _Error)
 
 
 def is_document_fault(error_type: str, text: str) -> bool:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from indexer import bulk
 from indexer.bulk import Outcome, Reading, Verdict, Whole
 from indexer.documents import Polled, Refusal, Translator, address, name
-from indexer.ownership import Owned
+from indexer.ownership import Origin, Owned
 from indexer.reasons import Reason
 from indexer.slices import Part
 
@@ -24,6 +24,14 @@ class Doubt(enum.Enum):
     """It may be: look it up before it is sent."""
     ASKED = 2
     """It was looked up and is not there; if its id exists after all, an earlier try of ours was late."""
+
+
+class First(NamedTuple):
+    """The record that goes next, by its place in Kafka, and the bytes of a request of it alone."""
+
+    origin: Origin
+    offset: int
+    size: int
 
 
 class Again(NamedTuple):
@@ -158,8 +166,10 @@ class Load:
         if reading.whole is Whole.MIXED:
             self._most *= 2
             return self._item_by_item(reading.verdicts)
-        if reading.whole is Whole.FAILED:
+        if reading.whole is Whole.FAILED or reading.whole is Whole.BROKEN:
             self._doubt(count)
+            if reading.whole is Whole.BROKEN:  # its size may be why, or one of its records
+                self._most = max(1, count // 2)
             return [Again("no_outcome", reading.text, count, full=False)]
         if count > 1:
             if reading.whole is Whole.MALFORMED:
@@ -167,15 +177,30 @@ class Load:
             self._most = count // 2
             return []
         if reading.whole is Whole.TOO_LARGE:
-            size = len(self._lines[0]) + len(self._documents[0]) + 1
             text = (
-                f"alone it is a request of {size:,} bytes, more than is taken (http.max_content_length): {reading.text}"
+                f"alone it is a request of {self.first.size:,} bytes, more than is taken (http.max_content_length): "
+                f"{reading.text}"
             )
             self._refuse(0, Reason.TOO_LARGE, Verdict(Outcome.REJECTED, "", text))
         else:
             self._refuse(0, Reason.MAPPING, Verdict(Outcome.REJECTED, "", reading.text))
         self._keep([False] + [True] * (len(self._lines) - 1))
         return []
+
+    @property
+    def first(self) -> First:
+        """The first record of the next request; there must be one."""
+        size = len(self._lines[0]) + len(self._documents[0]) + 1
+        return First(self._owners[0].origin, self._records[0].offset, size)
+
+    def blame_first(self) -> None:
+        """The first record is what breaks connections, though it was looked up and is not there: refuse it."""
+        text = (
+            f"alone it is a request of {self.first.size:,} bytes, and each time it was sent the connection ended "
+            "without an answer, while others were stored: does a proxy limit sizes, or filter?"
+        )
+        self._refuse(0, Reason.RESET, Verdict(Outcome.REJECTED, "", text))
+        self._keep([False] + [True] * (len(self._lines) - 1))
 
     def buried(self) -> None:
         """The dead letters have all ``refusals``."""

@@ -5,6 +5,7 @@ share one pace, for they share its work.
 """
 
 import enum
+import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,6 +18,8 @@ _STEPS = 32
 """A request grows by this part of the largest at most, and by an eighth of itself."""
 _ANSWERS_FOR_ONE_MORE = 4
 """So many good answers for each request in flight allow one more."""
+_PROOFS = 3
+"""So often requests of a size must break the connection, with smaller ones stored before each time, to be too large."""
 _CAP_ANSWERS = 1000
 """After so many good answers a size that was once too large is tried again: whoever refused it may be changed."""
 
@@ -31,6 +34,8 @@ class Sign(enum.Enum):
     """No answer, or one of somebody who takes nothing."""
     TOO_LARGE = "too_large"
     """The request has more bytes than is taken (413)."""
+    BROKEN = "broken"
+    """The connection ended before an answer: that of somebody who is away, or who takes no request of that size."""
     SLOW = "slow"
     """It took too long, whatever the answer."""
     NONE = "none"
@@ -66,6 +71,11 @@ class Pace:
         self._turn = 0
         self._cap = most_bytes
         self._good = 0
+        self._known = 0
+        self._calm = True
+        self._breaking = sys.maxsize
+        self._passed = False
+        self._proofs = 0
 
     @property
     def requests(self) -> int:
@@ -78,7 +88,7 @@ class Pace:
 
     def end(self, begun: Begun, sign: Sign, seconds: float) -> Sign | None:
         """It was answered after ``seconds``, or never will be; returns why we are slower now, or None if we are not."""
-        if sign is Sign.TOO_LARGE:
+        if sign is Sign.TOO_LARGE or (sign is Sign.BROKEN and self._breaks_by_size(begun)):
             return self._cap_at(max(1, begun.size // 2))
         if sign is Sign.NONE or begun.turn != self._turn:
             return None
@@ -86,10 +96,34 @@ class Pace:
         if sign is Sign.GOOD and not slow:
             self._grow(begun)
             return None
+        self._remember(away=not slow and sign in (Sign.AWAY, Sign.BROKEN))
         if not self._shrink(size_first=slow):
             return None
         self._turn += 1
         return Sign.SLOW if slow else sign
+
+    def _remember(self, *, away: bool) -> None:
+        """Half the size that was good before somebody went away is soon reached again, as RFC 5681 holds ssthresh."""
+        if not away:
+            self._known = 0
+        elif self._calm:
+            self._known = self.bytes // 2
+        self._calm = False
+
+    def _breaks_by_size(self, begun: Begun) -> bool:
+        """Whether it is no accident any more that requests of this size break the connection: smaller ones do not."""
+        if not begun.large:
+            return False
+        if begun.size < self._breaking:
+            self._breaking, self._proofs = begun.size, 0
+        self._proofs += self._passed
+        self._passed = False
+        return self._proofs >= _PROOFS
+
+    def _pass(self, size: int) -> None:
+        self._passed = size < self._breaking
+        if not self._passed:
+            self._breaking, self._proofs = sys.maxsize, 0
 
     def _cap_at(self, size: int) -> Sign | None:
         self._good = 0
@@ -102,13 +136,15 @@ class Pace:
         return Sign.TOO_LARGE
 
     def _grow(self, begun: Begun) -> None:
+        self._pass(begun.size)
+        self._calm = True
         self._good += 1
         if self._cap < self._most_bytes and self._good >= _CAP_ANSWERS:
             self._good = 0
             self._cap = min(self._most_bytes, 2 * self._cap)
         if begun.large:
-            step = min(self.bytes // 8, self._most_bytes // _STEPS)
-            self.bytes = min(self._cap, self.bytes + max(1, step))
+            step = max(1, min(self.bytes // 8, self._most_bytes // _STEPS), min(self.bytes, self._known - self.bytes))
+            self.bytes = min(self._cap, self.bytes + step)
         if begun.crowded:
             self._requests = min(self._most_requests, self._requests + 1 / (_ANSWERS_FOR_ONE_MORE * self.requests))
 
@@ -132,4 +168,6 @@ def sign(status: int, whole: Whole, again: Sequence[Again]) -> Sign:
         return Sign.TOO_LARGE
     if whole is Whole.MALFORMED:
         return Sign.NONE
+    if whole is Whole.BROKEN:
+        return Sign.BROKEN
     return Sign.AWAY if again else Sign.GOOD

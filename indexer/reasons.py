@@ -12,4 +12,5 @@ class Reason(enum.Enum):
     TIME = "time"
     MAPPING = "mapping"
     TOO_LARGE = "too_large"
+    RESET = "reset"
     FAILURE_STORE = "failure_store"

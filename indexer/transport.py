@@ -7,7 +7,7 @@ from elastic_transport import Serializer, TransportError
 from elasticsearch import ApiError, AsyncElasticsearch
 
 from tailrace import elastic
-from tailrace.causes import cause
+from tailrace.causes import CLOSED, cause
 from tailrace.settings import Elasticsearch
 
 _JSON = "application/vnd.elasticsearch+json; compatible-with=8"
@@ -15,10 +15,14 @@ _NDJSON = "application/vnd.elasticsearch+x-ndjson; compatible-with=8"
 
 
 class Answer(NamedTuple):
-    """An HTTP status and body; status 0 means there was none, and the body says why."""
+    """An HTTP status and body; status 0 means there was none, and the body says why.
+
+    ``broken`` if that is because a connection ended before an answer came.
+    """
 
     status: int
     body: bytes
+    broken: bool = False
 
 
 class Transport:
@@ -44,14 +48,19 @@ class Transport:
             said = error.body if isinstance(error.body, bytes) else str(error.body or "").encode("utf-8", "replace")
             return Answer(error.meta.status, said)
         except TransportError as error:
-            return Answer(0, cause(error).text.encode("utf-8", "replace"))
+            return _unanswered(error)
         except (OSError, ValueError, RuntimeError) as error:  # the node lets Python's own through
-            return Answer(0, cause(error).text.encode("utf-8", "replace"))
+            return _unanswered(error)
         return Answer(found.meta.status, found.body if isinstance(found.body, bytes) else b"")
 
     async def close(self) -> None:
         """Close all connections."""
         await self._client.close()
+
+
+def _unanswered(error: Exception) -> Answer:
+    found = cause(error)
+    return Answer(0, found.text.encode("utf-8", "replace"), broken=found is CLOSED)
 
 
 class _Untouched(Serializer):

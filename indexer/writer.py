@@ -11,7 +11,8 @@ from indexer.letterbox import Letterbox
 from indexer.load import Again, Load
 from indexer.lookup import Unanswered, look_up
 from indexer.membership import Membership
-from indexer.pace import Pace, sign
+from indexer.pace import Pace, Sign, sign
+from indexer.suspects import Suspects
 from indexer.transport import Transport
 from indexer.turns import Turns
 from tailrace import metrics
@@ -41,6 +42,7 @@ class Writer:
         self._membership = membership
         self._pace = pace
         self._turns = Turns(pace)
+        self._suspects = Suspects()
         self._moved = asyncio.Event()
         _show(pace)
 
@@ -69,6 +71,7 @@ class Writer:
                     metrics.ABANDONED.inc(load.drop_leaving())
         finally:
             self._blockade.leave(load)
+            self._suspects.forget(load)
 
     def release(self) -> None:
         """Let loads that wait look whether their partitions are leaving."""
@@ -126,6 +129,9 @@ class Writer:
             metrics.ABANDONED.inc(load.drop_leaving())
         if not self._membership.sure:
             return _Step.IDLE
+        if load.left and self._suspects.is_to_blame(load, load.first):
+            load.blame_first()
+            return _Step.DONE
         return await self._bulk(load, most_bytes) if load.left else _Step.DONE
 
     async def _bulk(self, load: Load, most_bytes: int) -> Again | _Step:
@@ -135,16 +141,30 @@ class Writer:
         answer = await self._transport.request("POST", bulk.PATH, body, ndjson=True)
         seconds = time.monotonic() - began
         metrics.BULK_SECONDS.observe(seconds)
-        reading = bulk.read(answer.status, answer.body, count)
+        reading = bulk.read(answer.status, answer.body, count, broken=answer.broken)
         metrics.BULKS.labels(reading.whole.value).inc()
+        alone, stored = load.first if count == 1 else None, load.tally.stored
         hindrances = load.answered(reading, count)
-        slower = self._pace.end(begun, sign(answer.status, reading.whole, hindrances), seconds)
+        if load.tally.stored > stored:
+            self._suspects.stored(begun.size)
+        what = sign(answer.status, reading.whole, hindrances)
+        if alone is not None and what is Sign.BROKEN and await self._is_reachable():
+            self._suspects.broke(load, alone)
+            what = Sign.NONE
+        else:
+            self._suspects.forget(load)
+        slower = self._pace.end(begun, what, seconds)
         if slower is not None:
             metrics.SLOWDOWNS.labels(slower.value).inc()
         _show(self._pace)
         for one in hindrances:
             metrics.RETRIED.labels(one.label).inc(one.records)
         return min(hindrances, key=lambda one: one.full, default=_Step.DONE)
+
+    async def _is_reachable(self) -> bool:
+        """Whether a bulk request gets an answer if it is small and holds no record."""
+        answer = await self._transport.request("POST", bulk.PATH, bulk.EMPTY, ndjson=True)
+        return bulk.is_reached(answer.status, answer.body)
 
 
 def _show(pace: Pace) -> None:

@@ -18,14 +18,15 @@ class Cause(NamedTuple):
 
 
 _REFUSED = Cause("connection refused", "is it running, and is the address right?")
-_CLOSED = Cause("it closed the connection", "is it the right port, and is TLS wanted there, or not?")
+CLOSED = Cause("it closed the connection", "is it the right port, and is TLS wanted there, or not?")
+"""There was a connection, and it ended."""
 _DISCONNECTED = ("ServerDisconnectedError", "KafkaConnectionError")
 """Of aiohttp and aiokafka, by their names, so that nobody need load both to name the failure of one."""
 _KNOWN: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Cause], ...] = (
     (socket.gaierror, Cause("its name is not known", "is the name right, and does the DNS know it?")),
     (ConnectionRefusedError, _REFUSED),
     (TimeoutError, Cause("no answer in time", "is the address right, and does a firewall let us through?")),
-    ((ConnectionResetError, BrokenPipeError, asyncio.IncompleteReadError), _CLOSED),
+    ((ConnectionResetError, BrokenPipeError, asyncio.IncompleteReadError), CLOSED),
 )
 
 
@@ -60,7 +61,7 @@ def _known(error: BaseException) -> Cause | None:
         return _REFUSED
     if isinstance(error, OSError) and error.errno is not None:
         return Cause(_strerror(error), "is the address right, and is there a way to it?")
-    return _CLOSED if type(error).__name__ in _DISCONNECTED else None
+    return CLOSED if type(error).__name__ in _DISCONNECTED else None
 
 
 def _handshake(error: ssl.SSLError) -> Cause:

@@ -6,6 +6,7 @@ import itertools
 import json
 import socket
 import struct
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -87,13 +88,18 @@ Choose = Callable[[Request], Fault | None]
 class Wire:
     """Listens at ``url`` and passes on to ``server``, but for what ``choose`` says.
 
-    ``most`` is how many bulk requests were under way together at most, ``sizes`` the bytes of each.
+    ``most`` is how many bulk requests were under way together at most, ``sizes`` the bytes of each. A request of more
+    than ``takes_bytes`` meets ``too_long`` while its body is being sent, whatever ``choose`` would say; ``broken`` has
+    the bytes of each such.
     """
 
     def __init__(self, server: str, choose: Choose = lambda _request: None) -> None:
         parts = urlsplit(server)
         self._server = (parts.hostname or "", parts.port or 0)
         self.choose = choose
+        self.takes_bytes = sys.maxsize
+        self.too_long: Fault = unheard
+        self.broken: list[int] = []
         self.sizes: list[int] = []
         self.most = 0
         self._now = 0
@@ -116,7 +122,13 @@ class Wire:
 
     def _serve(self, client: socket.socket) -> None:
         with contextlib.suppress(OSError, ValueError), client, client.makefile("rb") as read:
-            while (request := _read(read)) is not None:
+            while (head := _read_head(read)) is not None:
+                length = int(head.headers.get("content-length", 0))
+                request = head._replace(body=read.read(min(length, self.takes_bytes)))
+                if length > self.takes_bytes:
+                    self.broken.append(length)
+                    self.too_long(Line(client, read, request, self._server))
+                    return
                 with self._counted(request):
                     line = Line(client, read, request, self._server)
                     fault = self.choose(request)
@@ -160,6 +172,11 @@ class InTurn:
 def unheard(line: Line) -> None:
     """The request never arrives."""
     line.reset()
+
+
+def unheard_and_closed(line: Line) -> None:
+    """The same, and the connection ends as that of a program that ends."""
+    line.close()
 
 
 def forgotten(line: Line) -> None:
@@ -296,7 +313,7 @@ def _head(status: int, headers: list[tuple[str, str]], length: int) -> bytes:
     return "\r\n".join([*lines, f"content-length: {length}", "", ""]).encode()
 
 
-def _read(read: Any) -> Request | None:
+def _read_head(read: Any) -> Request | None:
     first = read.readline().decode()
     if not first:
         return None
@@ -306,4 +323,4 @@ def _read(read: Any) -> Request | None:
         key, _, value = line.partition(":")
         headers[key.lower()] = value.strip()
     assert "transfer-encoding" not in headers
-    return Request(method, path, headers, read.read(int(headers.get("content-length", 0))))
+    return Request(method, path, headers, b"")

@@ -16,6 +16,9 @@ _COPIED = ("shipper", "tailrace", "indexer", "tests", "pyproject.toml")
 _MOST_EXAMPLES = 2000
 
 
+_INDEXER = "tests/test_world_indexer.py"
+
+
 class Mistake(NamedTuple):
     """What goes wrong, and where: ``right`` stands once in the file, ``wrong`` in its place is the mistake.
 
@@ -65,7 +68,7 @@ MISTAKES = (
         "tailrace/watermark.py",
         "while self._spans and self._spans[0].finished:",
         "while self._spans and any(one.finished for one in self._spans):",
-        "tests/test_world_indexer.py",  # a broker acknowledges batches in their order, Elasticsearch does not
+        _INDEXER,  # a broker acknowledges batches in their order, Elasticsearch does not
     ),
     Mistake(
         "forget the cuts",
@@ -109,6 +112,41 @@ MISTAKES = (
         "shipper/source.py",
         "updated=min(now, self.looked or now),",
         "updated=now,",
+    ),
+    Mistake(
+        "do not look up what an earlier owner may have sent",
+        "indexer/documents.py",
+        "if records and records[0].offset < repeat_before:",
+        "if False:",
+        _INDEXER,
+    ),
+    Mistake(
+        "commit no reach beside the offset",
+        "indexer/ownership.py",
+        "_Metadata(commit.reach)",
+        "_Metadata(commit.offset)",
+        _INDEXER,
+    ),
+    Mistake(
+        "send past the reach",
+        "indexer/slices.py",
+        "(not records or records[-1].offset < reach)",
+        "True",
+        _INDEXER,
+    ),
+    Mistake(
+        "say farewell as if nothing were in flight",
+        "indexer/ownership.py",
+        "if self.watermark.in_flight or self.committed is None:",
+        "if self.committed is None:",
+        _INDEXER,
+    ),
+    Mistake(
+        "do not doubt a request that nobody answered",
+        "indexer/load.py",
+        "self._doubts[:count] = [self._unsure] * count",
+        "self._doubts[:count] = self._doubts[:count]",
+        _INDEXER,
     ),
 )
 

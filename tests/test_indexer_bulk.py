@@ -94,6 +94,28 @@ def test_an_answer_that_does_not_say_what_was_done_is_no_answer(status: int, ans
     assert bulk.read(status, answer, 1).whole is whole
 
 
+def test_a_connection_that_ended_is_told_from_an_answer_that_did_not_come() -> None:
+    """What was done is unknown after both; only the first may be for the request's size, or for what is in it."""
+    assert bulk.read(0, b"it closed the connection", 1, broken=True) == bulk.Reading(
+        Whole.BROKEN, text="it closed the connection"
+    )
+    assert bulk.read(0, b"no answer in time", 1).whole is Whole.FAILED
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "reached"),
+    [
+        (400, b'{"error":{"type":"action_request_validation_exception","reason":"no requests added"}}', True),
+        (400, b"<html>Bad Request</html>", False),
+        (503, b'{"error":{"type":"x","reason":"y"}}', False),
+        (0, b"it closed the connection", False),
+    ],
+)
+def test_who_answers_the_empty_request(status: int, answer: bytes, reached: bool) -> None:
+    """Elasticsearch refuses it in words of its own; whatever else comes back is somebody between."""
+    assert bulk.is_reached(status, answer) is reached
+
+
 def test_a_rejection_names_its_field_and_all_its_causes() -> None:
     """The dead letter says which field, and what lies beneath."""
     cause = {"type": "illegal_argument_exception", "reason": 'For input string: "abc"'}

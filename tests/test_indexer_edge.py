@@ -428,7 +428,7 @@ def test_the_fake_elasticsearch_is_honest(site: Load, server: str) -> None:
             if server == "fake":
                 status, answer = fake.bulk(body)
             else:
-                status, answer = await transport.request("POST", bulk.PATH, body, ndjson=True)
+                status, answer, _ = await transport.request("POST", bulk.PATH, body, ndjson=True)
             reading = bulk.read(status, answer, len(numbers))
             said.append((reading.whole, [verdict.outcome for verdict in reading.verdicts]))
 

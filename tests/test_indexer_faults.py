@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import random
 import threading
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import faults
 import pytest
 from faults import BULK, Fault, Line, Request, Wire
-from test_indexer_edge import Load, exactly_once, reached
+from test_indexer_edge import Load, Sent, exactly_once, reached
 
 from indexer.service import index
 from tailrace import metrics, settings
@@ -158,6 +159,76 @@ def test_a_proxy_that_takes_small_requests_only_is_learnt_once(site: Load, wire:
     assert len(refused) <= 3 * 8
     assert sum(size > 40_000 for size in wire.sizes[len(wire.sizes) // 2 :]) == 0
     exactly_once(site, records)
+
+
+@pytest.mark.parametrize("too_long", [faults.unheard, faults.unheard_and_closed], ids=["reset", "closed"])
+@pytest.mark.parametrize("ids", ["deterministic", "auto"])
+def test_a_proxy_that_breaks_what_is_too_long_takes_the_rest(site: Load, wire: Wire, too_long: Fault, ids: str) -> None:
+    """It says no 413: what fits is stored once, after few broken requests; the one record that never fits is a letter.
+
+    That one waits for the evidence, alone, and is looked up before each try and before it is given up.
+    """
+    wire.takes_bytes, wire.too_long = 300_000, too_long
+    records = site.records(9000)
+    records[4000] = giant = long(records[4000], 400_000)
+    site.send(records)
+    began = time.monotonic()
+    found = site.index_once(ids=ids)
+    assert time.monotonic() - began < SPEED_SECONDS
+    assert (found["stored"], found["dead"]) == (8999, 1)
+    assert len(wire.broken) < 60
+    assert sum(400_000 < size < 400_400 for size in wire.broken) < 12
+    (letter,) = site.letters()
+    assert letter.value == giant.value
+    assert dict(letter.headers)["tailrace.reason"] == b"reset"
+    assert b"alone it is a request of 400," in dict(letter.headers)["tailrace.error"]
+    if ids == "deterministic":
+        exactly_once(site, [one for one in records if one is not giant])
+    else:
+        assert len(site.ids()) == 8999
+
+
+def test_a_proxy_may_take_very_little_without_a_word(site: Load, wire: Wire) -> None:
+    """A limit below the least that the pace goes down to by itself; two records that never fit, each in a partition."""
+    wire.takes_bytes = 40_000
+    records = site.records(3000)
+    records[1000], records[1001] = long(records[1000], 60_000), long(records[1001], 45_000)
+    site.send(records)
+    found = site.index_once()
+    assert (found["stored"], found["dead"]) == (2998, 2)
+    exactly_once(site, records[:1000] + records[1002:])
+
+
+def test_what_the_last_try_stored_after_all_is_no_letter(site: Load, wire: Wire) -> None:
+    """Five tries never arrive, the sixth is carried out without an answer: the look-up that follows finds it stored."""
+    records = site.records(300)
+    records[100] = long(records[100], 400_000)
+    site.send(records)
+    fates = itertools.chain([faults.unheard] * 5, [faults.forgotten], itertools.repeat(faults.unheard))
+    wire.choose = lambda request: next(fates) if 400_000 < len(request.body) < 400_400 else None
+    found = site.index_once(slice_actions=1)
+    assert (found["stored"], found["already"], found["dead"]) == (299, 1, 0)
+    exactly_once(site, records)
+
+
+def test_no_record_is_given_up_while_others_fare_no_better(site: Load, wire: Wire) -> None:
+    """A proxy that breaks whatever holds a document, and answers all else, gets nothing, for as long as it does so."""
+    site.send(site.records(30))
+    wire.choose = lambda request: faults.unheard if request.path.startswith(BULK) and len(request.body) > 1 else None
+    site.elasticsearch["request_timeout_seconds"] = 8.0
+    with pytest.raises(BaseExceptionGroup) as caught:
+        site.index_once(slice_actions=1)
+    assert caught.group_contains(ReachElasticsearch, match="it closed the connection")
+    assert len(wire.sizes) > 10
+    wire.choose = lambda _request: None
+    assert site.index_once()["stored"] == 30
+    assert site.letters() == []
+
+
+def long(record: Sent, size: int) -> Sent:
+    """The same record, of so many bytes."""
+    assert record.value is not None
+    return record._replace(value=record.value[:-1] + b',"x":"%s"}' % (b"x" * size))
 
 
 def test_it_slows_down_with_the_cluster_and_is_soon_at_full_speed_again(site: Load, wire: Wire) -> None:

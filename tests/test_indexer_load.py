@@ -45,6 +45,33 @@ def test_a_request_that_is_too_large_is_halved_until_one_record_is_to_blame() ->
     assert sizes[:2] == [8, 4]
 
 
+def test_a_request_that_breaks_the_connection_is_halved_and_looked_up() -> None:
+    """Down to the record that breaks it, whose refusal says its size; what the broken requests stored counts once."""
+    load, elastic, alone = _load(*range(8)), FakeElasticsearch(), 0
+    poison = record_id("s", 5, 1).encode()
+    while load.left:
+        asked = load.to_look_up(MOST)
+        if asked:
+            load.looked_up(elastic.look_up(asked))
+            continue
+        if alone == 2:
+            size = load.first.size
+            load.blame_first()
+            alone = 0
+            continue
+        body, count = load.body(MOST)
+        if poison not in body:
+            load.answered(bulk.read(*elastic.bulk(body), count), count)
+            continue
+        alone += count == 1
+        if count == 8:
+            elastic.bulk(body[: len(body) // 4])  # half of its first half
+        load.answered(bulk.read(0, b"", count, broken=True), count)
+    assert [(refusal.reason, refusal.record.offset) for refusal in load.refusals] == [(Reason.RESET, 5)]
+    assert f"a request of {size} bytes" in load.refusals[0].text
+    assert (load.tally.stored, load.tally.already, len(elastic.copies(STREAM))) == (5, 2, 7)
+
+
 def test_a_request_that_cannot_be_read_is_halved_and_looked_up() -> None:
     """The one document that spoils a request is found, and nothing is taken for unstored."""
     load, elastic = _load(*range(4)), FakeElasticsearch()
@@ -89,6 +116,33 @@ def test_a_request_keeps_to_the_pace() -> None:
         counts.append(count)
         load.answered(bulk.read(*elastic.bulk(body), count), count)
     assert counts == [3, 3, 3, 1]
+
+
+def test_a_repetition_waits_for_what_is_before_it_in_its_partition() -> None:
+    """Else it could be found absent and be stored while its first copy waits for room, which then is stored, too."""
+    owned = Owned("t", 0, 0, 0)
+    owned.stored(Commit(0, 100))
+    waiting = Waiting(100_000, 1)
+    for offset, may_repeat in enumerate((False, True)):
+        header = header_prefix(STREAM, may_repeat=may_repeat) + record_id("s", 7, 1)
+        waiting.add(owned, [FakePolled(b'{"a":1}', (("t", header.encode()),), offset=offset)], offset + 1)
+    first, second = [Load(waiting.take(), Translator(["logs-*-*"], {})) for _ in range(2)]
+    assert (first.waits, second.waits) == (False, True)
+    owned.watermark.finish(first.parts[0].span)
+    assert not second.waits
+
+
+def test_what_a_late_try_of_ours_stored_is_no_duplicate() -> None:
+    """What was looked up in vain and exists after all is already stored; what nobody doubted is there twice."""
+    load, elastic = _load(7, may_repeat=True), FakeElasticsearch()
+    load.looked_up(elastic.look_up(load.to_look_up(MOST)))
+    body, count = load.body(MOST)
+    elastic.bulk(body)
+    load.answered(bulk.read(*elastic.bulk(body), count), count)
+    assert (load.tally.already, load.tally.duplicates) == (1, 0)
+    load = _load(7)
+    load.answered(bulk.read(*elastic.bulk(load.body(MOST)[0]), 1), 1)
+    assert (load.tally.already, load.tally.duplicates) == (0, 1)
 
 
 @given(st.lists(st.sampled_from(("lost", "late", "full", "refused", "stored")), max_size=12), st.integers(1, 6))

@@ -43,7 +43,7 @@ def test_limits_are_kept_and_full_speed_comes_back(
 ) -> None:
     """Whatever comes back, in whatever order, the limits are kept; then good answers alone lead to both of them again.
 
-    Some hundred suffice, unless something was too large: that is not tried again before a thousand more.
+    Some hundred suffice, unless something was, or may have been, too large: that is not tried before a thousand more.
     """
     pace = Pace(most_bytes, most_requests, SLOW)
     flying: list[Begun] = []
@@ -59,7 +59,7 @@ def test_limits_are_kept_and_full_speed_comes_back(
             assert (slower is None) or (pace.bytes, pace.requests) != before
         within_limits(pace, most_bytes, most_requests)
     needed = 75 + 2 * most_requests * (most_requests + 1)
-    if any(what is Sign.TOO_LARGE for _, what, _, _ in steps):
+    if any(what in (Sign.TOO_LARGE, Sign.BROKEN) for _, what, _, _ in steps):
         needed += 1001 * 28
     for _ in range(needed):
         if (pace.bytes, pace.requests) == (most_bytes, most_requests):
@@ -89,6 +89,21 @@ def test_a_slow_cluster_gets_smaller_requests() -> None:
     assert pace.bytes > MOST // 4
 
 
+def test_who_was_away_is_soon_sent_half_of_what_was_good_before() -> None:
+    """However long it was away; what was full or slow is met with care instead, a little more each time."""
+    for trouble, seconds, answers in ((Sign.AWAY, 0.1, 5), (Sign.BROKEN, 0.1, 5), (Sign.FULL, 0.1, 20)):
+        pace = Pace(MOST, 3, SLOW)
+        for _ in range(30):
+            answer(pace, trouble, seconds)
+        assert (pace.requests, pace.bytes) == (1, 65_536)
+        needed = 0
+        while pace.bytes < MOST // 2:
+            answer(pace)
+            needed += 1
+        assert (needed <= 5) == (answers == 5)
+        assert needed >= answers
+
+
 def test_one_trouble_of_many_requests_counts_once() -> None:
     """What was in flight together fails together: else one reset connection would stop a fast indexer."""
     pace = Pace(MOST, 8, SLOW)
@@ -114,14 +129,64 @@ def test_a_refused_size_is_not_tried_again_soon() -> None:
     assert pace.bytes == MOST
 
 
+@pytest.mark.parametrize("limit", [40_000, 300_000, 1_048_576, 3_000_000])
+def test_a_size_that_breaks_connections_is_learnt(limit: int) -> None:
+    """A proxy that says no 413 is met a few times, then once in a thousand, and most of what it takes is used."""
+    pace = Pace(MOST, 3, SLOW)
+    room = sent = broken = used = 0
+    for number in range(5000):
+        size = min(pace.bytes, room or MOST)
+        breaks = size > limit
+        room = size // 2 if breaks else 2 * size  # as a load does by itself
+        sent += number >= 100
+        broken += breaks
+        used += size * (number >= 100 and not breaks)
+        pace.end(pace.begin(size, pace.requests), Sign.BROKEN if breaks else Sign.GOOD, 0.1)
+    assert broken <= 40 + sent // 500
+    assert used / sent > 0.4 * limit
+
+
+def test_a_server_that_goes_away_teaches_no_size() -> None:
+    """Connections that break, at whatever size, and again after a few good answers, prove nothing: it may be restarted.
+
+    So after that full speed is back as soon as after any other trouble; a limit that was learnt before stays as it is.
+    """
+    pace = Pace(MOST, 3, SLOW)
+    for _ in range(100):
+        answer(pace, Sign.BROKEN if pace.bytes > 1_048_576 else Sign.GOOD)
+    learnt = pace.bytes
+    for _ in range(3):
+        for _ in range(20):
+            answer(pace, Sign.BROKEN)
+        for _ in range(30):
+            answer(pace)
+    assert pace.bytes == learnt >= 524_288
+    pace = Pace(MOST, 3, SLOW)
+    for _ in range(5):
+        for _ in range(20):
+            answer(pace, Sign.BROKEN)
+        assert (pace.requests, pace.bytes) == (1, 65_536)
+        for _ in range(10):
+            answer(pace)
+    for _ in range(60):
+        answer(pace)
+    assert (pace.requests, pace.bytes) == (3, MOST)
+
+
 def test_a_trickle_proves_nothing() -> None:
-    """Small lone requests are answered well by a cluster that would not take large ones."""
+    """Small lone requests are answered well by a cluster that would not take large ones, or break by accident."""
     pace = Pace(MOST, 4, SLOW)
     for _ in range(6):
         answer(pace, Sign.FULL)
     before = (pace.requests, pace.bytes)
     pace.end(pace.begin(500, 0), Sign.GOOD, 0.1)
     assert (pace.requests, pace.bytes) == before
+    for _ in range(10):
+        pace.end(pace.begin(500, 0), Sign.GOOD, 0.1)
+        pace.end(pace.begin(600, 0), Sign.BROKEN, 0.1)
+    for _ in range(60):
+        answer(pace)
+    assert (pace.requests, pace.bytes) == (4, MOST)
 
 
 @pytest.mark.parametrize("room", [300_000, 2_000_000, 9_000_000])
@@ -153,6 +218,7 @@ def test_what_an_answer_says_of_the_cluster() -> None:
     assert sign(200, Whole.MIXED, [refused]) is Sign.AWAY
     assert sign(200, Whole.FAILED, [refused]) is Sign.AWAY
     assert sign(0, Whole.FAILED, [refused]) is Sign.AWAY
+    assert sign(0, Whole.BROKEN, [refused]) is Sign.BROKEN
     assert sign(429, Whole.FAILED, [refused]) is Sign.FULL
     assert sign(413, Whole.TOO_LARGE, []) is Sign.TOO_LARGE
     assert sign(400, Whole.MALFORMED, []) is Sign.NONE

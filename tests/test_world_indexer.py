@@ -19,7 +19,7 @@ STREAM = "logs-app-default"
 PARTITIONS = 2
 _SIZES = (1, 200, 2000)
 """Of requests, in bytes: as the pace may change between any two."""
-_FAULTS = ("none", "none", "none", "none", "lost", "unsent", "full", "large", "nonsense")
+_FAULTS = ("none", "none", "none", "none", "lost", "broken", "unsent", "full", "large", "nonsense")
 
 
 class IndexerWorld(RuleBasedStateMachine):
@@ -123,7 +123,7 @@ class IndexerWorld(RuleBasedStateMachine):
                 load.looked_up(self.elastic.look_up(asked))
         elif load.left:
             body, count = load.body(self.most_bytes)
-            load.answered(bulk.read(*self._answer(body, count, fault), count), count)
+            load.answered(bulk.read(*self._answer(body, count, fault), count, broken=fault == "broken"), count)
         self._end(load)
 
     def _answer(self, body: bytes, count: int, fault: str) -> tuple[int, bytes]:
@@ -133,7 +133,7 @@ class IndexerWorld(RuleBasedStateMachine):
             return 413, b""
         full = frozenset(range(0, count, 2)) if fault == "full" else frozenset[int]()
         status, answer = self.elastic.bulk(body, full=full)
-        if fault == "lost":
+        if fault in ("lost", "broken"):
             return 0, b""
         return status, answer[: len(answer) // 2] if fault == "nonsense" else answer
 
