@@ -64,6 +64,10 @@ class Storing:
         self._start = least([child.run(place.command("index", "--once"), place.log("index")) for _ in range(3)])
         self._prepare(place, "none")
         self._ceiling_start = least([child.run(self._replay(1), place.log("replay")) for _ in range(3)])
+        progress("warming Elasticsearch up")  # whoever came first would be compared with a cold one
+        warm = ground.place("warm", files)
+        self._fill(warm, warm.stream)
+        child.run(self._replay(1), warm.log("replay"))
 
     def round(self, number: int) -> None:
         """One more run of each case and of its ceiling."""
@@ -71,8 +75,7 @@ class Storing:
             place = self._ground.place(f"store{number}_{case.partitions}", self._files, partitions=case.partitions)
             stream = f"{place.stream.removesuffix('-default')}_replayed-default"
             self._progress(f"shipping {self._lines:,} lines to be stored, over {case.partitions} partitions")
-            child.run(place.command("ship", "--once"), place.log("ship"))
-            self._prepare(place, stream)
+            self._fill(place, stream)
             if number % 2:
                 self._ceiling(case, place, stream)
             self._index(case, place)
@@ -127,6 +130,10 @@ class Storing:
         runs = self._runs[case]
         runs.ceiling.append(child.run(self._replay(case.indexers), place.log("replay"), meanwhile=pace.look))
         runs.ceiling_rates.append(pace.per_second)
+
+    def _fill(self, place: Place, stream: str) -> None:
+        child.run(place.command("ship", "--once"), place.log("ship"))
+        self._prepare(place, stream)
 
     def _prepare(self, place: Place, stream: str) -> None:
         command = _bodies("prepare", self._ground.bootstrap_servers, place.topic, stream, str(self._file))
