@@ -14,7 +14,9 @@ class Record:
     @property
     def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
-def decode(batch: bytes, base: int, first_stamp: int, stamp: int, count: int, wanted: int, /) -> list[Record]: ...
+def decode(
+    batch: bytes, start: int, count: int, base: int, first_stamp: int, stamp: int, /
+) -> tuple[list[Record], int]: ...
 def plain(
     records: list[Record],
     known: dict[bytes, bytes],

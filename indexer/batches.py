@@ -17,8 +17,8 @@ class Decoded(NamedTuple):
     headers: list[tuple[str, bytes | None]]
 
 
-def decode(batch: bytes, base: int, first_stamp: int, stamp: int, count: int, wanted: int) -> list[Decoded]:
-    """Its ``count`` records, but for those before the offset ``wanted``.
+def decode(batch: bytes, start: int, count: int, base: int, first_stamp: int, stamp: int) -> tuple[list[Decoded], int]:
+    """The ``count`` records from the byte ``start`` on, and where they end.
 
     Offsets count from ``base``, times from ``first_stamp`` unless all have the same ``stamp`` (else -1).
 
@@ -26,18 +26,17 @@ def decode(batch: bytes, base: int, first_stamp: int, stamp: int, count: int, wa
         ValueError: these are not the bytes of so many records.
     """
     found = []
-    reading = _Reading(batch, 0, len(batch))
+    reading = _Reading(batch, start, len(batch))
     for _ in range(count):
         record = reading.within(reading.number())
         record.skip(1)  # attributes, of which there are none
         late, place = record.number(), record.number()
         key, value = record.sized(), record.sized()
         headers = [record.header() for _ in range(record.count())]
-        record.end()
-        if base + place >= wanted:
-            found.append(Decoded(base + place, stamp if stamp >= 0 else first_stamp + late, key, value, headers))
-    reading.end()
-    return found
+        if not record.ended:
+            raise ValueError("a record that is longer than what is in it")
+        found.append(Decoded(base + place, stamp if stamp >= 0 else first_stamp + late, key, value, headers))
+    return found, reading.at
 
 
 class _Reading:
@@ -45,7 +44,7 @@ class _Reading:
 
     def __init__(self, batch: bytes, at: int, until: int) -> None:
         self._batch = batch
-        self._at = at
+        self.at = at
         self._until = until
 
     def number(self) -> int:
@@ -53,7 +52,7 @@ class _Reading:
         value = 0
         for shift in range(0, 64, 7):
             self.skip(1)
-            byte = self._batch[self._at - 1]
+            byte = self._batch[self.at - 1]
             value |= (byte & 127) << shift
             if not byte & 128:
                 value &= (1 << 64) - 1
@@ -73,7 +72,7 @@ class _Reading:
         if size < 0:
             return None
         self.skip(size)
-        return self._batch[self._at - size : self._at]
+        return self._batch[self.at - size : self.at]
 
     def header(self) -> tuple[str, bytes | None]:
         """A header's name and value."""
@@ -84,19 +83,19 @@ class _Reading:
 
     def skip(self, size: int) -> None:
         """Go on by so many bytes."""
-        self._at += size
-        if self._at > self._until:
+        self.at += size
+        if self.at > self._until:
             raise ValueError("a record that is cut off")
 
     def within(self, size: int) -> "_Reading":
         """A reading of the next so many bytes, which are done with here."""
         if size < 0:
             raise ValueError("a record of a negative size")
-        start = self._at
+        start = self.at
         self.skip(size)
-        return _Reading(self._batch, start, self._at)
+        return _Reading(self._batch, start, self.at)
 
-    def end(self) -> None:
-        """There is nothing more."""
-        if self._at != self._until:
-            raise ValueError("bytes that belong to no record")
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more."""
+        return self.at == self._until

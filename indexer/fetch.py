@@ -1,16 +1,17 @@
-"""Fetched batches to records that fit ``documents.Polled``, a batch at a time.
+"""Fetched batches to records that fit ``documents.Polled``, thousands at a time.
 
 aiokafka decodes record by record, makes of each another that also knows its topic and partition, and hands them out
-one by one, which together costs more than all that we do with them. Here a batch is decoded in one call (of compiled
+one by one, which together costs more than all that we do with them. Here a batch is decoded in a few calls (of compiled
 code, where there is some); what aiokafka knows of batches (transactions, control records, gaps) stays its own.
 """
 
 import contextlib
+import itertools
 import struct
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cramjam
 import zstandard
@@ -29,6 +30,8 @@ _HEAD = struct.Struct(">qiibIhiqqqhii")
 time, producer's id and epoch, sequence, count of records (Kafka protocol, record batch format v2)."""
 _MAGIC = 16
 """Where the number of its format stands, in every format."""
+_AT_ONCE = 5000
+"""So many records are decoded in one call."""
 _CODEC = 0x07
 _LOG_APPEND_TIME = 0x08
 _SPOILED = (zlib.error, cramjam.DecompressionError, zstandard.ZstdError)
@@ -40,14 +43,14 @@ def as_decoded(value: bytes) -> bytes:
     return value
 
 
-def decode(held: memoryview, wanted: int) -> list["Polled"]:
-    """The records of a batch of format v2, from the offset ``wanted`` on.
+def decode(held: memoryview) -> Iterator[list["Polled"]]:
+    """The records of a batch of format v2, some at a time: a batch that is well compressed may have millions.
 
     Raises:
         CorruptRecordException: its bytes are not those of its records.
         UnsupportedCodecError: it is compressed in a way that nobody knows.
     """
-    base, _, _, _, _, attributes, _, first_stamp, last_stamp, _, _, _, count = _HEAD.unpack_from(held)
+    base, _, _, _, _, attributes, _, first_stamp, last_stamp, _, _, _, left = _HEAD.unpack_from(held)
     body = held[_HEAD.size :]
     kind = attributes & _CODEC
     if kind and kind not in _CODECS:
@@ -55,9 +58,15 @@ def decode(held: memoryview, wanted: int) -> list["Polled"]:
     stamp = last_stamp if attributes & _LOG_APPEND_TIME else -1
     try:
         plain = _CODECS[kind](body) if kind else bytes(body)
-        return native.decode(plain, base, first_stamp, stamp, count, wanted)
+        end = 0
+        while left > 0:
+            found, end = native.decode(plain, end, min(left, _AT_ONCE), base, first_stamp, stamp)
+            left -= len(found)
+            yield found
     except (ValueError, RuntimeError, OSError, EOFError, struct.error, *_SPOILED) as error:
         raise CorruptRecordException(f"the batch at offset {base}: {error}") from error
+    if end != len(plain):
+        raise CorruptRecordException(f"the batch at offset {base} has bytes that belong to no record")
 
 
 def _zstd_decode(body: memoryview) -> bytes:
@@ -86,20 +95,19 @@ class Batches(_MemoryRecordsPy):  # type: ignore[misc]  # final there, since aio
         return super().next_batch(*arguments)
 
 
+class _Piece(NamedTuple):
+    """Some records of a batch: what aiokafka takes for one, at the offset of the last."""
+
+    offset: int
+    records: list["Polled"]
+
+
 class _Whole:
-    """A batch that gives all its records as one: what aiokafka then takes for a record at the batch's last offset."""
+    """A batch that gives its records in pieces."""
 
     def __init__(self, batch: Any, held: memoryview) -> None:  # noqa: ANN401 - compiled, without a type
         self._batch = batch
         self._held = held
-        self.offset = batch.next_offset - 1
-
-    def records(self, wanted: int) -> list["Polled"]:
-        """Its records from the offset ``wanted`` on."""
-        if native.compiled is None:
-            with contextlib.suppress(UnicodeDecodeError):  # of a header's name: aiokafka wants UTF-8
-                return [record for record in self._batch if record.offset >= wanted]
-        return decode(self._held, wanted)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as above
         return getattr(self._batch, name)
@@ -107,8 +115,18 @@ class _Whole:
     def __next__(self) -> Any:  # noqa: ANN401 - as above
         return next(self._batch)  # of a control batch
 
-    def __iter__(self) -> Iterator["_Whole"]:
-        return iter((self,))
+    def __iter__(self) -> Iterator[_Piece]:
+        for records in self._records():
+            yield _Piece(records[-1].offset, records)
+
+    def _records(self) -> Iterator[list["Polled"]]:
+        if native.compiled is None:
+            with contextlib.suppress(UnicodeDecodeError):  # of a header's name: aiokafka wants UTF-8
+                records = (record for record in self._batch)  # whose own iterator wants to be asked but once
+                while some := list(itertools.islice(records, _AT_ONCE)):
+                    yield some
+                return
+        yield from decode(self._held)  # what was given already is left out where it is taken
 
 
 class _WholeBatches:
@@ -136,8 +154,9 @@ class DecodedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka is unt
         """The offset after those that are left."""
 
     def _consumer_record(self, tp: object, record: Any) -> Any:  # noqa: ANN401 - as above
-        if isinstance(record, _Whole):
-            return record.records(self.next_fetch_offset)
+        if isinstance(record, _Piece):
+            begun = record.records[0].offset < self.next_fetch_offset
+            return [one for one in record.records if one.offset >= self.next_fetch_offset] if begun else record.records
         return [record] if self.listed else super()._consumer_record(tp, record)
 
     def take(self, most: int | None) -> tuple[list[Any], bool]:

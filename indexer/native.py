@@ -31,14 +31,14 @@ ACTION_END = b'"}}\n'
 """What follows the id in an action line."""
 
 
-def decode(batch: bytes, base: int, first_stamp: int, stamp: int, count: int, wanted: int) -> list["Polled"]:
-    """The records of a batch, as ``batches.decode`` has it.
+def decode(batch: bytes, start: int, count: int, base: int, first_stamp: int, stamp: int) -> tuple[list["Polled"], int]:
+    """Some records of a batch, as ``batches.decode`` has it.
 
     Raises:
         ValueError: these are not the bytes of so many records.
     """
     call: Any = batches.decode if compiled is None else compiled.decode
-    made: list[Polled] = call(batch, base, first_stamp, stamp, count, wanted)
+    made: tuple[list[Polled], int] = call(batch, start, count, base, first_stamp, stamp)
     return made
 
 

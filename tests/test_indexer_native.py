@@ -1,5 +1,6 @@
 """Batches to records, and records to bulk lines: compiled, in Python and by the client is one, whatever bytes come."""
 
+import itertools
 import runpy
 import struct
 from collections.abc import Callable, Sequence
@@ -17,9 +18,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import indexer
-from indexer import native
+from indexer import fetch, native
 from indexer.documents import Documents, Translator
-from indexer.fetch import Batches, DecodedRecords, ListedResult, as_decoded, decode
+from indexer.fetch import Batches, DecodedRecords, ListedResult, as_decoded
 from indexer.ownership import Origin
 from shipper import native as shippers
 
@@ -55,6 +56,11 @@ def fields(records: Sequence[Any]) -> list[tuple[Any, ...]]:
     return [(one.offset, one.timestamp, one.key, one.value, list(map(tuple, one.headers))) for one in records]
 
 
+def decode(built: bytes | bytearray) -> list[Any]:
+    """All records of a batch."""
+    return list(itertools.chain.from_iterable(fetch.decode(memoryview(bytes(built)))))
+
+
 def both(call: Callable[[], Any]) -> tuple[Any, Any]:
     """What a call gives compiled, and what in Python."""
     compiled = call()
@@ -79,22 +85,19 @@ def test_a_module_that_another_version_left_behind_is_not_used(left: object, mon
     records=RECORDS,
     codec=st.integers(0, 4),
     base=st.integers(0, 2**40),
-    behind=st.integers(-3, 9),
     appended=st.booleans(),
 )
-@example(
-    records=[(0, b"kk", b"", []), (0, b"k", None, []), (0, b"kkk", None, [])], codec=0, base=0, behind=0, appended=False
-)
-@example(records=[(0, None, None, [])] * 3, codec=ZSTD, base=2**62, behind=1, appended=True)
+@example(records=[(0, b"kk", b"", []), (0, b"k", None, []), (0, b"kkk", None, [])], codec=0, base=0, appended=False)
+@example(records=[(0, None, None, [])] * 3, codec=ZSTD, base=2**62, appended=True)
 def test_a_batch_has_the_records_that_the_client_reads(
-    records: list[Row], codec: int, base: int, behind: int, *, appended: bool
+    records: list[Row], codec: int, base: int, *, appended: bool
 ) -> None:
     """Keys, values and headers that are none or empty, of all codecs, stamped by the producer or by the broker."""
     built = batch(records, codec, base)
     if appended:
         built[22] |= 8  # the attribute for the broker's own time
-    theirs = [record for record in DefaultRecordBatch(bytes(built)) if record.offset >= base + behind]
-    for ours in both(lambda: decode(memoryview(bytes(built)), base + behind)):
+    theirs = list(DefaultRecordBatch(bytes(built)))
+    for ours in both(lambda: decode(built)):
         assert fields(ours) == fields(theirs)
 
 
@@ -110,7 +113,7 @@ def test_bytes_that_are_no_records_are_an_error_or_the_same_records(records: lis
 
     def read() -> object:
         try:
-            return fields(decode(memoryview(bytes(spoiled)), 0))
+            return fields(decode(spoiled))
         except CorruptRecordException:
             return None
 
@@ -130,7 +133,7 @@ def test_numbers_of_many_bytes_are_read_alike(coded: bytes) -> None:
 
     def read() -> object:
         try:
-            return fields(decode(memoryview(bytes(built)), 0))
+            return fields(decode(built))
         except CorruptRecordException:
             return None
 
@@ -161,7 +164,7 @@ def test_a_record_ends_where_it_says(coded: bytes, after: bytes) -> None:
 
     def read() -> object:
         try:
-            return fields(decode(memoryview(bytes(built)), 0))
+            return fields(decode(built))
         except CorruptRecordException:
             return None
 
@@ -176,7 +179,7 @@ def test_a_codec_that_nobody_knows_is_said() -> None:
     built = batch([(0, None, b"x", [])])
     built[22] |= 7
     with pytest.raises(UnsupportedCodecError, match="codec 7"):
-        decode(memoryview(bytes(built)), 0)
+        decode(built)
 
 
 def test_what_is_compressed_badly_is_corrupt() -> None:
@@ -185,7 +188,7 @@ def test_what_is_compressed_badly_is_corrupt() -> None:
         built = batch([(0, None, b"x" * 500, [])] * 5, codec)
         built[70:] = b"\xff" * len(built[70:])
         with pytest.raises(CorruptRecordException):
-            decode(memoryview(bytes(built)), 0)
+            decode(built)
 
 
 def test_a_zstd_frame_that_keeps_its_size_to_itself_is_read() -> None:
@@ -193,7 +196,7 @@ def test_a_zstd_frame_that_keeps_its_size_to_itself_is_read() -> None:
     built = batch([(0, None, b"x" * 500, [])] * 5)
     packed = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(built[61:]))
     built[22] |= ZSTD
-    assert len(decode(memoryview(bytes(built[:61] + packed)), 0)) == 5
+    assert len(decode(built[:61] + packed)) == 5
 
 
 def _spoiled_name() -> bytes:
@@ -208,6 +211,16 @@ def test_a_header_whose_name_is_no_text_stops_nothing() -> None:
     for records in both(lambda: _taken(_spoiled_name(), 10)):
         assert [record.value for record in records] == [b"{}", b"next"]
         assert [name for name, _ in records[0].headers] == ["\ufffdame"]
+
+
+def test_of_a_batch_of_very_many_records_few_are_in_memory_at_once() -> None:
+    """A hundred thousand take some kilobytes in Kafka, and what a stranger sends must not end an indexer."""
+    answer = bytes(batch([(0, None, b"{}", [])] * 20_000, ZSTD))
+    for pieces in both(lambda: [len(piece) for piece in fetch.decode(memoryview(answer))]):
+        assert sum(pieces) == 20_000
+        assert max(pieces) <= 5000
+    partition = _partition(answer)
+    assert (len(partition.take(10)[0]), partition.next_fetch_offset) == (10, 10)
 
 
 def _partition(answer: bytes, offset: int = 0) -> DecodedRecords:
@@ -234,8 +247,16 @@ def _taken(answer: bytes, most: int, offset: int = 0) -> list[Any]:
     return taken
 
 
-@given(st.lists(st.integers(1, 6), min_size=1, max_size=5), st.integers(1, 9), st.integers(0, 12), st.booleans())
-def test_records_are_handed_out_once_and_in_order(sizes: list[int], most: int, start: int, old: bool) -> None:
+@given(
+    sizes=st.lists(st.integers(1, 6), min_size=1, max_size=5),
+    most=st.integers(1, 9),
+    start=st.integers(0, 12),
+    at_once=st.sampled_from([1, 2, 5000]),
+    old=st.booleans(),
+)
+def test_records_are_handed_out_once_and_in_order(
+    sizes: list[int], most: int, start: int, at_once: int, *, old: bool
+) -> None:
     """However many at a time, over the ends of batches, from the middle of one, and of the client's older formats."""
     begins = [sum(sizes[:number]) + 2 * number for number in range(len(sizes))]  # with gaps, as compaction leaves them
     offsets = [begin + number for begin, size in zip(begins, sizes, strict=True) for number in range(size)]
@@ -247,8 +268,10 @@ def test_records_are_handed_out_once_and_in_order(sizes: list[int], most: int, s
     if old:
         answer += _legacy(offsets[-1] + 1)
     wanted = [int(record.value) for record in _client(answer) if record.offset >= start]
-    for taken in both(lambda: _taken(answer, most, start)):
-        assert [int(record.value) for record in taken] == wanted
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fetch, "_AT_ONCE", at_once)
+        for taken in both(lambda: _taken(answer, most, start)):
+            assert [int(record.value) for record in taken] == wanted
 
 
 def _client(answer: bytes) -> list[Any]:
@@ -298,7 +321,7 @@ def test_records_become_the_same_lines(
 
     def translated() -> list[tuple[Any, ...]]:
         translator = Translator(["logs-*-*"], {}, own_ids=own_ids)
-        read = decode(memoryview(built), 0)
+        read = decode(built)
         return [_told(translator.translate(read, Origin("x", 0), repeat_before)) for _ in range(3)]
 
     compiled, python = both(translated)
@@ -329,7 +352,7 @@ def test_each_record_is_plain_both_ways_or_neither(known: bytes) -> None:
     rows: list[Row] = [(0, b"k", value, header) for value in PLAIN]
     rows += [(0, b"k", b"{}", [("t", prefix + one)]) for one in ID] + [(0, b"k", b"{}", one) for one in others]
     rows += [(0, b"k", b"{}", [("t", b"s:1:2")]), (0, b"k", b"{}", [("t", b"")])]
-    read = decode(memoryview(bytes(batch(rows))), 0)
+    read = decode(batch(rows))
     begun = {known: b"begin ", b"other": b""}
     for own_ids in (True, False):
         compiled, python = both(lambda own_ids=own_ids: [native.plain([one], begun, own_ids=own_ids) for one in read])
@@ -344,7 +367,7 @@ def test_what_is_plainly_ours_is_all_that_is_compiled() -> None:
     """Else the test above would compare Python with Python: of these, one is plain, and the others are the rest."""
     header = [("t", b"1||logs-a-b|s:1:2")]
     rows = [(b"{}", header), (b"{\n}", header), (b"{}", []), (b"{}", header * 2), (b"{\xff}", header), (None, header)]
-    read = decode(memoryview(bytes(batch([(0, b"k", value, headers) for value, headers in rows]))), 0)
+    read = decode(batch([(0, b"k", value, headers) for value, headers in rows]))
     found = native.plain(read, {b"1||logs-a-b": b"begin "}, own_ids=True)
     assert (found.records, found.rest) == (read[:1], read[1:])
     assert (found.lines, found.documents) == ([b'begin s:1:2"}}\n'], [b"{}"])

@@ -63,15 +63,17 @@ static PyObject *corrupt(void)
     return NULL;
 }
 
-/* decode(batch, base, first_stamp, stamp, count, wanted) -> list of Record: see indexer.native.decode. */
+/* decode(batch, start, count, base, first_stamp, stamp) -> (list of Record, where they end): see indexer.native.decode. */
 PyObject *decode(PyObject *Py_UNUSED(self), PyObject *arguments)
 {
     const char *batch;
-    Py_ssize_t size;
-    long long base, first_stamp, stamp, count, wanted;
-    if (!PyArg_ParseTuple(arguments, "y#LLLLL", &batch, &size, &base, &first_stamp, &stamp, &count, &wanted))
+    Py_ssize_t size, start;
+    long long count, base, first_stamp, stamp;
+    if (!PyArg_ParseTuple(arguments, "y#nLLLL", &batch, &size, &start, &count, &base, &first_stamp, &stamp))
         return NULL;
-    Reading from = {(const unsigned char *)batch, (const unsigned char *)batch + size};
+    if (start < 0 || start > size)
+        return corrupt();
+    Reading from = {(const unsigned char *)batch + start, (const unsigned char *)batch + size};
     PyObject *records = PyList_New(0);
     Record *before = NULL;
     for (; records && count > 0; count--) {
@@ -88,13 +90,10 @@ PyObject *decode(PyObject *Py_UNUSED(self), PyObject *arguments)
         const unsigned char *headers = record.at;
         if (!skip_headers(&record) || record.at != record.end)
             goto broken;
-        long long offset = (long long)((unsigned long long)base + (unsigned long long)place);
-        if (offset < wanted)
-            continue;
         Record *made = PyObject_New(Record, record_type);
         if (!made)
             goto failed;
-        made->offset = offset;
+        made->offset = (long long)((unsigned long long)base + (unsigned long long)place);
         made->timestamp = stamp >= 0 ? stamp : (long long)((unsigned long long)first_stamp + (unsigned long long)late);
         made->key = key_of(before, key, key_length);
         made->value = bytes_or_none(value, value_length);
@@ -105,9 +104,9 @@ PyObject *decode(PyObject *Py_UNUSED(self), PyObject *arguments)
             goto failed;
         before = made;
     }
-    if (records && from.at != from.end)
-        goto broken;
-    return records;
+    if (!records)
+        return NULL;
+    return Py_BuildValue("(Nn)", records, (Py_ssize_t)(from.at - (const unsigned char *)batch));
 broken:
     corrupt();
 failed:
