@@ -191,12 +191,19 @@ def test_what_is_compressed_badly_is_corrupt() -> None:
             decode(built)
 
 
-def test_a_zstd_frame_that_keeps_its_size_to_itself_is_read() -> None:
-    """As producers write that compress as they go."""
+def test_each_frame_of_zstd_is_read() -> None:
+    """One that does not say its size, as producers write that compress as they go; several; one that boasts."""
     built = batch([(0, None, b"x" * 500, [])] * 5)
-    packed = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(built[61:]))
     built[22] |= ZSTD
-    assert len(decode(built[:61] + packed)) == 5
+    plain = bytes(built[61:])
+    quiet = zstandard.ZstdCompressor(write_content_size=False).compress(plain)
+    loud = zstandard.ZstdCompressor()
+    several = loud.compress(plain[:700]) + loud.compress(plain[700:])
+    for packed in (quiet, several):
+        assert len(decode(built[:61] + packed)) == 5
+    boast = b"\x28\xb5\x2f\xfd\xe0" + b"\xff" * 7 + b"\x0f" + b"\x01\x00\x00"
+    with pytest.raises(CorruptRecordException):
+        decode(built[:61] + boast)
 
 
 def _spoiled_name() -> bytes:
