@@ -15,7 +15,7 @@ class Record:
     def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 def decode(
-    batch: bytes, start: int, count: int, base: int, first_stamp: int, stamp: int, /
+    batch: bytes, start: int, count: int, base: int, numbered: bool, first_stamp: int, stamp: int, /
 ) -> tuple[list[Record], int]: ...
 def plain(
     records: list[Record],

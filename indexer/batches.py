@@ -17,17 +17,20 @@ class Decoded(NamedTuple):
     headers: list[tuple[str, bytes | None]]
 
 
-def decode(batch: bytes, start: int, count: int, base: int, first_stamp: int, stamp: int) -> tuple[list[Decoded], int]:
+def decode(
+    batch: bytes, start: int, count: int, base: int, first_stamp: int, stamp: int, *, numbered: bool
+) -> tuple[list[Decoded], int]:
     """The ``count`` records from the byte ``start`` on, and where they end.
 
-    Offsets count from ``base``, times from ``first_stamp`` unless all have the same ``stamp`` (else -1).
+    Times count from ``first_stamp`` unless all have the same ``stamp`` (else -1), and offsets from ``base``: as each
+    record says or, if they are ``numbered``, one after the other.
 
     Raises:
         ValueError: these are not the bytes of so many records.
     """
     found = []
     reading = _Reading(batch, start, len(batch))
-    for _ in range(count):
+    for row in range(count):
         record = reading.within(reading.number())
         record.skip(1)  # attributes, of which there are none
         late, place = record.number(), record.number()
@@ -35,8 +38,14 @@ def decode(batch: bytes, start: int, count: int, base: int, first_stamp: int, st
         headers = [record.header() for _ in range(record.count())]
         if not record.ended:
             raise ValueError("a record that is longer than what is in it")
-        found.append(Decoded(base + place, stamp if stamp >= 0 else first_stamp + late, key, value, headers))
+        offset = base + (row if numbered else place)
+        found.append(Decoded(offset, stamp if stamp >= 0 else _wrapped(first_stamp + late), key, value, headers))
     return found, reading.at
+
+
+def _wrapped(number: int) -> int:
+    """As 64 bits hold it."""
+    return (number + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 class _Reading:

@@ -35,7 +35,17 @@ _AT_ONCE = 5000
 _MOST_BYTES = 1 << 26
 _CODEC = 0x07
 _LOG_APPEND_TIME = 0x08
-_SPOILED = (zlib.error, cramjam.DecompressionError, zstandard.ZstdError)
+_SPOILED = (
+    ValueError,
+    RuntimeError,
+    OSError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    cramjam.DecompressionError,
+    zstandard.ZstdError,
+)
+"""What those who read it say of bytes that are not what they should be."""
 _unzstd = zstandard.ZstdDecompressor()
 
 
@@ -51,20 +61,23 @@ def decode(held: memoryview) -> Iterator[list["Polled"]]:
         CorruptRecordException: its bytes are not those of its records.
         UnsupportedCodecError: it is compressed in a way that nobody knows.
     """
-    base, _, _, _, _, attributes, _, first_stamp, last_stamp, _, _, _, left = _HEAD.unpack_from(held)
+    base, _, _, _, _, attributes, last, first_stamp, last_stamp, _, _, _, left = _HEAD.unpack_from(held)
     body = held[_HEAD.size :]
     kind = attributes & _CODEC
     if kind and kind not in _CODECS:
         raise UnsupportedCodecError(f"compressed by codec {kind}, which nobody knows")
     stamp = last_stamp if attributes & _LOG_APPEND_TIME else -1
+    # A broker looks at the offsets in a batch only if it is compressed: else those of a stranger may be any.
+    numbered = left == last + 1
     try:
         plain = _CODECS[kind](body) if kind else bytes(body)
         end = 0
         while left > 0:
-            found, end = native.decode(plain, end, min(left, _AT_ONCE), base, first_stamp, stamp)
+            begin = base + (last + 1 - left) * numbered
+            found, end = native.decode(plain, end, min(left, _AT_ONCE), begin, first_stamp, stamp, numbered=numbered)
             left -= len(found)
             yield found
-    except (ValueError, RuntimeError, OSError, EOFError, struct.error, *_SPOILED) as error:
+    except _SPOILED as error:
         raise CorruptRecordException(f"the batch at offset {base}: {error}") from error
     if end != len(plain):
         raise CorruptRecordException(f"the batch at offset {base} has bytes that belong to no record")
@@ -123,7 +136,8 @@ class _Whole:
 
     def _records(self) -> Iterator[list["Polled"]]:
         if native.compiled is None:
-            with contextlib.suppress(UnicodeDecodeError):  # of a header's name: aiokafka wants UTF-8
+            # Of a header's name, for which aiokafka wants UTF-8; what else is wrong, we say in its own words.
+            with contextlib.suppress(CorruptRecordException, *_SPOILED):
                 records = (record for record in self._batch)  # whose own iterator wants to be asked but once
                 while some := list(itertools.islice(records, _AT_ONCE)):
                     yield some

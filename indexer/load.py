@@ -166,10 +166,15 @@ class Load:
         if reading.whole is Whole.MIXED:
             self._most *= 2
             return self._item_by_item(reading.verdicts)
-        if reading.whole is Whole.FAILED or reading.whole is Whole.BROKEN:
+        if reading.whole is Whole.BROKEN:  # its size may be why, or one of its records
+            self._most = max(1, count // 2)
+            if count == 1:
+                self._first_last()
+            else:
+                self._doubt(count)
+            return [Again("no_outcome", reading.text, count, full=False)]
+        if reading.whole is Whole.FAILED:
             self._doubt(count)
-            if reading.whole is Whole.BROKEN:  # its size may be why, or one of its records
-                self._most = max(1, count // 2)
             return [Again("no_outcome", reading.text, count, full=False)]
         if count > 1:
             if reading.whole is Whole.MALFORMED:
@@ -194,7 +199,7 @@ class Load:
         return First(self._owners[0].origin, self._records[0].offset, size)
 
     def blame_first(self) -> None:
-        """The first record is what breaks connections, though it was looked up and is not there: refuse it."""
+        """The first record is what breaks connections, though where ids are ours it was looked up and is not there."""
         text = (
             f"alone it is a request of {self.first.size:,} bytes, and each time it was sent the connection ended "
             "without an answer, while others were stored: does a proxy limit sizes, or filter?"
@@ -275,6 +280,16 @@ class Load:
 
     def _doubt(self, count: int) -> None:
         self._doubts[:count] = [self._unsure] * count
+        self._sure_first()
+
+    def _first_last(self) -> None:
+        """What breaks connections is not to keep the others from being sent."""
+        self._doubts[0] = self._unsure
+        self._records.append(self._records.pop(0))
+        self._lines.append(self._lines.pop(0))
+        self._documents.append(self._documents.pop(0))
+        self._doubts.append(self._doubts.pop(0))
+        self._owners.append(self._owners.pop(0))
         self._sure_first()
 
     def _next(self) -> int:

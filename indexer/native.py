@@ -31,15 +31,20 @@ ACTION_END = b'"}}\n'
 """What follows the id in an action line."""
 
 
-def decode(batch: bytes, start: int, count: int, base: int, first_stamp: int, stamp: int) -> tuple[list["Polled"], int]:
+def decode(
+    batch: bytes, start: int, count: int, base: int, first_stamp: int, stamp: int, *, numbered: bool
+) -> tuple[list["Polled"], int]:
     """Some records of a batch, as ``batches.decode`` has it.
 
     Raises:
         ValueError: these are not the bytes of so many records.
     """
-    call: Any = batches.decode if compiled is None else compiled.decode
-    made: tuple[list[Polled], int] = call(batch, start, count, base, first_stamp, stamp)
-    return made
+    made: Any
+    if compiled is None:
+        made = batches.decode(batch, start, count, base, first_stamp, stamp, numbered=numbered)
+    else:
+        made = compiled.decode(batch, start, count, base, numbered, first_stamp, stamp)
+    return made  # type: ignore[no-any-return]  # the two are of different classes of records
 
 
 class Plain(NamedTuple):

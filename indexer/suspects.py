@@ -5,29 +5,32 @@ from typing import NamedTuple
 from indexer.load import First
 
 _TIMES = 6
-"""So often in a row, each time while a small request was answered: no network breaks for one record alone."""
+"""So often in a row, each time while a small request was answered."""
+_LARGE_BYTES = 65_536
+"""No proxy that lets requests with log lines through takes none of this size, if it takes some of all smaller ones."""
 
 
 class _Row(NamedTuple):
-    """Tries in a row of one record that broke; ``stored`` requests of others had passed before the first of them."""
+    """Tries in a row of one record that broke, and how many requests had been stored by the first and by the last."""
 
-    record: First
     tries: int
-    stored: int
+    first: int
+    last: int
 
 
 class Suspects:
-    """Records that break the connection each time they are sent alone, one of each load at most.
+    """Records that break the connection each time they are sent alone.
 
     A proxy that takes no request of that size may end the connection instead of answering 413, and a filter one that
     holds a certain text: such a record would be sent for ever. It is to blame when it broke six tries in a row, each
-    time while the same server answered a small bulk request, and if requests with records in them get through: one
-    was stored since the first of these tries, or it is larger than any that was. The hazard is a server that breaks
-    whatever holds a record, and answers all else: there nobody is to blame.
+    time while a small bulk request was answered, and if between the first of them and the last some request was
+    stored: so it is not that whatever holds a record breaks now. A large one may also be larger than any that was
+    stored: then perhaps nothing else is left to be sent. The hazard is a network that breaks at random more often
+    than not.
     """
 
     def __init__(self) -> None:
-        self._rows: dict[object, _Row] = {}
+        self._rows: dict[object, dict[First, _Row]] = {}
         self._stored = 0
         self._largest = 0
 
@@ -38,18 +41,21 @@ class Suspects:
 
     def broke(self, load: object, record: First) -> None:
         """Sent alone it ended the connection without an answer, while a small request was answered."""
-        row = self._rows.get(load)
-        if row is None or row.record != record:
-            row = _Row(record, 0, self._stored)
-        self._rows[load] = row._replace(tries=row.tries + 1)
+        rows = self._rows.setdefault(load, {})
+        row = rows.get(record, _Row(0, self._stored, 0))
+        rows[record] = _Row(row.tries + 1, row.first, self._stored)
 
     def is_to_blame(self, load: object, record: First) -> bool:
         """Whether all that it is to be sent again for is that it breaks connections."""
-        row = self._rows.get(load)
-        if row is None or row.record != record or row.tries < _TIMES:
+        row = self._rows.get(load, {}).get(record)
+        if row is None or row.tries < _TIMES:
             return False
-        return self._stored > row.stored or 0 < self._largest < record.size
+        return row.last > row.first or (record.size >= _LARGE_BYTES and 0 < self._largest < record.size)
+
+    def acquit(self, load: object, record: First) -> None:
+        """Something else became of it when it was sent alone."""
+        self._rows.get(load, {}).pop(record, None)
 
     def forget(self, load: object) -> None:
-        """The row is over: something else became of the load's last request, or nobody waits for it any more."""
+        """Nobody waits for the load any more."""
         self._rows.pop(load, None)

@@ -151,8 +151,8 @@ class Writer:
         if alone is not None and what is Sign.BROKEN and await self._is_reachable():
             self._suspects.broke(load, alone)
             what = Sign.NONE
-        else:
-            self._suspects.forget(load)
+        elif alone is not None:
+            self._suspects.acquit(load, alone)
         slower = self._pace.end(begun, what, seconds)
         if slower is not None:
             metrics.SLOWDOWNS.labels(slower.value).inc()

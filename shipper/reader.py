@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -85,10 +85,11 @@ class Reader:
             self._disk.report()
         now, read = time.monotonic(), time.time_ns()
         answers = [answer for device in list(self._looking) for answer in self._answers(device, now)]
+        looks = {file: look for file, look in answers if isinstance(look, Look) and self._see(file, look, now, read)}
         # Before records are made of what was read, so that those of one chunk at a time are in memory.
-        looks = [(file.source, look) for file, look in answers if isinstance(look, Look)]
-        await self.save([source for source, look in looks if source.ask_reach(source.end_of(look.window))], life)
-        await self.save(self._take_all(answers, now, read, 0 if once else self._shipper.partial_line_seconds), life)
+        await self.save([file.source for file, look in looks.items() if file.source.needs_reach(look.window)], life)
+        patience = 0 if once else self._shipper.partial_line_seconds
+        await self.save(self._take_all(answers, looks, now, patience, read), life)
         due = self._turns.next_due()
         return due is not None and due <= now
 
@@ -204,10 +205,29 @@ class Reader:
             for file in looking.files:
                 self._turns.drop(file)
 
+    def _see(self, file: File, look: Look, now: float, read: int) -> bool:
+        """Take in what a look says of a file; False if a truncation has made a new source of it."""
+        before = file.seen
+        file.looked(look.seen, now, self._shipper.poll_seconds, idle_seconds(len(self._follow.files)))
+        file.goal = min(file.goal, look.seen[0])
+        size = look.seen[0] if file.is_plain else max(look.seen[0], file.source.size)
+        if not file.head_fits(look.first) or file.source.is_truncated(size, look.window):
+            file.seen = before
+            self._follow.replace(file, look.seen[0])
+            return False
+        file.source.saw(*look.seen, read / 1e9)
+        file.source.looked = read // 10**9
+        return True
+
     def _take_all(
-        self, answers: list[tuple[File, Look | Nothing | OSError]], now: float, read: int, patience: float
+        self,
+        answers: list[tuple[File, Look | Nothing | OSError]],
+        looks: Mapping[File, Look],
+        now: float,
+        patience: float,
+        read: int,
     ) -> set[Source]:
-        """Send the steps that looks bring, each before the next is made; returns the sources that were cut."""
+        """Send the steps that ``looks`` bring, each before the next is made; returns the sources that were cut."""
         cut: set[Source] = set()
         idle = idle_seconds(len(self._follow.files))
         for file, look in answers:
@@ -217,9 +237,9 @@ class Reader:
             if look is LATER:
                 self._turns.put(file, _FIRST)
                 continue
-            if isinstance(look, Look):
-                self._take(file, look, now, read, idle)
-            else:
+            if file in looks:
+                self._take(file, looks[file], now, read)
+            elif not isinstance(look, Look):
                 file.looked(file.seen, now, self._shipper.poll_seconds, idle)
                 file.source.looked = read // 10**9
             if file.fault:
@@ -245,19 +265,9 @@ class Reader:
             structlog.get_logger().warning("cannot read file", path=file.source.path, reason=reason)
         self._turns.put(file, file.next_look)
 
-    def _take(self, file: File, look: Look, now: float, read: int, idle: float) -> None:
-        """Send what a look at a file brings; a truncation makes a new source of it."""
-        before = file.seen
-        file.looked(look.seen, now, self._shipper.poll_seconds, idle)
-        file.goal = min(file.goal, look.seen[0])
-        size = look.seen[0] if file.is_plain else max(look.seen[0], file.source.size)
-        if not file.head_fits(look.first) or file.source.is_truncated(size, look.window):
-            file.seen = before
-            self._follow.replace(file, look.seen[0])
-            return
+    def _take(self, file: File, look: Look, now: float, read: int) -> None:
+        """Send what a look at a file brings."""
         source = file.source
-        source.saw(*look.seen, read / 1e9)
-        source.looked = read // 10**9
         full = len(look.window) == self._most + len(source.anchor)
         step = source.read(look.window, read, full=full)
         file.more = full or source.at + source.open_bytes < look.seen[0]

@@ -179,9 +179,10 @@ class Source:
             self.cuts.sort()
         return offset
 
-    def end_of(self, window: bytes) -> int:
-        """Where in the file a window ends that begins as that of ``read``."""
-        return self.at - len(self.anchor) + len(window)
+    def needs_reach(self, window: bytes) -> bool:
+        """As ``ask_reach``, for whatever may be in a window as that of ``read``; not for one with nothing new."""
+        new = len(window) - len(self.anchor)
+        return new > 0 and self.ask_reach(self.at + new)
 
     def ask_reach(self, end: int) -> bool:
         """Whether records up to ``end`` need a larger reach, now or soon: ``asked`` is then what to make durable."""

@@ -72,6 +72,21 @@ def test_a_request_that_breaks_the_connection_is_halved_and_looked_up() -> None:
     assert (load.tally.stored, load.tally.already, len(elastic.copies(STREAM))) == (5, 2, 7)
 
 
+def test_what_breaks_the_connection_does_not_keep_the_others_from_being_sent() -> None:
+    """Of eight records the second and the third break it each time: the six others are stored, and those remain."""
+    load, elastic = _load(*range(8)), FakeElasticsearch()
+    poison = [record_id("s", number, 1).encode() for number in (1, 2)]
+    for _ in range(60):
+        if asked := load.to_look_up(MOST):
+            load.looked_up(elastic.look_up(asked))
+        if load.left:
+            body, count = load.body(MOST)
+            broken = any(one in body for one in poison)
+            answer = bulk.read(0, b"", count, broken=True) if broken else bulk.read(*elastic.bulk(body), count)
+            load.answered(answer, count)
+    assert (load.left, load.tally.stored, len(elastic.copies(STREAM))) == (2, 6, 6)
+
+
 def test_a_request_that_cannot_be_read_is_halved_and_looked_up() -> None:
     """The one document that spoils a request is found, and nothing is taken for unstored."""
     load, elastic = _load(*range(4)), FakeElasticsearch()

@@ -174,6 +174,31 @@ def test_a_record_ends_where_it_says(coded: bytes, after: bytes) -> None:
         assert compiled is None
 
 
+@pytest.mark.parametrize("deltas", [[0, 1, 2, 1000], [0, 0, 0, 0], [3, 2, 1, 0], [0, 1, 2, 2**31 - 1]])
+def test_offsets_are_those_that_the_broker_gave(deltas: list[int]) -> None:
+    """It does not look at those in a batch that is not compressed; commits went past what others sent behind it."""
+    built = batch([(0, None, b"x", [])])[:61]
+    for delta in deltas:
+        coded = b"\x00\x00" + _varint(delta) + b"\x01\x02x\x00"
+        built += bytes([2 * len(coded)]) + coded
+    struct.pack_into(">i", built, 23, len(deltas) - 1)
+    struct.pack_into(">i", built, 57, len(deltas))
+    struct.pack_into(">q", built, 0, 70)
+    for records in both(lambda: decode(built)):
+        assert [record.offset for record in records] == [70, 71, 72, 73]
+    struct.pack_into(">i", built, 23, 2000)  # as after a compaction, which leaves holes
+    for records in both(lambda: decode(built)):
+        assert [record.offset for record in records] == [70 + delta for delta in deltas]
+
+
+def _varint(number: int) -> bytes:
+    left, made = number << 1, b""
+    while left > 127:
+        made += bytes([left & 127 | 128])
+        left >>= 7
+    return made + bytes([left])
+
+
 def test_a_codec_that_nobody_knows_is_said() -> None:
     """The client knows four; whatever comes next is an error of its own."""
     built = batch([(0, None, b"x", [])])

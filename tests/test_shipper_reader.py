@@ -27,7 +27,7 @@ class Broker:
     def __init__(self, registry: Memory) -> None:
         self.sendings: list[Any] = []
         self.sources: list[str] = []
-        self.past_reach = 0
+        self.past_reach = self.headless = 0
         self.progress = asyncio.Event()
         self._registry = registry
 
@@ -45,15 +45,16 @@ class Broker:
         row = self._registry.rows.get(name)
         last = int(records[-1][0].rpartition(b"|")[2].split(b":")[1])
         self.past_reach += row is None or last >= row.reach
+        self.headless += row is None or not row.head.length or not row.size
 
 
 @contextmanager
-def reading(folder: Path) -> Iterator[tuple[WorldAgent, Broker, list[int], asyncio.Runner]]:
+def reading(folder: Path, *, empty: bool = False) -> Iterator[tuple[WorldAgent, Broker, list[int], asyncio.Runner]]:
     """An agent before files of many chunks; whenever records are made: of how many chunks some are held by then."""
     folder.mkdir()
     paths = [folder / f"{number}.log" for number in range(FILES)]
     for path in paths:
-        path.write_text("".join(f"{path.stem} is line {number:02d}\n" for number in range(100)))
+        path.write_text("".join(f"{path.stem} is line {number:02d}\n" for number in range(0 if empty else 100)))
     clock, chunks, held = Clock(), list[weakref.ref[Watched]](), list[int]()
     make = Encoder.chunk
 
@@ -94,3 +95,26 @@ def test_nothing_is_sent_past_a_reach_that_is_not_durable(tmp_path: Path) -> Non
             pass
         assert len(set(broker.sources)) == FILES < len(broker.sources)
         assert broker.past_reach == 0
+
+
+def test_a_file_that_was_empty_is_known_by_its_beginning_before_a_line_of_it_is_sent(tmp_path: Path) -> None:
+    """Else, after a crash, what is written after a truncation might be taken for what was sent of it before."""
+    with reading(tmp_path / "logs", empty=True) as (agent, broker, _held, loop):
+        loop.run(agent.look())
+        assert not broker.sources
+        for path in (tmp_path / "logs").iterdir():
+            path.write_text("the first line\n")
+        agent.clock.now += 5
+        loop.run(agent.look())
+        assert len(broker.sources) == FILES
+        assert broker.headless == 0
+
+
+def test_looks_that_bring_nothing_store_nothing(tmp_path: Path) -> None:
+    """Idle files would be stored anew at each start, and their next lines looked up after a crash."""
+    with reading(tmp_path / "logs", empty=True) as (agent, _broker, _held, loop):
+        loop.run(agent.remember())
+        for _ in range(3):
+            agent.clock.now += 5
+            loop.run(agent.look())
+        assert {one.asked for one in agent.follow.sources} == {0}

@@ -63,20 +63,22 @@ static PyObject *corrupt(void)
     return NULL;
 }
 
-/* decode(batch, start, count, base, first_stamp, stamp) -> (list of Record, where they end): see indexer.native.decode. */
+/* decode(batch, start, count, base, numbered, first_stamp, stamp) -> (list of Record, where they end): see
+ * indexer.native.decode. */
 PyObject *decode(PyObject *Py_UNUSED(self), PyObject *arguments)
 {
     const char *batch;
     Py_ssize_t size, start;
     long long count, base, first_stamp, stamp;
-    if (!PyArg_ParseTuple(arguments, "y#nLLLL", &batch, &size, &start, &count, &base, &first_stamp, &stamp))
+    int numbered;
+    if (!PyArg_ParseTuple(arguments, "y#nLLpLL", &batch, &size, &start, &count, &base, &numbered, &first_stamp, &stamp))
         return NULL;
     if (start < 0 || start > size)
         return corrupt();
     Reading from = {(const unsigned char *)batch + start, (const unsigned char *)batch + size};
     PyObject *records = PyList_New(0);
     Record *before = NULL;
-    for (; records && count > 0; count--) {
+    for (long long row = 0; records && row < count; row++) {
         long long length, late, place;
         const unsigned char *key, *value;
         Py_ssize_t key_length, value_length;
@@ -93,7 +95,7 @@ PyObject *decode(PyObject *Py_UNUSED(self), PyObject *arguments)
         Record *made = PyObject_New(Record, record_type);
         if (!made)
             goto failed;
-        made->offset = (long long)((unsigned long long)base + (unsigned long long)place);
+        made->offset = (long long)((unsigned long long)base + (unsigned long long)(numbered ? row : place));
         made->timestamp = stamp >= 0 ? stamp : (long long)((unsigned long long)first_stamp + (unsigned long long)late);
         made->key = key_of(before, key, key_length);
         made->value = bytes_or_none(value, value_length);
