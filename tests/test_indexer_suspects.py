@@ -37,7 +37,7 @@ def test_a_record_of_an_ordinary_size_is_not_to_blame_for_being_the_largest() ->
     """An indexer that has just begun may have stored one small record before all that holds records broke."""
     suspects = Suspects()
     suspects.stored(300)
-    assert not tries(suspects, 1000, GIANT._replace(size=60_000))
+    assert not tries(suspects, 1000, GIANT._replace(size=30_000))
 
 
 def test_nobody_is_to_blame_where_nothing_was_ever_stored() -> None:
