@@ -85,6 +85,7 @@ class Load:
         self._doubts: list[Doubt] = []
         self._owners: list[Owned] = []
         self._asked: list[int] = []
+        self._last: set[First] = set()
         self._unsure = Doubt.ASK if translator.own_ids else Doubt.NONE
         for part in parts:
             found = translator.translate(part.records, part.owned.origin, part.owned.inherited)
@@ -169,7 +170,7 @@ class Load:
         if reading.whole is Whole.BROKEN:  # its size may be why, or one of its records
             self._most = max(1, count // 2)
             if count == 1:
-                self._first_last()
+                self._put_off()
             else:
                 self._doubt(count)
             return [Again("no_outcome", reading.text, count, full=False)]
@@ -282,14 +283,16 @@ class Load:
         self._doubts[:count] = [self._unsure] * count
         self._sure_first()
 
-    def _first_last(self) -> None:
-        """What breaks connections is not to keep the others from being sent."""
+    def _put_off(self) -> None:
+        """What breaks connections alone is not to keep the others from being sent: once each it goes last."""
         self._doubts[0] = self._unsure
-        self._records.append(self._records.pop(0))
-        self._lines.append(self._lines.pop(0))
-        self._documents.append(self._documents.pop(0))
-        self._doubts.append(self._doubts.pop(0))
-        self._owners.append(self._owners.pop(0))
+        if self.first not in self._last:
+            self._last.add(self.first)
+            self._records.append(self._records.pop(0))
+            self._lines.append(self._lines.pop(0))
+            self._documents.append(self._documents.pop(0))
+            self._doubts.append(self._doubts.pop(0))
+            self._owners.append(self._owners.pop(0))
         self._sure_first()
 
     def _next(self) -> int:

@@ -52,6 +52,10 @@ class Suspects:
             return False
         return row.last > row.first or (record.size >= _LARGE_BYTES and 0 < self._largest < record.size)
 
+    def has(self, load: object) -> bool:
+        """Whether a record of the load has broken a connection alone, and nothing else became of it since."""
+        return bool(self._rows.get(load))
+
     def acquit(self, load: object, record: First) -> None:
         """Something else became of it when it was sent alone."""
         self._rows.get(load, {}).pop(record, None)

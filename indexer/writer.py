@@ -21,6 +21,9 @@ from tailrace.backoff import delay
 _FULL_IS_BLOCKED_SECONDS = 10.0
 """Now and then a busy node refuses some items; only when it does for so long is it worth a word."""
 
+_SUSPECT_FAILURES = 2
+"""Once a record breaks connections while the cluster answers, pauses grow no longer than after so many failures."""
+
 
 class _Step(enum.Enum):
     """What became of a load when nothing stood in its way."""
@@ -62,7 +65,7 @@ class Writer:
                     began = time.monotonic()
                     self._blockade.end(load)
                     continue
-                failures += 1
+                failures = min(failures, _SUSPECT_FAILURES) + 1 if self._suspects.has(load) else failures + 1
                 if not hindrance.full or time.monotonic() - began > _FULL_IS_BLOCKED_SECONDS:
                     self._blockade.begin(load, hindrance.text)
                 metrics.ABANDONED.inc(load.drop_leaving())
