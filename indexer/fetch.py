@@ -33,6 +33,7 @@ _MAGIC = 16
 _AT_ONCE = 5000
 """So many records are decoded in one call."""
 _MOST_BYTES = 1 << 26
+"""What a zstd frame may say of its own size to be believed."""
 _CODEC = 0x07
 _LOG_APPEND_TIME = 0x08
 _SPOILED = (

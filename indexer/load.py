@@ -183,14 +183,13 @@ class Load:
             self._most = count // 2
             return []
         if reading.whole is Whole.TOO_LARGE:
-            text = (
+            self._refuse_first(
+                Reason.TOO_LARGE,
                 f"alone it is a request of {self.first.size:,} bytes, more than is taken (http.max_content_length): "
-                f"{reading.text}"
+                f"{reading.text}",
             )
-            self._refuse(0, Reason.TOO_LARGE, Verdict(Outcome.REJECTED, "", text))
         else:
-            self._refuse(0, Reason.MAPPING, Verdict(Outcome.REJECTED, "", reading.text))
-        self._keep([False] + [True] * (len(self._lines) - 1))
+            self._refuse_first(Reason.MAPPING, reading.text)
         return []
 
     @property
@@ -201,12 +200,11 @@ class Load:
 
     def blame_first(self) -> None:
         """The first record is what breaks connections, though where ids are ours it was looked up and is not there."""
-        text = (
+        self._refuse_first(
+            Reason.RESET,
             f"alone it is a request of {self.first.size:,} bytes, and each time it was sent the connection ended "
-            "without an answer, while others were stored: does a proxy limit sizes, or filter?"
+            "without an answer, while others were stored: does a proxy limit sizes, or filter?",
         )
-        self._refuse(0, Reason.RESET, Verdict(Outcome.REJECTED, "", text))
-        self._keep([False] + [True] * (len(self._lines) - 1))
 
     def buried(self) -> None:
         """The dead letters have all ``refusals``."""
@@ -240,6 +238,10 @@ class Load:
                 again[label] = known._replace(records=known.records + 1)
         self._keep(keep)
         return list(again.values())
+
+    def _refuse_first(self, reason: Reason, text: str) -> None:
+        self._refuse(0, reason, Verdict(Outcome.REJECTED, "", text))
+        self._keep([False] + [True] * (self.left - 1))
 
     def _refuse(self, number: int, reason: Reason, verdict: Verdict) -> None:
         stream, _ = address(self._lines[number])

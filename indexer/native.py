@@ -8,23 +8,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from indexer import batches
-from tailrace.record import HEADER
+from tailrace import extension
+from tailrace.record import HEADER, SAFE_ID
 
 if TYPE_CHECKING:
     from indexer.documents import Polled
 
-_INTERFACE = 1
-compiled: Any = None
+compiled: Any = extension.built("indexer", interface=1)
 """The compiled calls (``_native.pyi`` has their types), or None if the package was built without a compiler."""
-try:
-    from indexer import _native
-except ImportError:
-    pass
-else:
-    if getattr(_native, "INTERFACE", 0) == _INTERFACE:  # not one that an older version left behind
-        compiled = _native
 
-_SAFE_ID = bytes(byte for byte in range(0x21, 0x7F) if byte not in b'"\\|')
 _MOST_ID = 512
 """Elasticsearch's limit."""
 ACTION_END = b'"}}\n'
@@ -89,7 +81,7 @@ def plain(records: Sequence["Polled"], known: dict[bytes, bytes], *, own_ids: bo
     # Characters are checked over all together.
     together = b"".join(documents)
     broken = b"\n" in together or b"\r" in together or not is_utf8(together)
-    if broken or b"".join(ids).translate(None, _SAFE_ID):
+    if broken or b"".join(ids).translate(None, SAFE_ID):
         return Plain([], [], [], list(records))
     return Plain(kept, lines, documents, rest)
 

@@ -12,17 +12,10 @@ from typing import Any
 from zlib import crc32
 
 from shipper import columns
+from tailrace import extension
 
-_INTERFACE = 1
-compiled: Any = None
+compiled: Any = extension.built("shipper", interface=1)
 """The compiled calls (``_native.pyi`` has their types), or None if the package was built without a compiler."""
-try:
-    from shipper import _native
-except ImportError:
-    pass
-else:
-    if getattr(_native, "INTERFACE", 0) == _INTERFACE:  # not one that an older version left behind
-        compiled = _native
 
 
 def interleave(parts: Sequence[bytes | columns.Column]) -> list[bytes]:

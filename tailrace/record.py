@@ -19,7 +19,8 @@ STREAM_PART_RULE = 'use lower case, at most 100 characters, and none of \\ / * ?
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 TOPIC_RULE = "use letters, digits, dots, - and _, at most 249"
 """What ``is_topic`` wants, in words."""
-_SAFE = bytes(byte for byte in range(0x21, 0x7F) if byte not in b'"\\|')
+SAFE_ID = bytes(byte for byte in range(0x21, 0x7F) if byte not in b'"\\|')
+"""The bytes that an id may have."""
 _SAFE_ID = re.compile(r"[!#-\[\]-{}~]{1,512}")
 
 
@@ -50,7 +51,7 @@ def header_prefix(stream: str, *, may_repeat: bool) -> str:
 def parse_header(header: bytes) -> Header | None:
     """The header's fields, or None if it is not one of ours (wrong version, shape, or characters unsafe in JSON)."""
     parts = header.split(b"|", 3)
-    if len(parts) != 4 or parts[0] != b"1" or parts[3].translate(None, _SAFE) or not 0 < len(parts[3]) <= 512:
+    if len(parts) != 4 or parts[0] != b"1" or parts[3].translate(None, SAFE_ID) or not 0 < len(parts[3]) <= 512:
         return None
     stream = parts[2].decode("utf-8", "replace")
     if not is_stream(stream):

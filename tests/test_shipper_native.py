@@ -3,6 +3,7 @@
 import os
 import runpy
 import shutil
+import sys
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,6 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import shipper
 from shipper import native
 from shipper.lanes import Builder
 from shipper.packed import ZSTD, Packed
@@ -52,7 +52,7 @@ def test_the_code_is_compiled_where_it_can_be() -> None:
 @pytest.mark.parametrize("left", [SimpleNamespace(), SimpleNamespace(INTERFACE=10**6)], ids=["without", "other"])
 def test_a_module_that_another_version_left_behind_is_not_used(left: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its calls may be others, or do something else."""
-    monkeypatch.setattr(shipper, "_native", left, raising=False)
+    monkeypatch.setitem(sys.modules, "shipper._native", left)  # type: ignore[arg-type]
     assert runpy.run_path(native.__file__)["compiled"] is None
 
 

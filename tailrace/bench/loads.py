@@ -21,8 +21,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 def load_of(runs: list[Spent], start: Spent, count: int, rates: list[float] | None = None) -> Load:
     """What runs that carried ``count`` lines each spent beyond their start; the rates where they were counted apart."""
     if rates is None:
-        rates = [count / _more(one.seconds, start.seconds) for one in runs]
-    cpu = [_more(one.cpu_seconds, start.cpu_seconds) * MILLION / count for one in runs]
+        rates = [count / more(one.seconds, start.seconds) for one in runs]
+    cpu = [more(one.cpu_seconds, start.cpu_seconds) * MILLION / count for one in runs]
     return Load(
         per_second=max(rates),
         cpu_seconds_per_million=min(cpu),
@@ -32,7 +32,7 @@ def load_of(runs: list[Spent], start: Spent, count: int, rates: list[float] | No
     )
 
 
-def _more(whole: float, start: float) -> float:
+def more(whole: float, start: float) -> float:
     """What a run took beyond its start; all of it where it was too short to tell."""
     return whole - start if whole > start else whole
 

@@ -11,7 +11,7 @@ import msgspec
 from tailrace.bench import bodies, child
 from tailrace.bench.child import Spent
 from tailrace.bench.ground import Ground, Pace, Place
-from tailrace.bench.loads import Load, least, load_of
+from tailrace.bench.loads import Load, least, load_of, more
 
 _IN_FLIGHT = 3
 """Each indexer's own default."""
@@ -109,8 +109,7 @@ class Storing:
         words = ["helper", self._ground.elasticsearch_url, str(self._file), stream]
         start = child.run(_bodies(*words, "0"), log)
         spent = child.run(_bodies(*words, str(count)), log, meanwhile=pace.look)
-        seconds = spent.seconds - start.seconds
-        rate = pace.per_second or count / (seconds if seconds > 0 else spent.seconds)
+        rate = pace.per_second or count / more(spent.seconds, start.seconds)
         return load_of([spent], start, count, [rate])
 
     def _index(self, case: Case, place: Place) -> None:
