@@ -286,7 +286,10 @@ class Load:
         self._sure_first()
 
     def _put_off(self) -> None:
-        """What breaks connections alone is not to keep the others from being sent: once each it goes last."""
+        """What breaks connections alone is not to keep the others from being sent: once each it goes last.
+
+        So the sure ones stay first: one of them goes behind all, and else there are none.
+        """
         self._doubts[0] = self._unsure
         if self.first not in self._last:
             self._last.add(self.first)
@@ -295,7 +298,6 @@ class Load:
             self._documents.append(self._documents.pop(0))
             self._doubts.append(self._doubts.pop(0))
             self._owners.append(self._owners.pop(0))
-        self._sure_first()
 
     def _next(self) -> int:
         """How many records the next request is of: the sure ones first."""
