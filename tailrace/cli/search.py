@@ -90,7 +90,7 @@ def search(
 async def _search(
     settings: Settings, stream: str, wanted: Wanted, period: Period, count: int, printer: Printer
 ) -> None:
-    shown, page = 0, _Page([], 0, exact=True, shards=0, complaint="")
+    shown, complaint, page = 0, "", _Page([], 0, exact=True, shards=0, complaint="")
     async with elasticsearch_client(settings) as connected:
         # A node short of memory for a moment refuses what it would answer a second later: reading may be asked again.
         client = connected.options(max_retries=_TRIES, retry_on_status=FOR_NOW)
@@ -98,12 +98,13 @@ async def _search(
             async for page in _latest(client, stream, to_elasticsearch(wanted, period), count):
                 printer.show(page.documents)
                 shown += len(page.documents)
+                complaint = complaint or page.complaint
         except BadRequestError as error:
             raise _unreadable(cause(error)) from error
     if not page.shards:
         raise RunSetup(f"Elasticsearch has no data stream {stream} yet; run `tailrace setup`, then ship and index.")
-    if page.complaint:
-        click.secho(f"Lines may be missing: {page.complaint}.", fg="yellow", err=True)
+    if complaint:
+        click.secho(f"Lines may be missing: {complaint}.", fg="yellow", err=True)
     if not shown:
         click.echo(f"No lines in {period.words}{_narrowed(wanted)}; {_advice(wanted)}.", err=True)
     elif page.total > shown:
