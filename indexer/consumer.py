@@ -19,12 +19,13 @@ from aiokafka.errors import (
 
 from indexer.commits import PATIENCE_SECONDS, Commits
 from indexer.documents import Polled
-from indexer.fetch import as_decoded
+from indexer.fetch import UnreadableBatchError, as_decoded
 from indexer.group import Group, Past
 from indexer.membership import Membership
 from indexer.ownership import Owned
 from indexer.sender import Sender
 from indexer.slices import Waiting
+from indexer.unreadable import Unreadable
 from tailrace import kafka, metrics
 from tailrace.backoff import delay
 from tailrace.errors import ReachKafka
@@ -77,6 +78,7 @@ class Consumer:
             value_deserializer=as_decoded,
             fetch_max_bytes=8 * _FETCH_BYTES,
         )
+        self._unreadable = Unreadable(self._kafka)
         self.commits = Commits(
             self._kafka,
             membership,
@@ -123,22 +125,28 @@ class Consumer:
                 return found
 
     async def reached(self, ends: Mapping[TopicPartition, int]) -> bool:
-        """Whether everything before these offsets is finished, by us or by others of the group."""
+        """Whether everything before these offsets is finished, by us or by others of the group.
+
+        Raises:
+            MendTopic: all is but what cannot be read.
+        """
         self._skip_control_records()
         others = []
         for partition, end in ends.items():
             owned = self._owned.get(partition)
             if owned is None:
                 others.append(partition)
-            elif owned.watermark.position < end:
+            elif owned.watermark.position < (min(end, owned.expected) if partition in self._unreadable else end):
                 return False
-        if not others:
-            return True
-        try:
-            past = await self._group.past(others)
-        except KafkaError:
-            return False
-        return all((past[one].offset or 0) >= ends[one] for one in others)
+        if others:
+            try:
+                past = await self._group.past(others)
+            except KafkaError:
+                return False
+            if any((past[one].offset or 0) < ends[one] for one in others):
+                return False
+        self._unreadable.insist()
+        return True
 
     async def poll(self) -> None:
         """Wait a little for records and put them where records wait.
@@ -146,6 +154,7 @@ class Consumer:
         Raises:
             ReachKafka: it does not allow us to read.
         """
+        self._unreadable.look()
         try:
             polled = await self._kafka.getmany(timeout_ms=_POLL_MS, max_records=self._at_once)
         except NoOffsetForPartitionError:
@@ -154,10 +163,14 @@ class Consumer:
             await self._out_of_range(error.args[0])
         except (GroupAuthorizationFailedError, TopicAuthorizationFailedError) as error:
             raise ReachKafka(f"Kafka does not allow us to read: {error!r}; grant it, or mend [kafka].") from error
+        except UnreadableBatchError as error:
+            self._ask_again()
+            self._unreadable.rest(error)
         except KafkaError as error:
             await self._poll_failed(error)
         else:
             self._failures = 0
+            self._unreadable.forget(polled.keys())
             for partition, records in polled.items():
                 self._take(partition, records)
 
@@ -178,6 +191,7 @@ class Consumer:
             metrics.LAG.remove(partition.topic, str(partition.partition))
         for owned in owners:
             owned.lost = True
+        self._unreadable.forget(self._owned)
         self._owned.clear()
 
     async def stop(self) -> None:
@@ -301,14 +315,20 @@ class Consumer:
             self._kafka.seek(partition, owned.expected)
 
     async def _poll_failed(self, error: KafkaError) -> None:
-        """Poll again after a while; records that the client lost with the error are asked for again."""
+        """Poll again after a while."""
         self._failures += 1
         if self._failures == 1:
             structlog.get_logger().warning("cannot read from Kafka; trying until it works", error=repr(error))
-        for partition in self._kafka.assignment() & self._owned.keys():
-            self._kafka.seek(partition, self._owned[partition].expected)
+        self._ask_again()
         await asyncio.sleep(delay(self._failures, random.random(), most=5.0))  # noqa: S311 - jitter
         self._revive()
+
+    def _ask_again(self) -> None:
+        """Have the records fetched again that the client lost with an error."""
+        for partition in self._kafka.assignment() & self._owned.keys():
+            expected = self._owned[partition].expected
+            if self._position(partition) != expected:
+                self._kafka.seek(partition, expected)
 
     def _revive(self) -> None:
         """Begin the client's part in the group again, if it has ended: after an answer it does not expect it stays so.

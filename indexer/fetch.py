@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cramjam
 import zstandard
-from aiokafka import codec
+from aiokafka import TopicPartition, codec
 from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
-from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
+from aiokafka.errors import CorruptRecordException, KafkaError, UnsupportedCodecError
 from aiokafka.record.memory_records import _MemoryRecordsPy
 
 from indexer import native
@@ -48,6 +48,16 @@ _SPOILED = (
 )
 """What those who read it say of bytes that are not what they should be."""
 _unzstd = zstandard.ZstdDecompressor()
+
+
+class UnreadableBatchError(KafkaError):  # type: ignore[misc]  # aiokafka is untyped
+    """Where the next record should be are bytes that are no records; what is before them was handed out."""
+
+    def __init__(self, partition: TopicPartition, offset: int, reason: str) -> None:
+        super().__init__(f"{partition.topic}/{partition.partition} at offset {offset}: {reason}")
+        self.partition = partition
+        self.offset = offset
+        self.reason = reason
 
 
 def as_decoded(value: bytes) -> bytes:
@@ -169,6 +179,7 @@ class DecodedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka is unt
         self._left: list[Any] = []
         self._end = 0
         """The offset after those that are left."""
+        self._error: UnreadableBatchError | None = None
 
     def _consumer_record(self, tp: object, record: Any) -> Any:  # noqa: ANN401 - as above
         if isinstance(record, _Piece):
@@ -177,15 +188,25 @@ class DecodedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka is unt
         return [record] if self.listed else super()._consumer_record(tp, record)
 
     def take(self, most: int | None) -> tuple[list[Any], bool]:
-        """The next records, at most so many, and whether there may be more; ``next_fetch_offset`` is after them."""
+        """The next records, at most so many, and whether there may be more; ``next_fetch_offset`` is after them.
+
+        Raises:
+            UnreadableBatchError: the next batch is no records.
+        """
         found, self._left = self._left, []
         if found:
             self.next_fetch_offset = self._end
-        while most is None or len(found) < most:
-            more = next(self, None)
+        while self._error is None and (most is None or len(found) < most):
+            try:
+                more = next(self, None)
+            except (KafkaError, *_SPOILED) as error:
+                self._error = UnreadableBatchError(self._tp, self.next_fetch_offset, str(error))
+                break
             if more is None:
                 return found, False
             found += more
+        if self._error is not None and not found:
+            raise self._error
         if most is not None and len(found) > most:
             found, self._left = found[:most], found[most:]
             self._end = self.next_fetch_offset

@@ -40,6 +40,10 @@ class ReachKafka(TailraceError):
     """No broker answers, or it refuses us; checking network, address and credentials is next."""
 
 
+class MendTopic(TailraceError):
+    """A topic holds bytes that are no records; its brokers' disks, or setting the group past them, is next."""
+
+
 class ReachElasticsearch(TailraceError):
     """No node answers, or it refuses us; checking network, address and credentials is next."""
 

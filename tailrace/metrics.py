@@ -62,6 +62,9 @@ SLOWDOWNS = Counter("tailrace_indexer_slowdowns", "How often the pace was halved
 WAITING_BYTES = Gauge("tailrace_indexer_waiting_bytes", "Memory of polled records that wait to be sent")
 LOOKED_UP = Counter("tailrace_indexer_looked_up_records", "Records looked up because they may repeat", ["found"])
 GAPS = Counter("tailrace_indexer_gap_records", "Records that retention deleted before they were read")
+UNREADABLE_PARTITIONS = Gauge(
+    "tailrace_indexer_unreadable_partitions", "Partitions that wait at a batch that cannot be read"
+)
 LAG = Gauge("tailrace_indexer_lag_records", "Records in the topic and not yet committed", ["topic", "partition"])
 BLOCKED = Gauge("tailrace_indexer_blocked", "1 while Elasticsearch refuses or does not answer")
 DELAY_SECONDS = Histogram(

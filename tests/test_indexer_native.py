@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import zstandard
+from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
@@ -20,11 +21,12 @@ from hypothesis import strategies as st
 
 from indexer import fetch, native
 from indexer.documents import Documents, Translator
-from indexer.fetch import Batches, DecodedRecords, ListedResult, as_decoded
+from indexer.fetch import Batches, DecodedRecords, ListedResult, UnreadableBatchError, as_decoded
 from indexer.ownership import Origin
 from shipper import native as shippers
 
 COMPILED = pytest.mark.skipif(native.compiled is None, reason="tailrace was installed without a C compiler")
+PARTITION = TopicPartition("topic", 0)
 STAMP = 1_795_000_000_000
 OPTIONAL = st.none() | st.binary(max_size=30)
 HEADERS = st.lists(st.tuples(st.text(max_size=4), OPTIONAL), max_size=3)
@@ -245,8 +247,32 @@ def test_of_a_batch_of_very_many_records_few_are_in_memory_at_once() -> None:
     assert (len(partition.take(10)[0]), partition.next_fetch_offset) == (10, 10)
 
 
+@pytest.mark.parametrize("where", [-1, 20, 22])
+def test_what_is_before_a_broken_batch_is_handed_out_first(where: int) -> None:
+    """A changed byte of a value, of the checksum, of the codec: then an error that says where, each time."""
+    whole = batch([(0, None, b"x", [])] * 3)
+    broken = batch([(0, None, b"y", [])] * 3, base=3)
+    broken[where] ^= 7
+    if where == 22:
+        struct.pack_into(">I", broken, 17, calc_crc32c(bytes(broken[21:])))
+
+    def taken() -> list[Any]:
+        partition = _partition(bytes(whole + broken))
+        found = [partition.take(2), partition.take(2)]
+        for _ in range(2):
+            with pytest.raises(UnreadableBatchError) as caught:
+                partition.take(2)
+            assert (caught.value.partition, caught.value.offset) == (PARTITION, 3)
+        return found
+
+    for (first, more), (second, still) in both(taken):
+        assert [record.offset for record in [*first, *second]] == [0, 1, 2]
+        assert more
+        assert still
+
+
 def _partition(answer: bytes, offset: int = 0) -> DecodedRecords:
-    return DecodedRecords("p", Batches(answer), [], offset, None, as_decoded, True, READ_COMMITTED)  # noqa: FBT003
+    return DecodedRecords(PARTITION, Batches(answer), [], offset, None, as_decoded, True, READ_COMMITTED)  # noqa: FBT003
 
 
 def _taken(answer: bytes, most: int, offset: int = 0) -> list[Any]:
@@ -254,7 +280,7 @@ def _taken(answer: bytes, most: int, offset: int = 0) -> list[Any]:
     state = SimpleNamespace(paused=False, position=offset)
     state.consumed_to = lambda position: setattr(state, "position", position)
     assignment = SimpleNamespace(active=True, state_value=lambda _partition: state)
-    result = ListedResult("p", assignment=assignment, partition_records=_partition(answer, offset), backoff=0)
+    result = ListedResult(PARTITION, assignment=assignment, partition_records=_partition(answer, offset), backoff=0)
     taken: list[Any] = []
     while result.has_more():
         before = state.position

@@ -1,0 +1,70 @@
+"""A batch that a broker's disk has broken: its partition waits and says where, all else goes on."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from processes import Process, until
+from test_indexer_edge import Load, exactly_once
+
+from tailrace.stack import Stack
+
+pytestmark = [pytest.mark.crash, pytest.mark.edge]
+
+RECORDS = 3_000
+BROKEN = "line 1500"
+"""The text of a record in the middle of the first partition, which no other has."""
+
+
+@pytest.fixture
+def site(tmp_path: Path, breakable_stack: Stack, names: str) -> Iterator[Load]:
+    """Topics, a group, a stream and a template of this test's own, on servers that may be stopped."""
+    one = Load(tmp_path, breakable_stack, names)
+    one.prepare()
+    yield one
+    one.end()
+
+
+def test_a_batch_that_a_disk_broke_holds_up_its_partition_only(site: Load) -> None:
+    """What is before it and in other partitions is stored; once the disk is mended, all is, without a restart."""
+    records = site.records(RECORDS)
+    for begin in range(0, RECORDS, 100):  # in many batches
+        site.send(records[begin : begin + 100])
+    others = [one for one in records if one.partition]
+    with _turned_over(site, BROKEN):
+        once = site.run("index", "--once", log="once")
+        assert once.wait() == 1
+        (said,) = [line for line in once.log.read_text().splitlines() if "cannot be read" in line]
+        assert f"Partition 0 of {site.topic} cannot be read from offset 50" in said
+        assert "--reset-offsets" in said
+        more = [one for one in site.records(600, start=RECORDS) if one.partition]
+        site.send(more)
+        indexer = site.run("index")
+        until(lambda: site.stored() == 500 + len(others) + len(more), 60)
+        until(lambda: _told(indexer), 30)
+    until(lambda: site.stored() == RECORDS + len(more), 60)
+    assert indexer.stop() == 0
+    assert _told(indexer) == 1
+    exactly_once(site, [*records, *more])
+
+
+@contextlib.contextmanager
+def _turned_over(site: Load, text: str) -> Iterator[None]:
+    """While it lasts, a byte of a record's text is another one on the broker's disk."""
+    (log,) = (site.stack.folder / "kafka").rglob(f"{site.topic}-0/*.log")
+    at = log.read_bytes().index(text.encode())
+    for step in range(2):
+        site.stack.stop("kafka")
+        with log.open("r+b") as file:
+            file.seek(at)
+            old = file.read(1)
+            file.seek(at)
+            file.write(bytes([old[0] ^ 1]))
+        site.stack.start("kafka")
+        if not step:
+            yield
+
+
+def _told(indexer: Process) -> int:
+    return indexer.log.read_text().count("cannot read a batch")
