@@ -33,7 +33,7 @@ def offsets(lines: list[bytes], start: int) -> list[bytes]:
     if compiled is not None:
         made: list[bytes] = compiled.offsets(lines, start)
         return made
-    return [b"%d" % offset for offset in _begins(lines, start)]
+    return [b"%d" % offset for offset in begins(lines, start)]
 
 
 def sizes(lines: list[bytes]) -> list[bytes]:
@@ -56,11 +56,12 @@ def headers(lines: list[bytes], start: int, repeats: int, fresh: bytes, again: b
         checksums.byteswap()
     texts = checksums.tobytes().hex("\n", 4).encode().split(b"\n")
     prefixes = [again] * repeats + [fresh] * (len(lines) - repeats)
-    padded = [b"%016d" % offset for offset in _begins(lines, start)]
+    padded = [b"%016d" % offset for offset in begins(lines, start)]
     return columns.interleave([prefixes, padded, b":", texts])
 
 
-def _begins(lines: list[bytes], start: int) -> list[int]:
-    begins = list(itertools.accumulate([len(line) + 1 for line in lines], initial=start))
-    begins.pop()
-    return begins
+def begins(lines: list[bytes], start: int) -> list[int]:
+    """Where each line begins, if the first begins at ``start`` and each ends with a line feed."""
+    found = list(itertools.accumulate([len(line) + 1 for line in lines], initial=start))
+    found.pop()
+    return found

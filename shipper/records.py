@@ -3,7 +3,7 @@
 This is the hot loop of the shipper: everything that is the same for a whole chunk is made once per chunk.
 """
 
-import itertools
+import functools
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -129,21 +129,21 @@ class Encoder:
         self._times.now = now
         if lines and self._learn is not None:
             self._learn(lines)
-        ends = list(itertools.accumulate([len(line) + 1 for line in lines], initial=start))
-        ends.pop()
         values = self._quick_values(lines, start, read)
         if pieces:
             values = [None if number in pieces else value for number, value in enumerate(values)]
-        repeats = min(len(lines), bisect_left(ends, repeat_until))
+        # For most chunks nobody asks where each line begins.
+        begins = functools.cache(lambda: native.begins(lines, start))
+        repeats = bisect_left(begins(), repeat_until) if start < repeat_until else 0
         headers = native.headers(lines, start, repeats, *self._prefixes)
         if self._filtered is not None:
-            left = self._filtered.chunk(lines, values, pieces, ends, headers, skipped, read)
+            left = self._filtered.chunk(lines, values, pieces, begins(), headers, skipped, read)
             return Chunk(left.records, left.skipped, left.blank, self._flagged, *self._filtered.sieve.counted())
         if not skipped and all(values):
             return Chunk(list(zip(headers, filter(None, values), strict=True)), 0, 0, self._flagged, {}, {})
         records: list[Record] = []
         blank = 0
-        for number, (line, offset, header, quick) in enumerate(zip(lines, ends, headers, values, strict=False)):
+        for number, (line, offset, header, quick) in enumerate(zip(lines, begins(), headers, values, strict=True)):
             value = quick
             if value is None or skipped:
                 size = len(line) + 1

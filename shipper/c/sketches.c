@@ -5,7 +5,7 @@
  * whole is left out if what follows does not match with it. So a row matches less than the regular expression that it
  * comes from, but where it matches, that would have matched the same: it tries this way first. */
 enum { SET = 's', OPEN = '(', CLOSE = ')', AHEAD = '=', NOT_AHEAD = '!', MAYBE = '?', EITHER = '|', ONE = '1', REST = '*', END = '$' };
-enum { MOST_GROUPS = 16, MOST_PIECES = 256, MOST_FRACTIONS = 4 };
+enum { MOST_GROUPS = 16, MOST_PIECES = 256, MOST_FRACTIONS = 4, MOST_RECENT = 32 };
 
 typedef struct {
     int kind;
@@ -218,6 +218,13 @@ static int fraction(const Span *tail, char *copy, Py_ssize_t *length, int *utc)
     return at + *utc == tail->length;
 }
 
+/* What a part looked up last, within one call: lines that follow each other mostly have the same second and level. */
+typedef struct {
+    Py_ssize_t length;
+    char key[MOST_RECENT];
+    PyObject *memo, *made;
+} Recent;
+
 /* A document under construction: its pieces, and what keeps their bytes. */
 typedef struct {
     Py_ssize_t count, held, fractions;
@@ -256,15 +263,25 @@ static int put_held(Draft *draft, PyObject *object)
     return put_object(draft, object);
 }
 
-static int put_known(Draft *draft, PyObject *memo, const Span *key)
+static int put_known(Draft *draft, PyObject *memo, const Span *key, Recent *recent)
 {
+    if (recent->memo == memo && recent->length == key->length && !memcmp(recent->key, key->text, (size_t)key->length))
+        return put_held(draft, Py_NewRef(recent->made));
     PyObject *text = PyBytes_FromStringAndSize(key->text, key->length);
     PyObject *made = text ? PyObject_GetItem(memo, text) : NULL;
     Py_XDECREF(text);
+    if (made && key->length <= MOST_RECENT) {
+        PyObject *before = recent->made;
+        memcpy(recent->key, key->text, (size_t)key->length);
+        recent->length = key->length;
+        recent->memo = memo;
+        recent->made = Py_NewRef(made);
+        Py_XDECREF(before);
+    }
     return put_held(draft, made);
 }
 
-static int put_iso(Draft *draft, const Part *part, const Span *groups)
+static int put_iso(Draft *draft, const Part *part, const Span *groups, Recent *recent)
 {
     Py_ssize_t length;
     int utc;
@@ -273,7 +290,7 @@ static int put_iso(Draft *draft, const Part *part, const Span *groups)
     char *copy = draft->copies[draft->fractions++];
     if (!fraction(&groups[part->second], copy, &length, &utc))
         return NOT_SIMPLE;
-    int good = put_known(draft, utc ? part->other : part->memo, &groups[part->group]);
+    int good = put_known(draft, utc ? part->other : part->memo, &groups[part->group], recent);
     if (good > 0)
         good = put(draft, copy, length);
     return good > 0 ? put(draft, "Z", 1) : good;
@@ -289,7 +306,8 @@ static int put_given(Draft *draft, const Part *part, const Span *piece)
     return good > 0 ? put_object(draft, part->after) : good;
 }
 
-static int put_part(Draft *draft, const Part *part, const Span *groups, PyObject *line, PyObject *const *own)
+static int put_part(Draft *draft, const Part *part, const Span *groups, PyObject *line, PyObject *const *own,
+                    Recent *recent)
 {
     const Span *piece = &groups[part->group];
     switch (part->kind) {
@@ -303,9 +321,9 @@ static int put_part(Draft *draft, const Part *part, const Span *groups, PyObject
         return put_given(draft, part, piece);
     case KNOWN:
     case IPV4: /* that is none */
-        return put_known(draft, part->memo, piece);
+        return put_known(draft, part->memo, piece, recent);
     case ISO:
-        return put_iso(draft, part, groups);
+        return put_iso(draft, part, groups, recent);
     case COMPUTED:
         return put_held(draft, PyObject_CallFunctionObjArgs(part->memo, line, NULL));
     default:
@@ -313,8 +331,8 @@ static int put_part(Draft *draft, const Part *part, const Span *groups, PyObject
     }
 }
 
-/* The document of one line; None if the sketch is not for it, NULL with an error. */
-static PyObject *drawn(const Sketch *sketch, PyObject *line, PyObject *const *own)
+/* The document of one line; None if the sketch is not for it, NULL with an error. ``recent`` has one for each part. */
+static PyObject *drawn(const Sketch *sketch, PyObject *line, PyObject *const *own, Recent *recent)
 {
     Span groups[MOST_GROUPS];
     Draft draft;
@@ -333,7 +351,7 @@ static PyObject *drawn(const Sketch *sketch, PyObject *line, PyObject *const *ow
         const Part *part = &sketch->parts[i];
         if (part->kind == IPV4 && is_ipv4(&groups[part->group]))
             continue; /* the parts that belong to it follow */
-        good = put_part(&draft, part, groups, line, own);
+        good = put_part(&draft, part, groups, line, own, &recent[i]);
         i += part->parts;
     }
     if (good > 0)
@@ -358,18 +376,22 @@ PyObject *draw(PyObject *Py_UNUSED(self), PyObject *arguments)
         return NULL;
     if (PyList_Size(columns[0]) != rows || PyList_Size(columns[1]) != rows)
         return PyErr_Format(PyExc_ValueError, "not an offset and a size for each line");
-    PyObject *made = PyList_New(rows);
+    Recent *recent = PyMem_Calloc((size_t)sketch->part_count + 1, sizeof(Recent));
+    PyObject *made = recent ? PyList_New(rows) : PyErr_NoMemory();
     for (Py_ssize_t row = 0; made && row < rows; row++) {
         PyObject *line = Py_XNewRef(PyList_GetItem(lines, row)), *own[3] = {NULL, NULL, read};
         for (int i = 0; line && i < 2; i++)
             if (!(own[i] = Py_XNewRef(PyList_GetItem(columns[i], row))))
                 Py_CLEAR(line);
-        PyObject *document = line ? drawn(sketch, line, own) : NULL;
+        PyObject *document = line ? drawn(sketch, line, own, recent) : NULL;
         Py_XDECREF(line);
         Py_XDECREF(own[0]);
         Py_XDECREF(own[1]);
         if (!document || PyList_SetItem(made, row, document) < 0)
             Py_CLEAR(made);
     }
+    for (Py_ssize_t i = 0; recent && i < sketch->part_count; i++)
+        Py_XDECREF(recent[i].made);
+    PyMem_Free(recent);
     return made;
 }
