@@ -21,8 +21,8 @@ from tailrace.settings import Settings
 
 _LOOK_SECONDS = 0.1
 """How often ``--once`` looks whether all is done."""
-_FULL_SECONDS = 0.02
-"""How often a full buffer is looked at."""
+_LOW = 0.5
+"""A full buffer is filled up again once so much is left of it: many records at a time cost less than a few often."""
 
 
 async def index(settings: Settings, life: Life, *, once: bool) -> bool:
@@ -85,12 +85,12 @@ async def _run(
 
 
 async def _poll(consumer: Consumer, waiting: Waiting, buffer_bytes: int) -> None:
+    metrics.WAITING_BYTES.set_function(lambda: waiting.bytes)
     while True:
-        metrics.WAITING_BYTES.set(waiting.bytes)
         if waiting.bytes < buffer_bytes:
             await consumer.poll()
         else:
-            await asyncio.sleep(_FULL_SECONDS)
+            await waiting.drained(int(buffer_bytes * _LOW))
 
 
 async def _until_reached(consumer: Consumer, group: Group, life: Life) -> bool:

@@ -1,5 +1,6 @@
 """Polled records to slices of at most so many bytes and actions. No I/O."""
 
+import asyncio
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -44,6 +45,8 @@ class Waiting:
         self._runs: dict[Owned, deque[_Run]] = {}
         self.actions = 0
         self.bytes = 0
+        self._low = 0
+        self._drained = asyncio.Event()
 
     def add(self, owned: Owned, records: Sequence[Polled], end: int) -> None:
         """Add what was polled of one partition next; no records and a higher ``end`` is a gap."""
@@ -61,6 +64,13 @@ class Waiting:
             dropped += len(run.records)
             self._subtract(run.records, run.size)
         return dropped
+
+    async def drained(self, low: int) -> None:
+        """Wait until they are fewer bytes than this."""
+        self._low = low
+        self._drained.clear()
+        if self.bytes >= low:
+            await self._drained.wait()
 
     @property
     def full(self) -> bool:
@@ -125,6 +135,8 @@ class Waiting:
     def _subtract(self, records: Sequence[Polled], size: int) -> None:
         self.actions -= len(records)
         self.bytes -= size + _OBJECT_BYTES * len(records)
+        if self.bytes < self._low:
+            self._drained.set()
 
 
 def _stretches(records: Sequence[Polled], end: int) -> Iterator[tuple[Sequence[Polled], int]]:

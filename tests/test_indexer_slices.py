@@ -1,8 +1,11 @@
 """Polled records to slices: full, in order, in turn, and never past the reach."""
 
+import asyncio
+
 from fakes import FakePolled
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from processes import in_loop
 
 from indexer.ownership import Commit, Owned
 from indexer.slices import Part, Waiting
@@ -55,6 +58,23 @@ def test_nothing_is_taken_at_or_past_the_reach() -> None:
     assert waiting.take() == []
     short.stored(Commit(0, 5))
     assert _offsets(waiting.take()) == [3, 4]
+
+
+@in_loop
+async def test_who_waits_for_room_is_woken_once_there_is_enough() -> None:
+    """Whether what waited was taken, or dropped; at once where there is room already."""
+    first, second = _owned(), _owned(partition=1)
+    waiting = Waiting(10_000, slice_actions=1)
+    for owned in (first, second):
+        waiting.add(owned, _records(0, 2), 2)
+    one = waiting.bytes // 4
+    for low, more in ((4 * one, waiting.take), (3 * one, lambda: waiting.drop(first))):
+        room = asyncio.create_task(waiting.drained(low))
+        await asyncio.sleep(0)
+        assert not room.done()
+        more()
+        await asyncio.wait_for(room, 1)
+    await asyncio.wait_for(waiting.drained(3 * one), 1)
 
 
 def test_partitions_take_turns() -> None:
