@@ -1,7 +1,7 @@
 """Records that were made only to be looked at, to a report on how well a file is understood. No I/O."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -14,9 +14,9 @@ from shipper.formats.auto import Fits
 from shipper.formats.json import fields as json_fields
 from shipper.identity import Place
 from shipper.multiline import joiner_of
-from shipper.records import Encoder, Record
+from shipper.records import Encoder
 from shipper.routed import topic_of
-from shipper.source import Source, fresh_row
+from shipper.source import Source, Step, fresh_row
 from tailrace.settings import Input, Shipper
 
 _SAMPLES = 3
@@ -37,10 +37,8 @@ def source_of(
     return Source(fresh_row("try", path, Place(0, 0)), encoder, b"")
 
 
-def records_of(
-    source: Source, read_at: Callable[[int, int], bytes], most: int, now: Callable[[], int]
-) -> Iterator[list[Record]]:
-    """All records of a source, as the agent makes them; a last line without its end counts as it is.
+def steps_of(source: Source, read_at: Callable[[int, int], bytes], most: int, now: Callable[[], int]) -> Iterator[Step]:
+    """All records of a source in the agent's steps, as it makes them; a last line without its end counts as it is.
 
     ``read_at`` gives at most so many bytes from that offset on; ``now`` is in nanoseconds since 1970.
     """
@@ -50,7 +48,7 @@ def records_of(
         full = len(window) == most + back
         step = source.read(window, now(), full=full)
         if step is not None:
-            yield step.records
+            yield step
         elif not full and source.open_bytes:
             source.make_cut()
         elif not full:
@@ -96,6 +94,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Some messages of records that were not understood."""
     targets: list[Target]
     """Where the records go, most of them first; one if no rule sends any elsewhere."""
+    dropped: dict[str, int]
+    """Records that filters left out, by rule; they are not among the others."""
+    redacted: dict[str, dict[str, int]]
+    """Values that filters made unreadable, by rule and kind."""
     documents: list[dict[str, Any]]
     fits: list[Fit]
     """The formats that fit the first records, best first."""
@@ -118,13 +120,18 @@ class Tally:
         self._flags: Counter[str] = Counter()
         self._levels: Counter[str] = Counter()
         self._targets: Counter[tuple[str, str, str]] = Counter()
+        self._dropped: Counter[str] = Counter()
+        self._redacted: dict[str, Counter[str]] = {}
         self._first, self._last = "", ""
         self._odd: list[str] = []
         self._documents: list[dict[str, Any]] = []
 
-    def add(self, records: Iterable[Record]) -> None:
-        """Count some records."""
-        for record in records:
+    def add(self, step: Step) -> None:
+        """Count the records of a step, and what filters did."""
+        self._dropped.update({rule: records for rule, (records, _) in step.dropped.items()})
+        for (rule, kind), count in step.redacted.items():
+            self._redacted.setdefault(rule, Counter())[kind] += count
+        for record in step.records:
             document = orjson.loads(record[1])
             log, stream = document["log"], document["data_stream"]
             flags = log.get("flags", ())
@@ -172,6 +179,8 @@ class Tally:
             last=self._last,
             doubtful=self._odd,
             targets=targets,
+            dropped=dict(self._dropped.most_common()),
+            redacted={rule: dict(kinds.most_common()) for rule, kinds in self._redacted.items()},
             documents=self._documents,
             fits=fits,
             better=better,

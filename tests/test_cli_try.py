@@ -228,9 +228,30 @@ def test_nothing_is_said_to_go_anywhere_where_there_is_nothing(tmp_path: Path) -
         'filters = [{ when = "has(log.offset)", drop = true }, { route = { topic = "b" } }]\n'
     )
     said = tried(file, "-c", settings)
-    assert "nothing to judge" in said.stdout
+    assert "✗ nothing to judge: filters leave out 1 record: drop-1 1\n" in said.stdout
     assert "go to" not in said.stdout
+    assert report(file, "-c", settings)["dropped"] == {"drop-1": 1}
     assert report(file, "-c", settings)["targets"] == []
+
+
+def test_what_filters_do_is_counted(tmp_path: Path) -> None:
+    """What they leave out, and how many values of which kind they make unreadable, each by the rule's name."""
+    file = tmp_path / "a.log"
+    file.write_text("ada@example.org paid with 4111111111111111\nfor bob@example.org\nnoise\n" * 500)
+    settings = tmp_path / "tailrace.toml"
+    settings.write_text(
+        f'[[shipper.inputs]]\npaths = ["{file}"]\ndataset = "a"\nformat = "plain"\n'
+        """filters = [
+            { name = "quiet", when = 'message == "noise"', drop = true },
+            { redact = { kinds = ["email", "card"] } },
+        ]"""
+    )
+    said = tried(file, "-c", settings)
+    assert "  left out    500 records: quiet 500\n  redacted    email 1,000, card 500 by redact-2\n" in said.stdout
+    assert "example.org" not in said.stdout
+    found = report(file, "-c", settings)
+    assert (found["records"], found["dropped"]) == (1000, {"quiet": 500})
+    assert found["redacted"] == {"redact-2": {"email": 1000, "card": 500}}
 
 
 def test_a_pattern_that_was_tried_is_in_what_to_paste(tmp_path: Path) -> None:

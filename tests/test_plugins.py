@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from shipper import foreign as foreign_edge
 from shipper.formats import foreign
-from shipper.trial import records_of, source_of
+from shipper.trial import source_of, steps_of
 from tailrace import plugins, settings
 from tailrace.cli import cli
 from tailrace.errors import FixSettings
@@ -66,8 +66,8 @@ def made(it: Any, content: bytes, **keys: Any) -> list[dict[str, Any]]:
     foreign.KNOWN["own"] = it
     entry = Input(paths=["/x"], dataset="d", timezone="UTC", **{"format": "own", **keys})
     source = source_of(entry, "/x", "host", Shipper())
-    steps = records_of(source, lambda most, at: content[at : at + most], Shipper().chunk_bytes, lambda: 1)
-    return [orjson.loads(value) for step in steps for _, value in step]
+    steps = steps_of(source, lambda most, at: content[at : at + most], Shipper().chunk_bytes, lambda: 1)
+    return [orjson.loads(value) for step in steps for _, value in step.records]
 
 
 def checked(folder: Path, name: str) -> Result:

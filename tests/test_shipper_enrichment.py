@@ -19,7 +19,7 @@ from shipper.containers import container_of
 from shipper.ecs import FIELDS
 from shipper.machine import details, surroundings
 from shipper.records import Encoder
-from shipper.trial import records_of, source_of
+from shipper.trial import source_of, steps_of
 from tailrace.cli import cli
 from tailrace.errors import FixSettings
 from tailrace.settings import Host, Input, Shipper
@@ -53,8 +53,8 @@ def documents(path: str, content: bytes, around: Surroundings = NOTHING, **keys:
     """What becomes of a file's lines."""
     entry = Input(paths=[path], dataset="d", timezone="UTC", **keys)
     source = source_of(entry, path, "h", Shipper(), None, around)
-    steps = records_of(source, lambda most, at: content[at : at + most], Shipper().chunk_bytes, lambda: 1)
-    return [orjson.loads(value) for step in steps for _, value in step]
+    steps = steps_of(source, lambda most, at: content[at : at + most], Shipper().chunk_bytes, lambda: 1)
+    return [orjson.loads(value) for step in steps for _, value in step.records]
 
 
 AROUND = Surroundings(

@@ -14,7 +14,7 @@ from shipper import ecs
 from shipper.formats import format_of
 from shipper.multiline import joiner_of
 from shipper.times import Times
-from shipper.trial import records_of, source_of
+from shipper.trial import source_of, steps_of
 from tailrace.settings import Csv, Input, Shipper
 
 
@@ -32,8 +32,8 @@ def shipped(content: bytes, **keys: Any) -> list[dict[str, Any]]:
     """The documents of a file, joined as the agent would."""
     entry = Input(paths=["/x"], dataset="d", timezone="UTC", **keys)
     source = source_of(entry, "/x", "host", Shipper())
-    steps = records_of(source, lambda most, at: content[at : at + most], Shipper().chunk_bytes, lambda: 1)
-    return [orjson.loads(value) for step in steps for _, value in step]
+    steps = steps_of(source, lambda most, at: content[at : at + most], Shipper().chunk_bytes, lambda: 1)
+    return [orjson.loads(value) for step in steps for _, value in step.records]
 
 
 def test_grok_names_fields() -> None:

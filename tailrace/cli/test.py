@@ -17,7 +17,7 @@ from shipper.foreign import bring
 from shipper.globs import input_of
 from shipper.machine import surroundings
 from shipper.records import Record
-from shipper.trial import records_of, source_of
+from shipper.trial import source_of, steps_of
 from tailrace import mistakes
 from tailrace import settings as settings_module
 from tailrace.cli.differences import told
@@ -132,7 +132,9 @@ def _records(case: Case, path: str, entry: Input, settings: Settings, content: b
     )
     now = time.time_ns() if case.read is None else round(case.read.timestamp() * 1000) * 10**6
     return [
-        record for some in records_of(source, read_at, settings.shipper.chunk_bytes, lambda: now) for record in some
+        record
+        for step in steps_of(source, read_at, settings.shipper.chunk_bytes, lambda: now)
+        for record in step.records
     ]
 
 

@@ -19,7 +19,7 @@ from shipper.foreign import bring
 from shipper.globs import input_of
 from shipper.identity import HEAD_BYTES
 from shipper.leaves import is_everywhere, leaves
-from shipper.trial import Fit, Report, Tally, advice, fits_of, records_of, source_of
+from shipper.trial import Fit, Report, Tally, advice, fits_of, source_of, steps_of
 from shipper.unpack import Handle, Unpacked, close, packing, read_at
 from tailrace import settings as settings_module
 from tailrace.cli.options import json_option
@@ -154,8 +154,8 @@ def _counted(handle: Handle, file: Path, entry: Input, topic: str, most: int, *,
     source = source_of(entry, str(file), socket.gethostname(), Shipper(), filter_rules(entry))
     hidden = quiet or size < _LONG_BYTES
     with click.progressbar(length=size, label=f"Reading as {entry.format}", hidden=hidden, file=sys.stderr) as bar:
-        for records in records_of(source, partial(read_at, handle), Shipper().chunk_bytes, time.time_ns):
-            tally.add(records)
+        for step in steps_of(source, partial(read_at, handle), Shipper().chunk_bytes, time.time_ns):
+            tally.add(step)
             bar.update(source.at - done)
             done = source.at
             if tally.records >= most:
@@ -196,18 +196,18 @@ def _show(report: Report, file: Path, entry: Input) -> None:
         click.secho(f"✗ damaged     {neutral(report.damage)}: {rest}", fg="red")
     if report.parsed is None:
         what = "only blank lines are in it" if report.bytes else "it is empty"
+        if report.dropped:
+            what = f"filters leave out {_by_rule(report.dropped)}"
         click.secho(f"✗ nothing to judge{'' if report.damage else f': {what}'}", fg="red")
         return
     good = _is_good(report)
     click.secho(f"{'✓' if good else '✗'} understood  {_percent(report.parsed)}", fg="green" if good else "red")
     click.echo(f"  time        {_times(report)}")
-    click.echo("  levels      " + ", ".join(f"{neutral(level)} {count:,}" for level, count in report.levels.items()))
-    if any(one.route is not None for one in entry.filters):
-        for line in _targets(report):
-            click.echo(line)
+    click.echo(f"  levels      {_counts(report.levels)}")
+    for line in _filtered(report, entry):
+        click.echo(line)
     if report.flags:
-        flags = ", ".join(f"{flag} {count:,}" for flag, count in report.flags.items())
-        click.echo(click.style("! ", fg="yellow") + f"flags       {flags}")
+        click.echo(click.style("! ", fg="yellow") + f"flags       {_counts(report.flags)}")
     for text in report.doubtful:
         click.secho("    " + neutral(text).partition("\n")[0][:_WIDTH], dim=True)
     for step in _next_steps(report):
@@ -238,6 +238,25 @@ def _times(report: Report) -> str:
         return f"no time found in {several(untimed, 'record')}: that of reading is taken"
     none = f"; no time found in {untimed:,} of {several(report.records, 'record')}" if untimed else ""
     return f"{report.first} to {report.last}{none}"
+
+
+def _by_rule(dropped: dict[str, int]) -> str:
+    """How many records, and what left them out."""
+    return f"{several(sum(dropped.values()), 'record')}: {_counts(dropped)}"
+
+
+def _filtered(report: Report, entry: Input) -> Iterator[str]:
+    """What filters do with the records: where they send them, what they leave out and make unreadable."""
+    if any(one.route is not None for one in entry.filters):
+        yield from _targets(report)
+    if report.dropped:
+        yield f"  left out    {_by_rule(report.dropped)}"
+    for rule, kinds in report.redacted.items():
+        yield f"  redacted    {_counts(kinds)} by {neutral(rule)}"
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{neutral(name)} {count:,}" for name, count in counts.items())
 
 
 def _targets(report: Report) -> Iterator[str]:
