@@ -15,6 +15,8 @@ from tailrace.bench.loads import Load, least, load_of, more
 
 _IN_FLIGHT = 3
 """Each indexer's own default."""
+_WARM = 3
+"""So often are the lines stored before it counts: a JVM is at its full speed after half a million documents or so."""
 
 
 class Case(NamedTuple):
@@ -66,8 +68,10 @@ class Storing:
         self._ceiling_start = least([child.run(self._replay(1), place.log("replay")) for _ in range(3)])
         progress("warming Elasticsearch up")  # whoever came first would be compared with a cold one
         warm = ground.place("warm", files)
-        self._fill(warm, warm.stream)
-        child.run(self._replay(1), warm.log("replay"))
+        child.run(warm.command("ship", "--once"), warm.log("ship"))
+        for number in range(_WARM):
+            self._prepare(warm, f"{warm.stream.removesuffix('-default')}{number}-default")
+            child.run(self._replay(1), warm.log("replay"))
 
     def round(self, number: int) -> None:
         """One more run of each case and of its ceiling."""
