@@ -170,7 +170,6 @@ class Consumer:
             await self._poll_failed(error)
         else:
             self._failures = 0
-            self._unreadable.forget(polled.keys())
             for partition, records in polled.items():
                 self._take(partition, records)
 
@@ -263,6 +262,7 @@ class Consumer:
             # A gap (of aborted transactions) is done by itself: it may be wider than the reach.
             self._waiting.add(owned, [], records[0].offset)
         owned.expected = records[-1].offset + 1
+        self._unreadable.forget([partition])
         self._waiting.add(owned, records, owned.expected)
         self._sender.wake()
         metrics.POLLED.inc(len(records))
@@ -281,6 +281,7 @@ class Consumer:
             position = self._position(partition)
             if position is not None and position > owned.expected:
                 owned.expected = position
+                self._unreadable.forget([partition])
                 self._waiting.add(owned, [], position)
                 self._sender.wake()
 
@@ -302,6 +303,7 @@ class Consumer:
             if owned is None or owned.leaving or owned.expected != offset:
                 continue
             begin, end = begins[partition], ends[partition]
+            self._unreadable.forget([partition])
             if offset < begin:
                 _tell_gap(partition, offset, begin)
                 owned.expected = begin

@@ -53,7 +53,7 @@ class Unreadable:
             self._kafka.resume(partition)
 
     def forget(self, partitions: Collection[TopicPartition]) -> None:
-        """Their batches were read after all, or are no longer ours to read."""
+        """Their batches were read after all, are gone, or are no longer ours to read."""
         for partition in self._errors.keys() & partitions:
             del self._errors[partition]
             self._until.pop(partition, None)

@@ -1,12 +1,15 @@
 """A batch that a broker's disk has broken: its partition waits and says where, all else goes on."""
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
 from processes import Process, until
-from test_indexer_edge import Load, exactly_once
+from test_indexer_edge import Load, Sent, admin, exactly_once
 
 from tailrace.stack import Stack
 
@@ -29,8 +32,7 @@ def site(tmp_path: Path, breakable_stack: Stack, names: str) -> Iterator[Load]:
 def test_a_batch_that_a_disk_broke_holds_up_its_partition_only(site: Load) -> None:
     """What is before it and in other partitions is stored; once the disk is mended, all is, without a restart."""
     records = site.records(RECORDS)
-    for begin in range(0, RECORDS, 100):  # in many batches
-        site.send(records[begin : begin + 100])
+    _send(site, records)
     others = [one for one in records if one.partition]
     with _turned_over(site, BROKEN):
         once = site.run("index", "--once", log="once")
@@ -47,6 +49,37 @@ def test_a_batch_that_a_disk_broke_holds_up_its_partition_only(site: Load) -> No
     assert indexer.stop() == 0
     assert _told(indexer) == 1
     exactly_once(site, [*records, *more])
+
+
+def test_once_retention_has_taken_the_broken_batch_the_partition_goes_on(site: Load) -> None:
+    """What it took is a gap, told as any other; nothing is said to be unreadable any more, though no record follows."""
+    site.serve_metrics()
+    _send(site, site.records(RECORDS))
+
+    def shown(name: str) -> float:
+        return site.metric(f"tailrace_indexer_{name}", "indexer_listen")
+
+    with _turned_over(site, BROKEN):
+        indexer = site.run("index")
+        until(lambda: _told(indexer), 60)
+        assert shown("unreadable_partitions") == 1
+
+        async def delete() -> None:
+            async with admin(site) as client:
+                await client.delete_records({TopicPartition(site.topic, 0): RecordsToDelete(before_offset=1000)})
+
+        asyncio.run(delete())
+        until(lambda: shown("gap_records_total") == 500, 60)
+        assert shown("unreadable_partitions") == 0
+        assert indexer.stop() == 0
+        site.finish("index", "--once", log="once")
+        assert site.stored() == RECORDS - 500
+
+
+def _send(site: Load, records: list[Sent]) -> None:
+    """In many batches."""
+    for begin in range(0, len(records), 100):
+        site.send(records[begin : begin + 100])
 
 
 @contextlib.contextmanager
