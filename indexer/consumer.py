@@ -14,6 +14,7 @@ from aiokafka.errors import (
     KafkaError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
+    RecordTooLargeError,
     TopicAuthorizationFailedError,
 )
 
@@ -79,6 +80,8 @@ class Consumer:
             fetch_max_bytes=8 * _FETCH_BYTES,
         )
         self._unreadable = Unreadable(self._kafka)
+        self.complaint = ""
+        """What holds up ``reached`` for good, with the next step; empty if nothing does."""
         self.commits = Commits(
             self._kafka,
             membership,
@@ -127,26 +130,26 @@ class Consumer:
     async def reached(self, ends: Mapping[TopicPartition, int]) -> bool:
         """Whether everything before these offsets is finished, by us or by others of the group.
 
-        Raises:
-            MendTopic: all is but what cannot be read.
+        Also if all of ours is but what cannot be read, which ``complaint`` then says: others may wait for the same.
         """
         self._skip_control_records()
-        others = []
+        others, stuck = [], []
         for partition, end in ends.items():
             owned = self._owned.get(partition)
             if owned is None:
                 others.append(partition)
-            elif owned.watermark.position < (min(end, owned.expected) if partition in self._unreadable else end):
-                return False
-        if others:
-            try:
-                past = await self._group.past(others)
-            except KafkaError:
-                return False
-            if any((past[one].offset or 0) < ends[one] for one in others):
-                return False
-        self._unreadable.insist()
-        return True
+            elif owned.watermark.position < end:
+                if partition not in self._unreadable or owned.watermark.position < owned.expected:
+                    return False
+                stuck.append(partition)
+        self.complaint = self._unreadable.complaint(stuck)
+        if self.complaint or not others:
+            return True
+        try:
+            past = await self._group.past(others)
+        except KafkaError:
+            return False
+        return all((past[one].offset or 0) >= ends[one] for one in others)
 
     async def poll(self) -> None:
         """Wait a little for records and put them where records wait.
@@ -154,7 +157,9 @@ class Consumer:
         Raises:
             ReachKafka: it does not allow us to read.
         """
-        self._unreadable.look()
+        if self._unreadable:
+            self._skip_control_records()
+            self._unreadable.look()
         try:
             polled = await self._kafka.getmany(timeout_ms=_POLL_MS, max_records=self._at_once)
         except NoOffsetForPartitionError:
@@ -164,8 +169,10 @@ class Consumer:
         except (GroupAuthorizationFailedError, TopicAuthorizationFailedError) as error:
             raise ReachKafka(f"Kafka does not allow us to read: {error!r}; grant it, or mend [kafka].") from error
         except UnreadableBatchError as error:
-            self._ask_again()
-            self._unreadable.rest(error)
+            self._let_rest(error)
+        except RecordTooLargeError as error:  # a broker gives the first batch whole, however large: its length is wrong
+            _, partition, offset, *_ = error.args
+            self._let_rest(UnreadableBatchError(partition, offset, "no whole batch begins there"))
         except KafkaError as error:
             await self._poll_failed(error)
         else:
@@ -315,6 +322,11 @@ class Consumer:
                 self._owned[partition] = owned = _begin(partition, Past(offset, None), begin, end)
                 self.commits.nudge()
             self._kafka.seek(partition, owned.expected)
+
+    def _let_rest(self, error: UnreadableBatchError) -> None:
+        self._ask_again()
+        if error.partition in self._owned:
+            self._unreadable.rest(error)
 
     async def _poll_failed(self, error: KafkaError) -> None:
         """Poll again after a while."""

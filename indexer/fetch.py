@@ -199,7 +199,7 @@ class DecodedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka is unt
         while self._error is None and (most is None or len(found) < most):
             try:
                 more = next(self, None)
-            except (KafkaError, *_SPOILED) as error:
+            except Exception as error:  # noqa: BLE001 - whatever decoders say of bytes that are not theirs
                 self._error = UnreadableBatchError(self._tp, self.next_fetch_offset, str(error))
                 break
             if more is None:
@@ -222,11 +222,15 @@ class ListedResult(FetchResult):  # type: ignore[misc]  # as above
     def getall(self, max_records: int | None = None) -> list[Any]:
         """The next records, at most so many."""
         held = self._partition_records
-        if not getattr(held, "listed", False):
+        if held is not None and not held.listed:
             return super().getall(max_records)  # type: ignore[no-any-return]
-        if not self.check_assignment(self._topic_partition) or not self.has_more():
+        if not self.has_more() or not self.check_assignment(self._topic_partition):
             return []
-        records, more = held.take(max_records)
+        try:
+            records, more = held.take(max_records)
+        except UnreadableBatchError:
+            self._partition_records = None  # whoever asks again wants it fetched again
+            raise
         self._update_position()
         if not more:
             self._partition_records = None

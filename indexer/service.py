@@ -17,6 +17,7 @@ from indexer.transport import Transport
 from indexer.writer import Writer
 from tailrace import metrics
 from tailrace.daemon import Life
+from tailrace.errors import MendTopic
 from tailrace.settings import Settings
 
 _LOOK_SECONDS = 0.1
@@ -31,7 +32,8 @@ async def index(settings: Settings, life: Life, *, once: bool) -> bool:
     Returns whether all of those are.
 
     Raises:
-        TailraceError: it cannot begin; with ``once`` also if Kafka or Elasticsearch stay away for long.
+        TailraceError: it cannot begin; with ``once`` also if Kafka or Elasticsearch stay away for long, or Kafka holds
+            what cannot be read.
     """
     metrics.serve(settings.metrics.indexer_listen)
     group = Group(settings)
@@ -80,6 +82,8 @@ async def _run(
                 task.cancel()
     finally:
         await consumer.stop()
+    if consumer.complaint:
+        raise MendTopic(consumer.complaint)
     structlog.get_logger().info("stopped")
     return complete
 

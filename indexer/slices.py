@@ -66,10 +66,10 @@ class Waiting:
         return dropped
 
     async def drained(self, low: int) -> None:
-        """Wait until they are fewer bytes than this."""
+        """Wait until they are no more bytes than this."""
         self._low = low
         self._drained.clear()
-        if self.bytes >= low:
+        if self.bytes > low:
             await self._drained.wait()
 
     @property
@@ -135,7 +135,7 @@ class Waiting:
     def _subtract(self, records: Sequence[Polled], size: int) -> None:
         self.actions -= len(records)
         self.bytes -= size + _OBJECT_BYTES * len(records)
-        if self.bytes < self._low:
+        if self.bytes <= self._low:
             self._drained.set()
 
 

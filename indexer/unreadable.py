@@ -9,7 +9,6 @@ from aiokafka import TopicPartition
 
 from indexer.fetch import UnreadableBatchError
 from tailrace import metrics
-from tailrace.errors import MendTopic
 
 _AGAIN_SECONDS = 10.0
 """How long a partition rests: each try fetches and checks a megabyte."""
@@ -25,6 +24,9 @@ class Unreadable:
         self._kafka = kafka
         self._errors: dict[TopicPartition, UnreadableBatchError] = {}
         self._until: dict[TopicPartition, float] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._errors)
 
     def __contains__(self, partition: TopicPartition) -> bool:
         return partition in self._errors
@@ -59,15 +61,13 @@ class Unreadable:
             self._until.pop(partition, None)
             metrics.UNREADABLE_PARTITIONS.set(len(self._errors))
 
-    def insist(self) -> None:
-        """Do not go on as if all were read.
-
-        Raises:
-            MendTopic: there is one.
-        """
-        for partition, error in self._errors.items():
-            raise MendTopic(
-                f"Partition {partition.partition} of {partition.topic} cannot be read from offset {error.offset} on "
-                f"({error.reason}); all before it is stored. Have a whole replica lead it, or set the group's offset "
-                "behind the broken batch with `kafka-consumer-groups.sh --reset-offsets`: its records are lost then."
-            )
+    def complaint(self, partitions: Collection[TopicPartition]) -> str:
+        """What an operator must know of those of these partitions that wait; empty if none does."""
+        errors = [self._errors[one] for one in partitions if one in self._errors]
+        if not errors:
+            return ""
+        return (
+            f"Kafka holds what cannot be read: {'; '.join(map(str, errors))}. All before it is stored. Have a whole "
+            "replica lead the partition, or set the group's offset behind the broken batch with "
+            "`kafka-consumer-groups.sh --reset-offsets`: its records are lost then."
+        )

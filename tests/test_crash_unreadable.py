@@ -2,22 +2,22 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 from processes import Process, until
-from test_indexer_edge import Load, Sent, admin, exactly_once
+from test_indexer_edge import PARTITIONS, Load, Sent, admin, exactly_once
 
 from tailrace.stack import Stack
 
 pytestmark = [pytest.mark.crash, pytest.mark.edge]
 
 RECORDS = 3_000
-BROKEN = "line 1500"
-"""The text of a record in the middle of the first partition, which no other has."""
+BROKEN = 1500
+"""The number of a record in the middle of the first partition; the next one is in the second."""
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_a_batch_that_a_disk_broke_holds_up_its_partition_only(site: Load) -> No
         once = site.run("index", "--once", log="once")
         assert once.wait() == 1
         (said,) = [line for line in once.log.read_text().splitlines() if "cannot be read" in line]
-        assert f"Partition 0 of {site.topic} cannot be read from offset 50" in said
+        assert f"{site.topic}/0 at offset 500: " in said
         assert "--reset-offsets" in said
         more = [one for one in site.records(600, start=RECORDS) if one.partition]
         site.send(more)
@@ -49,6 +49,18 @@ def test_a_batch_that_a_disk_broke_holds_up_its_partition_only(site: Load) -> No
     assert indexer.stop() == 0
     assert _told(indexer) == 1
     exactly_once(site, [*records, *more])
+
+
+def test_each_run_that_waits_for_such_a_batch_ends(site: Load) -> None:
+    """Two of one group, each with one of its own: neither waits for what the other cannot read."""
+    records = site.records(RECORDS)
+    _send(site, records)
+    with _turned_over(site, BROKEN, BROKEN + 1):
+        runs = [site.run("index", "--once", log=f"once{number}") for number in range(2)]
+        assert [one.wait() for one in runs] == [1, 1]
+        assert site.stored() == 2 * 500 + RECORDS // PARTITIONS
+    site.finish("index", "--once")
+    exactly_once(site, records)
 
 
 def test_once_retention_has_taken_the_broken_batch_the_partition_goes_on(site: Load) -> None:
@@ -83,20 +95,21 @@ def _send(site: Load, records: list[Sent]) -> None:
 
 
 @contextlib.contextmanager
-def _turned_over(site: Load, text: str) -> Iterator[None]:
-    """While it lasts, a byte of a record's text is another one on the broker's disk."""
-    (log,) = (site.stack.folder / "kafka").rglob(f"{site.topic}-0/*.log")
-    at = log.read_bytes().index(text.encode())
-    for step in range(2):
-        site.stack.stop("kafka")
-        with log.open("r+b") as file:
-            file.seek(at)
-            old = file.read(1)
-            file.seek(at)
-            file.write(bytes([old[0] ^ 1]))
-        site.stack.start("kafka")
-        if not step:
-            yield
+def _turned_over(site: Load, *numbers: int) -> Iterator[None]:
+    """While it lasts, a byte in the text of each of these records is another one on the broker's disk."""
+    _turn_over(site, numbers)
+    yield
+    _turn_over(site, numbers)
+
+
+def _turn_over(site: Load, numbers: Sequence[int]) -> None:
+    site.stack.stop("kafka")
+    for number in numbers:
+        (log,) = (site.stack.folder / "kafka").rglob(f"{site.topic}-{number % PARTITIONS}/*.log")
+        content = bytearray(log.read_bytes())
+        content[content.index(b"ine %d" % number) - 1] ^= 1
+        log.write_bytes(content)
+    site.stack.start("kafka")
 
 
 def _told(indexer: Process) -> int:

@@ -68,13 +68,17 @@ async def test_who_waits_for_room_is_woken_once_there_is_enough() -> None:
     for owned in (first, second):
         waiting.add(owned, _records(0, 2), 2)
     one = waiting.bytes // 4
-    for low, more in ((4 * one, waiting.take), (3 * one, lambda: waiting.drop(first))):
+    for low, more in ((3 * one, waiting.take), (2 * one, lambda: waiting.drop(first))):
         room = asyncio.create_task(waiting.drained(low))
         await asyncio.sleep(0)
         assert not room.done()
         more()
         await asyncio.wait_for(room, 1)
-    await asyncio.wait_for(waiting.drained(3 * one), 1)
+    await asyncio.wait_for(waiting.drained(2 * one), 1)
+    room = asyncio.create_task(waiting.drained(0))
+    await asyncio.sleep(0)
+    waiting.drop(second)
+    await asyncio.wait_for(room, 1)
 
 
 def test_partitions_take_turns() -> None:
