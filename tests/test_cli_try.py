@@ -254,6 +254,20 @@ def test_what_filters_do_is_counted(tmp_path: Path) -> None:
     assert found["redacted"] == {"redact-2": {"email": 1000, "card": 500}}
 
 
+def test_an_input_that_has_filters_is_not_to_be_replaced_by_one_without(tmp_path: Path) -> None:
+    """Where a settings file has the input, only its format is named, and only if it should be another."""
+    file = tmp_path / "a.log"
+    file.write_text("level=info msg=hello\n" * 20)
+    settings = tmp_path / "tailrace.toml"
+    text = f'[[shipper.inputs]]\npaths = ["{file}"]\ndataset = "a"\nformat = "%s"\n'
+    settings.write_text(text % "logfmt")
+    assert tried(file, "-c", settings).stdout.endswith(f"The input in {settings} is right for it.\n")
+    settings.write_text(text % "klog")
+    for more in ((), ("--format", "logfmt")):
+        said = tried(file, "-c", settings, *more).stdout
+        assert said.endswith(f'In its input in {settings}:\n\nformat = "logfmt"\n')
+
+
 def test_a_pattern_that_was_tried_is_in_what_to_paste(tmp_path: Path) -> None:
     """As it was given, in TOML's quotes."""
     file = tmp_path / "a.log"

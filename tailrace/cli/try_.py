@@ -91,7 +91,7 @@ def try_(context: click.Context, /, file: Path, name: str, *, most: int, as_json
     if as_json:
         click.echo(neutral(msgspec.json.encode(report).decode()))
     else:
-        _show(report, file, entry)
+        _show(report, file, entry, name, options["settings_file"])
     context.exit(0 if _is_good(report) and not report.damage else 1)
 
 
@@ -188,7 +188,7 @@ def _is_good(report: Report) -> bool:
     return report.parsed is not None and report.parsed >= _GOOD
 
 
-def _show(report: Report, file: Path, entry: Input) -> None:
+def _show(report: Report, file: Path, entry: Input, name: str | None, known: str) -> None:
     said = f"{several(report.records, 'record')} in {spoken_bytes(report.bytes)}, read as {report.format}"
     click.echo(f"{click.style(in_line(str(file)), bold=True)}: {said}")
     if report.damage:
@@ -214,9 +214,18 @@ def _show(report: Report, file: Path, entry: Input) -> None:
         click.secho(f"→ {step}", fg="yellow")
     for document in report.documents:
         _show_document(document)
+    click.echo("\n" + _advice(report, entry, name, known))
+
+
+def _advice(report: Report, entry: Input, name: str | None, known: str) -> str:
+    """What to write into the settings file; not a whole input where the file has one, for that may have filters."""
     fits = ", ".join(f"{one.format} {one.share:.0%}" for one in report.fits[:_SHOWN])
-    click.echo(f"\nThe first lines fit: {fits or 'no format but plain'}. For the settings file:\n")
-    click.echo(neutral(advice(report, entry)), nl=False)
+    said = f"The first lines fit: {fits or 'no format but plain'}."
+    if not known:
+        return f"{said} For the settings file:\n\n{neutral(advice(report, entry))}".removesuffix("\n")
+    if report.suggested == entry.format and not name:
+        return f"{said} The input in {in_line(known)} is right for it."
+    return f'{said} In its input in {in_line(known)}:\n\nformat = "{report.suggested}"'
 
 
 def _show_document(document: dict[str, Any]) -> None:
