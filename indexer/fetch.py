@@ -47,6 +47,8 @@ _SPOILED = (
     zstandard.ZstdError,
 )
 """What those who read it say of bytes that are not what they should be."""
+_BEWILDERED = (KafkaError, SystemError, TypeError, LookupError, ArithmeticError, *_SPOILED)
+"""What aiokafka's decoders say besides, of a format that is another than the batch's head says."""
 _unzstd = zstandard.ZstdDecompressor()
 
 
@@ -199,7 +201,7 @@ class DecodedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka is unt
         while self._error is None and (most is None or len(found) < most):
             try:
                 more = next(self, None)
-            except Exception as error:  # noqa: BLE001 - whatever decoders say of bytes that are not theirs
+            except _BEWILDERED as error:
                 self._error = UnreadableBatchError(self._tp, self.next_fetch_offset, str(error))
                 break
             if more is None:

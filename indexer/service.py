@@ -90,11 +90,14 @@ async def _run(
 
 async def _poll(consumer: Consumer, waiting: Waiting, buffer_bytes: int) -> None:
     metrics.WAITING_BYTES.set_function(lambda: waiting.bytes)
+    room = asyncio.Event()
+    waiting.tell(int(buffer_bytes * _LOW), room.set)
     while True:
         if waiting.bytes < buffer_bytes:
             await consumer.poll()
         else:
-            await waiting.drained(int(buffer_bytes * _LOW))
+            room.clear()
+            await room.wait()
 
 
 async def _until_reached(consumer: Consumer, group: Group, life: Life) -> bool:

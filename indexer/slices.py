@@ -1,8 +1,7 @@
 """Polled records to slices of at most so many bytes and actions. No I/O."""
 
-import asyncio
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from indexer.documents import Polled
@@ -45,8 +44,8 @@ class Waiting:
         self._runs: dict[Owned, deque[_Run]] = {}
         self.actions = 0
         self.bytes = 0
-        self._low = 0
-        self._drained = asyncio.Event()
+        self._low = -1
+        self._drained: Callable[[], None]
 
     def add(self, owned: Owned, records: Sequence[Polled], end: int) -> None:
         """Add what was polled of one partition next; no records and a higher ``end`` is a gap."""
@@ -65,12 +64,9 @@ class Waiting:
             self._subtract(run.records, run.size)
         return dropped
 
-    async def drained(self, low: int) -> None:
-        """Wait until they are no more bytes than this."""
-        self._low = low
-        self._drained.clear()
-        if self.bytes > low:
-            await self._drained.wait()
+    def tell(self, low: int, drained: Callable[[], None]) -> None:
+        """From now on call ``drained`` whenever some were taken or dropped and no more bytes than ``low`` are left."""
+        self._low, self._drained = low, drained
 
     @property
     def full(self) -> bool:
@@ -136,7 +132,7 @@ class Waiting:
         self.actions -= len(records)
         self.bytes -= size + _OBJECT_BYTES * len(records)
         if self.bytes <= self._low:
-            self._drained.set()
+            self._drained()
 
 
 def _stretches(records: Sequence[Polled], end: int) -> Iterator[tuple[Sequence[Polled], int]]:

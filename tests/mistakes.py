@@ -48,7 +48,7 @@ MISTAKES = (
     Mistake(
         "never say that a record may have been sent before",
         "shipper/records.py",
-        "repeats = min(len(lines), bisect_left(ends, repeat_until))",
+        "repeats = bisect_left(begins(), repeat_until) if start < repeat_until else 0",
         "repeats = 0",
     ),
     Mistake(

@@ -1,11 +1,8 @@
 """Polled records to slices: full, in order, in turn, and never past the reach."""
 
-import asyncio
-
 from fakes import FakePolled
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from processes import in_loop
 
 from indexer.ownership import Commit, Owned
 from indexer.slices import Part, Waiting
@@ -60,25 +57,25 @@ def test_nothing_is_taken_at_or_past_the_reach() -> None:
     assert _offsets(waiting.take()) == [3, 4]
 
 
-@in_loop
-async def test_who_waits_for_room_is_woken_once_there_is_enough() -> None:
-    """Whether what waited was taken, or dropped; at once where there is room already."""
+def test_it_tells_when_little_is_left() -> None:
+    """Whether what waited was taken, or dropped; not while there is more."""
     first, second = _owned(), _owned(partition=1)
     waiting = Waiting(10_000, slice_actions=1)
     for owned in (first, second):
         waiting.add(owned, _records(0, 2), 2)
-    one = waiting.bytes // 4
-    for low, more in ((3 * one, waiting.take), (2 * one, lambda: waiting.drop(first))):
-        room = asyncio.create_task(waiting.drained(low))
-        await asyncio.sleep(0)
-        assert not room.done()
-        more()
-        await asyncio.wait_for(room, 1)
-    await asyncio.wait_for(waiting.drained(2 * one), 1)
-    room = asyncio.create_task(waiting.drained(0))
-    await asyncio.sleep(0)
+    told: list[int] = []
+    waiting.tell(waiting.bytes // 2, lambda: told.append(waiting.actions))
+    waiting.take()
+    assert told == []
+    waiting.take()
+    waiting.drop(first)
     waiting.drop(second)
-    await asyncio.wait_for(room, 1)
+    assert told == [2, 1, 0]
+    waiting.tell(0, lambda: told.append(-1))
+    waiting.add(first, _records(2, 1), 3)
+    assert told[-1] == 0
+    waiting.drop(first)
+    assert told[-1] == -1
 
 
 def test_partitions_take_turns() -> None:
