@@ -268,10 +268,7 @@ class Consumer:
         if records[0].offset > owned.expected:
             # A gap (of aborted transactions) is done by itself: it may be wider than the reach.
             self._waiting.add(owned, [], records[0].offset)
-        owned.expected = records[-1].offset + 1
-        self._unreadable.forget([partition])
-        self._waiting.add(owned, records, owned.expected)
-        self._sender.wake()
+        self._go_on(partition, owned, records, records[-1].offset + 1)
         metrics.POLLED.inc(len(records))
         # As many at once as are a slice or less, whatever their size, so that memory is bounded by bytes.
         fitting = self._settings.slice_bytes * len(records) // max(1, self._waiting.bytes - before)
@@ -287,10 +284,14 @@ class Consumer:
                 continue
             position = self._position(partition)
             if position is not None and position > owned.expected:
-                owned.expected = position
-                self._unreadable.forget([partition])
-                self._waiting.add(owned, [], position)
-                self._sender.wake()
+                self._go_on(partition, owned, [], position)
+
+    def _go_on(self, partition: TopicPartition, owned: Owned, records: list[Polled], end: int) -> None:
+        """Have records wait, the last of them before the offset that may be polled next; none of them are a gap."""
+        owned.expected = end
+        self._unreadable.forget([partition])
+        self._waiting.add(owned, records, end)
+        self._sender.wake()
 
     def _position(self, partition: TopicPartition) -> int | None:
         """The next offset that the client would hand out; its public ``position`` may wait, which is wrong here."""
@@ -310,13 +311,11 @@ class Consumer:
             if owned is None or owned.leaving or owned.expected != offset:
                 continue
             begin, end = begins[partition], ends[partition]
-            self._unreadable.forget([partition])
             if offset < begin:
                 _tell_gap(partition, offset, begin)
-                owned.expected = begin
-                self._waiting.add(owned, [], begin)
-                self._sender.wake()
+                self._go_on(partition, owned, [], begin)
             elif offset > end:
+                self._unreadable.forget([partition])
                 owned.leaving = True
                 metrics.ABANDONED.inc(self._waiting.drop(owned))
                 self._owned[partition] = owned = _begin(partition, Past(offset, None), begin, end)

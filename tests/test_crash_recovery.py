@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 from conftest import TABLES
 from processes import until
-from test_indexer_edge import Load, Sent
+from test_indexer_edge import Load, Sent, prepared
 
 from tailrace.stack import Stack
 
@@ -70,10 +70,7 @@ class Rate:
 @pytest.fixture
 def site(tmp_path: Path, breakable_stack: Stack, names: str) -> Iterator[Load]:
     """Topics, a group, a stream and a template of this test's own, on servers that may be stopped."""
-    one = Load(tmp_path, breakable_stack, names)
-    one.prepare()
-    yield one
-    one.end()
+    yield from prepared(Load(tmp_path, breakable_stack, names))
 
 
 @pytest.mark.parametrize("how", ["frozen", "restarted"])

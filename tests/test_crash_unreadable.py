@@ -9,7 +9,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 from processes import Process, until
-from test_indexer_edge import PARTITIONS, Load, Sent, admin, exactly_once
+from test_indexer_edge import PARTITIONS, Load, Sent, admin, exactly_once, prepared
 
 from tailrace.stack import Stack
 
@@ -23,10 +23,7 @@ BROKEN = 1500
 @pytest.fixture
 def site(tmp_path: Path, breakable_stack: Stack, names: str) -> Iterator[Load]:
     """Topics, a group, a stream and a template of this test's own, on servers that may be stopped."""
-    one = Load(tmp_path, breakable_stack, names)
-    one.prepare()
-    yield one
-    one.end()
+    yield from prepared(Load(tmp_path, breakable_stack, names))
 
 
 def test_a_batch_that_a_disk_broke_holds_up_its_partition_only(site: Load) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from conftest import create_topic
-from test_indexer_edge import Load, Sent
+from test_indexer_edge import Load, Sent, prepared
 
 from indexer import activity
 from indexer.cloud_events import OWN
@@ -61,10 +61,7 @@ class Others(Load):
 @pytest.fixture
 def site(tmp_path: Path, stack: Stack, names: str) -> Iterator[Others]:
     """Its templates and topics are there."""
-    one = Others(tmp_path, stack, names)
-    one.prepare()
-    yield one
-    one.end()
+    yield from prepared(Others(tmp_path, stack, names))
 
 
 def _json(*values: Any) -> list[Sent]:

@@ -8,7 +8,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -132,6 +132,7 @@ class Load(Site):
             return found
 
 
+AnyLoad = TypeVar("AnyLoad", bound=Load)
 ENDINGS = ("stored", "already", "duplicates", "tombstones", "dead", "abandoned")
 
 
@@ -205,17 +206,17 @@ async def read(bootstrap_servers: str, topic: str) -> list[Any]:
 @pytest.fixture
 def site(tmp_path: Path, stack: Stack, names: str) -> Iterator[Load]:
     """Topics, a group, streams and a template of this test's own."""
-    yield from _site(tmp_path, stack, names)
+    yield from prepared(Load(tmp_path, stack, names))
 
 
 @pytest.fixture
 def breakable_site(tmp_path: Path, breakable_stack: Stack, names: str) -> Iterator[Load]:
     """As ``site``, on servers that may be stopped."""
-    yield from _site(tmp_path, breakable_stack, names)
+    yield from prepared(Load(tmp_path, breakable_stack, names))
 
 
-def _site(folder: Path, stack: Stack, name: str) -> Iterator[Load]:
-    site = Load(folder, stack, name)
+def prepared(site: AnyLoad) -> Iterator[AnyLoad]:
+    """With its topics, and without its processes afterwards."""
     site.prepare()
     yield site
     site.end()

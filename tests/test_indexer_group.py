@@ -11,7 +11,7 @@ import pytest
 from aiokafka.coordinator.protocol import ConsumerProtocol
 from conftest import create_topic
 from processes import Process, until
-from test_indexer_edge import Load, admin, counted, exactly_once, reached, send
+from test_indexer_edge import Load, admin, counted, exactly_once, prepared, reached, send
 
 from indexer import consumer
 from indexer.service import index
@@ -32,13 +32,6 @@ def site(tmp_path: Path, stack: Stack, names: str) -> Iterator[Load]:
 def breakable_site(tmp_path: Path, breakable_stack: Stack, names: str) -> Iterator[Load]:
     """As ``site``, on servers that may be stopped."""
     yield from prepared(Load(tmp_path, breakable_stack, names))
-
-
-def prepared(site: Load) -> Iterator[Load]:
-    """With its topics, and without its processes afterwards."""
-    site.prepare()
-    yield site
-    site.end()
 
 
 def freeze(process: Process) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from test_indexer_edge import TIME, Sent, exactly_once
+from test_indexer_edge import TIME, Sent, exactly_once, prepared
 from test_letters_replay import Letters
 
 from tailrace.stack import Stack, elasticsearch
@@ -129,7 +129,4 @@ def test_what_is_no_text_is_sent_again_as_text_if_somebody_wants_that(site: Lett
 @pytest.fixture
 def site(tmp_path: Path, stack: Stack, names: str) -> Iterator[Letters]:
     """Topics, a group, streams and a template of this test's own."""
-    one = Letters(tmp_path, stack, names)
-    one.prepare()
-    yield one
-    one.end()
+    yield from prepared(Letters(tmp_path, stack, names))

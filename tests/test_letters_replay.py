@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from click.testing import CliRunner, Result
 from conftest import create_topic, delete_topic
 from processes import until
-from test_indexer_edge import TIME, Load, Sent, admin, exactly_once, read
+from test_indexer_edge import TIME, Load, Sent, admin, exactly_once, prepared, read
 
 from indexer.replay import Replay
 from tailrace import letter_topic
@@ -64,10 +64,7 @@ class Letters(Load):
 @pytest.fixture
 def site(tmp_path: Path, stack: Stack, names: str) -> Iterator[Letters]:
     """Topics, a group, streams and a template of this test's own."""
-    one = Letters(tmp_path, stack, names)
-    one.prepare()
-    yield one
-    one.end()
+    yield from prepared(Letters(tmp_path, stack, names))
 
 
 def test_killed_in_the_middle_and_run_again_each_letter_is_one_document(site: Letters) -> None:
