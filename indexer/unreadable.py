@@ -67,7 +67,7 @@ class Unreadable:
         if not errors:
             return ""
         return (
-            f"Kafka holds what cannot be read: {'; '.join(map(str, errors))}. All before it is stored. Have a whole "
-            "replica lead the partition, or set the group's offset behind the broken batch with "
+            f"Kafka holds what cannot be read: {'; '.join(one.args[0] for one in errors)}. All before it is stored. "
+            "Have a whole replica lead the partition, or set the group's offset behind the broken batch with "
             "`kafka-consumer-groups.sh --reset-offsets`: its records are lost then."
         )

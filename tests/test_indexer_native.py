@@ -274,16 +274,33 @@ def test_what_is_before_a_broken_batch_is_handed_out_first(where: int, bits: int
         assert still
 
 
+def test_what_cannot_be_read_is_fetched_again_by_whoever_asks_again() -> None:
+    """What was fetched of it is let go: a disk may have been mended meanwhile."""
+    broken = batch([(0, None, b"x", [])] * 3)
+    broken[-1] ^= 7
+    result, state = _result(bytes(broken))
+    with pytest.raises(UnreadableBatchError):
+        result.getall(10)
+    assert not result.has_more()
+    assert (result.getall(10), state.position) == ([], 0)
+
+
 def _partition(answer: bytes, offset: int = 0) -> DecodedRecords:
     return DecodedRecords(PARTITION, Batches(answer), [], offset, None, as_decoded, True, READ_COMMITTED)  # noqa: FBT003
 
 
-def _taken(answer: bytes, most: int, offset: int = 0) -> list[Any]:
-    """All records of an answer, so many at a time, as the client hands them out."""
+def _result(answer: bytes, offset: int = 0) -> tuple[ListedResult, Any]:
+    """What the client makes of an answer, and how far it was handed out."""
     state = SimpleNamespace(paused=False, position=offset)
     state.consumed_to = lambda position: setattr(state, "position", position)
     assignment = SimpleNamespace(active=True, state_value=lambda _partition: state)
-    result = ListedResult(PARTITION, assignment=assignment, partition_records=_partition(answer, offset), backoff=0)
+    partition = _partition(answer, offset)
+    return ListedResult(PARTITION, assignment=assignment, partition_records=partition, backoff=0), state
+
+
+def _taken(answer: bytes, most: int, offset: int = 0) -> list[Any]:
+    """All records of an answer, so many at a time, as the client hands them out."""
+    result, state = _result(answer, offset)
     taken: list[Any] = []
     while result.has_more():
         before = state.position

@@ -37,6 +37,8 @@ def test_lines_before_the_reach_of_an_earlier_run_say_that_they_may_repeat() -> 
     """And only those."""
     records = encoder().chunk([b"a", b"b", b"c"], 0, 0, 3, NOW).records
     assert [parsed.may_repeat for header, _ in records if (parsed := parse_header(header))] == [True, True, False]
+    records = encoder().chunk([b"a", b"b", b"c"], 0, 0, 4, NOW).records
+    assert [parsed.may_repeat for header, _ in records if (parsed := parse_header(header))] == [True, True, False]
 
 
 def test_blank_lines_are_counted_with_the_next_record() -> None:

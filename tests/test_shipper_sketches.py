@@ -259,6 +259,22 @@ def test_a_line_that_goes_the_quick_way_gives_the_document_of_the_ordinary_way(c
     same_both_ways(*chunk)
 
 
+def test_a_piece_that_is_almost_that_of_the_line_before_is_not_taken_for_it() -> None:
+    """The same second in another zone; beginnings of a name, and what it begins; such as end apart, and long ones."""
+    tails, long = ("", "Z", ",5", ".5Z"), "a" * 32
+    names = ("main", "mai", "main-1", "main-2", long, long + "b", long + "bc", long + "bd")
+    lines = [
+        f"2026-11-23 18:00:00{tail} {level} [{name}] {name}.B - text".encode()
+        for name in names
+        for level in ("INFO", "WARN")
+        for tail in tails
+    ]
+    same_both_ways("java", lines)
+    ways = encoder("java")._quick
+    assert ways is not None
+    assert None not in ways.documents(lines, 0, b"2026-11-23T18:00:03.000Z")
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(sorted(SKETCHES)),
