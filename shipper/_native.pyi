@@ -5,12 +5,19 @@ INTERFACE: int
 def interleave(parts: Sequence[bytes | Sequence[bytes | None]], /) -> list[bytes]: ...
 def offsets(lines: list[bytes], start: int, /) -> list[bytes]: ...
 def sizes(lines: list[bytes], /) -> list[bytes]: ...
-def headers(
-    lines: list[bytes], start: int, repeats: int, fresh: bytes, again: bytes, checksums: memoryview, /
-) -> list[bytes]: ...
+def headers(lines: list[bytes], start: int, repeats: int, fresh: bytes, again: bytes, /) -> list[bytes]: ...
 def pack(
-    records: list[tuple[bytes, bytes]], first: int, number: int, delta: int, key: bytes, name: bytes, room: int, /
-) -> tuple[bytes, int, int]: ...
+    records: list[tuple[bytes, bytes]] | tuple[bytearray, bytes, list[bytes | None]],
+    first: int,
+    number: int,
+    delta: int,
+    key: bytes,
+    name: bytes,
+    most: int,
+    blob: bytearray,
+    used: int,
+    /,
+) -> tuple[int, int, int]: ...
 def shape(
     keys: tuple[bytes, ...], wants: bytes, pieces: tuple[bytes, ...], slots: tuple[int, ...], level: int, /
 ) -> object: ...
@@ -22,6 +29,19 @@ def sketch(
 def draw(
     sketch: object, lines: list[bytes], offsets: list[bytes], sizes: list[bytes], read: bytes, /
 ) -> list[bytes | None]: ...
+def rows(
+    sketch: object,
+    lines: list[bytes],
+    together: bytes | memoryview,
+    start: int,
+    read: bytes,
+    repeats: int,
+    fresh: bytes,
+    again: bytes,
+    most: int,
+    stand_ins: bool,
+    /,
+) -> tuple[bytearray, bytes, list[int]] | None: ...
 def fill(
     lines: list[bytes],
     start: int,

@@ -11,8 +11,8 @@ import orjson
 
 from shipper.leaves import is_everywhere, leaves
 from shipper.lines import is_blank
-from shipper.records import Record
 from shipper.routed import topic_of
+from shipper.rows import Record
 from tailrace.settings import Input
 
 _FLAGS, _ABSENT, _TOPIC = "flags", "absent", "topic"

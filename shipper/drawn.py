@@ -86,16 +86,17 @@ class Drawn(Sketched):
 
     def __init__(self, sketch: Sketch, times: Times, reference: Reference) -> None:
         super().__init__(sketch, times, reference)
-        self._drawn = _drawn(sketch.pattern, self._parts, self._memo) if self._parts else None
+        self.compiled = _drawn(sketch.pattern, self._parts, self._memo) if self._parts else None
+        """What compiled code takes for the sketch; None if it cannot be had."""
 
     def documents(self, lines: Lines, own: Callable[[list[int]], Own]) -> tuple[list[int], list[bytes]]:
         """The numbers of those lines that are of this kind, and their documents."""
-        if self._drawn is None:
+        if self.compiled is None:
             return super().documents(lines, own)
         mine = own(lines.rows)
         if mine.errors:
             return super().documents(lines, own)
-        made: list[bytes | None] = native.compiled.draw(self._drawn, lines.texts, mine.offsets, mine.sizes, mine.read)
+        made: list[bytes | None] = native.compiled.draw(self.compiled, lines.texts, mine.offsets, mine.sizes, mine.read)
         documents = list(filter(None, made))
         if len(documents) == len(made):
             return lines.rows, documents

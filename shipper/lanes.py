@@ -9,7 +9,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from shipper import native
 from shipper.packed import ZSTD, Packed
-from shipper.records import Record
+from shipper.rows import Record
 from tailrace.record import HEADER
 
 

@@ -12,9 +12,10 @@ from typing import Any
 from zlib import crc32
 
 from shipper import columns
+from shipper.rows import Rows
 from tailrace import extension
 
-compiled: Any = extension.built("shipper", interface=1)
+compiled: Any = extension.built("shipper", interface=2)
 """The compiled calls (``_native.pyi`` has their types), or None if the package was built without a compiler."""
 
 
@@ -48,16 +49,38 @@ def sizes(lines: list[bytes]) -> list[bytes]:
 
 def headers(lines: list[bytes], start: int, repeats: int, fresh: bytes, again: bytes) -> list[bytes]:
     """The header of each line: ``again`` or, behind so many that may repeat, ``fresh``; its offset; its checksum."""
-    checksums = array("I", map(crc32, lines))
     if compiled is not None:
-        made: list[bytes] = compiled.headers(lines, start, repeats, fresh, again, memoryview(checksums))
+        made: list[bytes] = compiled.headers(lines, start, repeats, fresh, again)
         return made
+    checksums = array("I", map(crc32, lines))
     if sys.byteorder == "little":
         checksums.byteswap()
     texts = checksums.tobytes().hex("\n", 4).encode().split(b"\n")
     prefixes = [again] * repeats + [fresh] * (len(lines) - repeats)
     padded = [b"%016d" % offset for offset in begins(lines, start)]
     return columns.interleave([prefixes, padded, b":", texts])
+
+
+def rows(
+    sketch: object,
+    lines: list[bytes],
+    together: bytes | memoryview,
+    start: int,
+    read: bytes,
+    repeats: int,
+    prefixes: Sequence[bytes],
+    most: int,
+    *,
+    stand_ins: bool,
+) -> Rows | None:
+    """The records of lines with their headers, as of ``headers``, and values where a compiled sketch is for the line.
+
+    ``together`` are the lines that have no line feed inside, escaped, with escaped line feeds between them; None if
+    they are not so many. A value is at most so many bytes. ``prefixes`` are the fresh and the other one. With
+    ``stand_ins`` the value gets backslashes for them.
+    """
+    made = compiled.rows(sketch, lines, together, start, read, repeats, *prefixes, most, stand_ins)
+    return None if made is None else Rows(*made)
 
 
 def begins(lines: list[bytes], start: int) -> list[int]:

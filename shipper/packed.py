@@ -7,7 +7,7 @@ import zstandard
 from aiokafka.record.util import calc_crc32c
 
 from shipper import native
-from shipper.records import Record
+from shipper.rows import Record, Rows
 from tailrace.record import HEADER
 
 ZSTD = 4
@@ -31,8 +31,8 @@ class Packed:
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
-        self._pieces: list[bytes] = []
-        self._bytes = _HEAD.size
+        self._blob = bytearray()
+        self._used = 0
         self._count = 0
         self._first_stamp = self._last_stamp = 0
         self._producer = (-1, -1, 0)
@@ -43,11 +43,12 @@ class Packed:
         """Append records from the ``first`` on until the batch is full; how many, and the bytes of their values."""
         if not self._count:
             self._first_stamp = self._last_stamp = stamp
-        delta, room = stamp - self._first_stamp, self._most_bytes - self._bytes
-        packed, taken, size = native.compiled.pack(records, first, self._count, delta, key, _NAME, room)
+        given = records.parts if isinstance(records, Rows) else records
+        delta, most = stamp - self._first_stamp, self._most_bytes - _HEAD.size
+        taken, size, self._used = native.compiled.pack(
+            given, first, self._count, delta, key, _NAME, most, self._blob, self._used
+        )
         if taken:
-            self._pieces.append(packed)
-            self._bytes += len(packed)
             self._count += taken
             self._last_stamp = max(self._last_stamp, stamp)
         return taken, size
@@ -66,7 +67,7 @@ class Packed:
 
     def size(self) -> int:
         """Its bytes, before they are compressed until it is built."""
-        return len(self._built) or self._bytes
+        return len(self._built) or _HEAD.size + self._used
 
     def _set_producer_state(self, producer_id: int, producer_epoch: int, base_sequence: int) -> None:
         self._producer = (producer_id, producer_epoch, base_sequence)
@@ -75,9 +76,8 @@ class Packed:
         """The batch as it goes over the wire; the same each time."""
         self._closed = True
         if not self._built:
-            plain = b"".join(self._pieces)
-            self._pieces.clear()
-            body = _compressor.compress(plain)
+            plain = memoryview(self._blob)[: self._used]
+            body: bytes | memoryview = _compressor.compress(plain)
             attributes = ZSTD
             if len(body) >= len(plain):
                 body, attributes = plain, 0
@@ -85,6 +85,7 @@ class Packed:
                 attributes, self._count - 1, self._first_stamp, self._last_stamp, *self._producer, self._count
             )
             length = _HEAD.size + len(body) - _UNCOUNTED_BYTES
-            head = struct.pack(">qiibI", 0, length, -1, 2, calc_crc32c(checked + body))
-            self._built = head + checked + body
+            head = struct.pack(">qiibI", 0, length, -1, 2, calc_crc32c(b"".join((checked, body))))
+            self._blob = bytearray()
+            self._built = b"".join((head, checked, body))
         return self._built

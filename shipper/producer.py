@@ -15,9 +15,9 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeEr
 
 from shipper.client import Client
 from shipper.lanes import Filling, Lane, Sending
-from shipper.records import Record
 from shipper.road import Road, Waiting
 from shipper.routed import by_topic
+from shipper.rows import Record
 from tailrace import kafka, metrics
 from tailrace.backoff import delay
 from tailrace.errors import LOOK_CLOSER, ReachKafka, RunSetup

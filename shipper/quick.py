@@ -11,6 +11,7 @@ import orjson
 from shipper import native, traces
 from shipper.drawn import LEAST_LINES, Drawn
 from shipper.formats.auto import Auto
+from shipper.rows import Rows
 from shipper.shapes import Shapes
 from shipper.sketch import END, STAND_IN, Lines, Own, Reference, Sketch
 from shipper.sketches import SKETCHES
@@ -62,27 +63,60 @@ class Quick:
         sketches = self._sketches(name)
         if len(rows) < LEAST_LINES or not sketches:
             return documents
-        chunk = _Chunk(lines, native.offsets(lines, start), read, documents)
-        if self._joined:
-            rows = [row for row in rows if b"\n" not in lines[row]]
-        left = _escaped(lines, rows)
-        self._joined = len(left.rows) < len(lines)
-        for sketch in tuple(sketches):
-            before = len(left.rows)
-            left = self._fill(chunk, sketch, left, chunk.own)
-            if len(left.rows) < before // 2:
-                sketches.remove(sketch)
-                sketches.insert(0, sketch)
-            if len(left.rows) < LEAST_LINES:
-                break
-        if self._joined:
-            self._fill_heads(chunk, sketches)
+        self._fill_all(_Chunk(lines, native.offsets(lines, start), read, documents), rows, sketches)
         return documents
 
-    def _fill_heads(self, chunk: "_Chunk", sketches: Sequence[Sketch]) -> None:
+    def records(
+        self, lines: list[bytes], start: int, read: bytes, repeats: int, prefixes: Sequence[bytes], most: int
+    ) -> Rows | None:
+        """The records of lines, but for the values of those that must go the ordinary way; ``missing`` says which.
+
+        None where nothing compiled makes records. The values are right if no bytes were skipped before the first line,
+        and of at most so many bytes; ``start`` and ``read`` are as of ``documents``, the others as of ``native.rows``.
+        """
+        name = self._name if self._learnt is None else self._learnt.name
+        sketches = self._sketches(name)
+        if not sketches or len(lines) < LEAST_LINES or (self._shapes is not None and name in _JSON):
+            return None
+        compiled = self._at_work(sketches[0]).compiled
+        if compiled is None:
+            return None
+        single = [line for line in lines if b"\n" not in line] if self._joined else lines
+        text = _text(single)
+        if text is None:
+            return None
+        together, stand_ins = memoryview(orjson.dumps(text))[1:-1], _SUB.decode() in text
+        made = native.rows(compiled, lines, together, start, read, repeats, prefixes, most, stand_ins=stand_ins)
+        self._joined = made is None or len(single) < len(lines)
+        if made is not None and made.missing:
+            chunk = _Chunk(lines, native.offsets(lines, start), read, made.others)
+            self._fill_all(chunk, made.missing, sketches, done=len(lines) - len(made.missing))
+            made.missing = [row for row in made.missing if not 0 < len(made.others[row] or b"") <= most]
+        return made
+
+    def _fill_all(self, chunk: "_Chunk", rows: list[int], sketches: list[Sketch], done: int = 0) -> None:
+        """Make the documents of these lines; so many others were made by the first sketch already."""
+        single = [row for row in rows if b"\n" not in chunk.lines[row]] if self._joined else rows
+        left = _escaped(chunk.lines, single)
+        self._joined = len(left.rows) < len(rows)
+        most, best = done, sketches[0]
+        for sketch in tuple(sketches[1:] if done else sketches):
+            if len(left.rows) < LEAST_LINES:
+                break
+            before = len(left.rows)
+            left = self._fill(chunk, sketch, left, chunk.own)
+            if before - len(left.rows) > most:
+                most, best = before - len(left.rows), sketch
+        sketches.remove(best)
+        sketches.insert(0, best)
+        if self._joined:
+            self._fill_heads(chunk, rows, sketches)
+
+    def _fill_heads(self, chunk: "_Chunk", rows: list[int], sketches: Sequence[Sketch]) -> None:
         """Make the documents of records of which all but the first line is a stack trace."""
         heads, errors = {}, {}
-        for row, line in enumerate(chunk.lines):
+        for row in rows:
+            line = chunk.lines[row]
             if b"\n" in line and chunk.documents[row] is None:
                 heads[row], _, rest = line.partition(b"\n")
                 errors[row] = traces.member(heads[row], rest)

@@ -5,7 +5,7 @@ This is the hot loop of the shipper: everything that is the same for a whole chu
 
 import functools
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -19,6 +19,7 @@ from shipper.formats.auto import Auto
 from shipper.lines import HOLE, Cut, is_blank
 from shipper.multiline import Joiner
 from shipper.quick import Quick
+from shipper.rows import Record, Rows
 from shipper.times import Times, from_nanoseconds
 from tailrace import __version__
 from tailrace.record import header_prefix
@@ -26,9 +27,6 @@ from tailrace.settings import Input
 
 _FITTED_MARK = "…"
 _LEAST_TEXT = 64
-
-Record = tuple[bytes, bytes]
-"""One record: its header and its value, both as they go over the wire. (A bare tuple: it is made for every line.)"""
 
 
 class Chunk(NamedTuple):
@@ -40,7 +38,7 @@ class Chunk(NamedTuple):
     kind.
     """
 
-    records: list[Record]
+    records: Sequence[Record]
     skipped: int
     blank: int
     flagged: dict[str, int]
@@ -129,12 +127,16 @@ class Encoder:
         self._times.now = now
         if lines and self._learn is not None:
             self._learn(lines)
-        values = self._quick_values(lines, start, read)
-        if pieces:
-            values = [None if number in pieces else value for number, value in enumerate(values)]
         # For most chunks nobody asks where each line begins.
         begins = functools.cache(lambda: native.begins(lines, start))
         repeats = bisect_left(begins(), repeat_until) if start < repeat_until else 0
+        if self._quick is not None and self._filtered is None and not skipped:
+            rows = self._quick.records(lines, start, read.encode(), repeats, self._prefixes, self.most_bytes)
+            if rows is not None and self._complete(rows, lines, begins, read, pieces):
+                return Chunk(rows, 0, 0, self._flagged, {}, {})
+        values = self._quick_values(lines, start, read)
+        if pieces:
+            values = [None if number in pieces else value for number, value in enumerate(values)]
         headers = native.headers(lines, start, repeats, *self._prefixes)
         if self._filtered is not None:
             left = self._filtered.chunk(lines, values, pieces, begins(), headers, skipped, read)
@@ -179,6 +181,19 @@ class Encoder:
         if record is None:
             return Chunk([], skipped + line.covered, line.covered, self._flagged, *counts)
         return Chunk([record], 0, 0, self._flagged, *counts)
+
+    def _complete(
+        self, rows: Rows, lines: list[bytes], begins: Callable[[], list[int]], read: str, pieces: frozenset[int]
+    ) -> bool:
+        """Make the values that are missing in the ordinary way; False if a line is blank, and has no record."""
+        left = sorted(pieces.union(rows.missing)) if pieces else rows.missing
+        if any(is_blank(lines[row]) for row in left):
+            return False
+        for row in left:
+            line = lines[row]
+            flags = ("multiline",) if row in pieces else ()
+            rows.others[row] = self._value(line, begins()[row], len(line) + 1, 0, read, flags)
+        return True
 
     def _quick_values(self, lines: list[bytes], start: int, read: str) -> Sequence[bytes | None]:
         """The documents of the lines that need not go the ordinary way, None for each that must."""

@@ -1,12 +1,14 @@
 """The bytes of one incarnation of one file, as they come, to records and the position they reach. No I/O."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from shipper.identity import ANCHOR_BYTES, NO_HEAD, Anchor, Head, Place, anchor_of
 from shipper.lines import HOLE, Cut, LongLine, cut, split
 from shipper.names import families, live_path
-from shipper.records import Chunk, Encoder, Record
+from shipper.records import Chunk, Encoder
 from shipper.registry_row import Row
+from shipper.rows import Record
 from tailrace.record import MAY_REPEAT, VERSION
 from tailrace.watermark import Span, Watermark
 
@@ -38,7 +40,7 @@ class Mark(NamedTuple):
 class Step(NamedTuple):
     """What one read brought: records up to ``end``, and the mark that belongs to it."""
 
-    records: list[Record]
+    records: Sequence[Record]
     end: int
     mark: Mark
     flagged: dict[str, int]

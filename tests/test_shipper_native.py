@@ -178,7 +178,7 @@ def test_every_sketch_is_drawn_by_compiled_code() -> None:
     for name, sketches in SKETCHES.items():
         quick = encoder(name)._quick
         assert quick is not None
-        assert [sketch for sketch in sketches if quick._at_work(sketch)._drawn is None] == []
+        assert [sketch for sketch in sketches if quick._at_work(sketch).compiled is None] == []
 
 
 @COMPILED

@@ -97,46 +97,78 @@ PyObject *sizes(PyObject *Py_UNUSED(self), PyObject *lines)
     return each_line(lines, 0, size_of);
 }
 
-/* headers(lines, start, repeats, fresh, again, checksums) -> list of bytes: see shipper.records. */
-PyObject *headers(PyObject *Py_UNUSED(self), PyObject *arguments)
+/* CRC-32 as zlib has it, eight bytes at a time: tables[i] is for a byte with i more behind it. */
+static unsigned int tables[8][256];
+
+static void fill_tables(void)
+{
+    for (unsigned int byte = 0; byte < 256; byte++) {
+        unsigned int sum = byte;
+        for (int bit = 0; bit < 8; bit++)
+            sum = sum & 1 ? sum >> 1 ^ 0xEDB88320u : sum >> 1;
+        tables[0][byte] = sum;
+    }
+    for (int i = 1; i < 8; i++)
+        for (int byte = 0; byte < 256; byte++)
+            tables[i][byte] = tables[i - 1][byte] >> 8 ^ tables[0][tables[i - 1][byte] & 255];
+}
+
+static unsigned int crc32(Span line)
+{
+    const unsigned char *at = (const unsigned char *)line.text, *end = at + line.length;
+    unsigned int sum = ~0u;
+    if (!tables[0][1])
+        fill_tables();
+    for (; end - at >= 8; at += 8) {
+        unsigned int low = sum ^ ((unsigned int)at[0] | (unsigned int)at[1] << 8 | (unsigned int)at[2] << 16 | (unsigned int)at[3] << 24);
+        sum = tables[7][low & 255] ^ tables[6][low >> 8 & 255] ^ tables[5][low >> 16 & 255] ^ tables[4][low >> 24] ^
+              tables[3][at[4]] ^ tables[2][at[5]] ^ tables[1][at[6]] ^ tables[0][at[7]];
+    }
+    for (; at < end; at++)
+        sum = sum >> 8 ^ tables[0][(sum ^ *at) & 255];
+    return ~sum;
+}
+
+char *header(char *to, const char *prefix, Py_ssize_t length, unsigned long long offset, Span line)
 {
     static const char hex[] = "0123456789abcdef";
+    unsigned int checksum = crc32(line);
+    memcpy(to, prefix, (size_t)length);
+    to += length;
+    to += digits(to, offset, 16);
+    *to++ = ':';
+    for (int i = 7; i >= 0; i--, checksum >>= 4)
+        to[i] = hex[checksum & 15];
+    return to + 8;
+}
+
+/* headers(lines, start, repeats, fresh, again) -> list of bytes: see shipper.records. */
+PyObject *headers(PyObject *Py_UNUSED(self), PyObject *arguments)
+{
     PyObject *lines, *made = NULL;
     unsigned long long offset;
-    Py_ssize_t repeats, lengths[2], length;
+    Py_ssize_t repeats, lengths[2];
     const char *prefixes[2];
-    Py_buffer checksums;
-    if (!PyArg_ParseTuple(arguments, "O!Kny#y#y*", &PyList_Type, &lines, &offset, &repeats, &prefixes[0], &lengths[0], &prefixes[1],
-                          &lengths[1], &checksums))
+    if (!PyArg_ParseTuple(arguments, "O!Kny#y#", &PyList_Type, &lines, &offset, &repeats, &prefixes[0], &lengths[0], &prefixes[1],
+                          &lengths[1]))
         return NULL;
-    Py_ssize_t count = PyList_Size(lines);
-    if (count >= 0 && checksums.len != count * 4)
-        PyErr_SetString(PyExc_ValueError, "not a checksum for each line");
-    else if (count >= 0)
-        made = PyList_New(count);
+    Py_ssize_t count = PyList_Size(lines), longest = lengths[0] > lengths[1] ? lengths[0] : lengths[1];
+    char *room = count < 0 ? NULL : PyMem_Malloc((size_t)longest + HEADER_ROOM);
+    if (!room)
+        return count < 0 ? NULL : PyErr_NoMemory();
+    made = PyList_New(count);
     for (Py_ssize_t row = 0; made && row < count; row++) {
-        char number[24], *to;
-        unsigned int checksum;
-        int which = row < repeats, width = digits(number, offset, 16);
-        PyObject *text = PyBytes_FromStringAndSize(NULL, lengths[which] + width + 9);
-        if (!text || !view(PyList_GetItem(lines, row), &length)) {
-            Py_XDECREF(text);
-            Py_CLEAR(made);
-            break;
+        int which = row < repeats;
+        Span line;
+        PyObject *text = NULL;
+        if ((line.text = view(PyList_GetItem(lines, row), &line.length))) {
+            char *end = header(room, prefixes[which], lengths[which], offset, line);
+            text = PyBytes_FromStringAndSize(room, end - room);
+            offset += (unsigned long long)line.length + 1;
         }
-        to = PyBytes_AsString(text);
-        memcpy(to, prefixes[which], (size_t)lengths[which]);
-        to += lengths[which];
-        memcpy(to, number, (size_t)width);
-        to += width;
-        *to++ = ':';
-        memcpy(&checksum, (const char *)checksums.buf + row * 4, 4);
-        for (int i = 7; i >= 0; i--, checksum >>= 4)
-            to[i] = hex[checksum & 15];
-        offset += (unsigned long long)length + 1;
-        if (PyList_SetItem(made, row, text) < 0)
+        if (!text || PyList_SetItem(made, row, text) < 0)
             Py_CLEAR(made);
     }
-    PyBuffer_Release(&checksums);
+    PyMem_Free(room);
     return made;
 }

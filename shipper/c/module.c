@@ -19,7 +19,7 @@ int digits(char *to, unsigned long long number, int width)
 const char *view(PyObject *object, Py_ssize_t *length)
 {
     char *text;
-    if (PyBytes_AsStringAndSize(object, &text, length) < 0)
+    if (!object || PyBytes_AsStringAndSize(object, &text, length) < 0)
         return NULL;
     return text;
 }
@@ -38,12 +38,21 @@ PyObject *joined(const Span *pieces, Py_ssize_t count)
     return made;
 }
 
+char *room(Blob *blob, Py_ssize_t more)
+{
+    Py_ssize_t size = PyByteArray_Size(blob->array);
+    if (size - blob->used < more && PyByteArray_Resize(blob->array, size + size / 4 + more) < 0)
+        return NULL;
+    return PyByteArray_AsString(blob->array) + blob->used;
+}
+
 static PyMethodDef methods[] = {
     {"interleave", interleave, METH_O, NULL}, {"offsets", offsets, METH_VARARGS, NULL},
     {"sizes", sizes, METH_O, NULL},           {"headers", headers, METH_VARARGS, NULL},
     {"pack", pack, METH_VARARGS, NULL},       {"shape", shape, METH_VARARGS, NULL},
     {"fill", fill, METH_VARARGS, NULL},       {"sketch", sketch, METH_VARARGS, NULL},
-    {"draw", draw, METH_VARARGS, NULL},      {NULL, NULL, 0, NULL},
+    {"draw", draw, METH_VARARGS, NULL},       {"rows", rows, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "shipper._native", NULL, 0, methods, NULL, NULL, NULL, NULL};

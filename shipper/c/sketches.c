@@ -20,6 +20,7 @@ enum { CONSTANT = 'c', WHOLE = 'w', TEXT = 't', GIVEN = 'g', KNOWN = 'k', IPV4 =
 typedef struct {
     int kind, group, second;
     Py_ssize_t parts; /* of an IPV4: how many of the next parts belong to it */
+    Span before, behind;
     PyObject *text, *after, *memo, *other;
 } Part;
 
@@ -94,6 +95,8 @@ static int keep_part(Part *part, PyObject *given, Py_ssize_t left)
     part->after = Py_NewRef(after);
     part->memo = Py_NewRef(memo);
     part->other = Py_NewRef(other);
+    part->before.text = view(text, &part->before.length);
+    part->behind.text = view(after, &part->behind.length);
     return 0;
 }
 
@@ -243,13 +246,6 @@ static int put(Draft *draft, const char *text, Py_ssize_t length)
     return GOOD;
 }
 
-static int put_object(Draft *draft, PyObject *object)
-{
-    Py_ssize_t length;
-    const char *text = view(object, &length);
-    return text ? put(draft, text, length) : FAILED;
-}
-
 /* Take over a reference, and put its bytes; None says that the line is not simple. */
 static int put_held(Draft *draft, PyObject *object)
 {
@@ -260,7 +256,9 @@ static int put_held(Draft *draft, PyObject *object)
         return NOT_SIMPLE;
     }
     draft->holds[draft->held++] = object;
-    return put_object(draft, object);
+    Py_ssize_t length;
+    const char *text = view(object, &length);
+    return text ? put(draft, text, length) : FAILED;
 }
 
 static int put_known(Draft *draft, PyObject *memo, const Span *key, Recent *recent)
@@ -300,21 +298,28 @@ static int put_given(Draft *draft, const Part *part, const Span *piece)
 {
     if (!piece->length || (piece->length == 1 && *piece->text == '-'))
         return GOOD;
-    int good = put_object(draft, part->text);
+    int good = put(draft, part->before.text, part->before.length);
     if (good > 0)
         good = put(draft, piece->text, piece->length);
-    return good > 0 ? put_object(draft, part->after) : good;
+    return good > 0 ? put(draft, part->behind.text, part->behind.length) : good;
 }
 
-static int put_part(Draft *draft, const Part *part, const Span *groups, PyObject *line, PyObject *const *own,
-                    Recent *recent)
+static int put_computed(Draft *draft, PyObject *compute, const Span *line)
+{
+    PyObject *text = PyBytes_FromStringAndSize(line->text, line->length);
+    PyObject *made = text ? PyObject_CallFunctionObjArgs(compute, text, NULL) : NULL;
+    Py_XDECREF(text);
+    return put_held(draft, made);
+}
+
+static int put_part(Draft *draft, const Part *part, const Span *groups, const Span *line, const Span *own, Recent *recent)
 {
     const Span *piece = &groups[part->group];
     switch (part->kind) {
     case CONSTANT:
-        return put_object(draft, part->text);
+        return put(draft, part->before.text, part->before.length);
     case WHOLE:
-        return put_object(draft, line);
+        return put(draft, line->text, line->length);
     case TEXT:
         return put(draft, piece->text, piece->length);
     case GIVEN:
@@ -325,73 +330,226 @@ static int put_part(Draft *draft, const Part *part, const Span *groups, PyObject
     case ISO:
         return put_iso(draft, part, groups, recent);
     case COMPUTED:
-        return put_held(draft, PyObject_CallFunctionObjArgs(part->memo, line, NULL));
+        return put_computed(draft, part->memo, line);
     default:
-        return put_object(draft, own[part->group]);
+        return put(draft, own[part->group].text, own[part->group].length);
     }
 }
 
-/* The document of one line; None if the sketch is not for it, NULL with an error. ``recent`` has one for each part. */
-static PyObject *drawn(const Sketch *sketch, PyObject *line, PyObject *const *own, Recent *recent)
+/* The pieces of one line's document to an empty draft: GOOD, or NOT_SIMPLE if the sketch is not for it, or FAILED with an
+ * error. ``recent`` has one for each part. Whatever it says, the draft is to be let go. */
+static int drawn(const Sketch *sketch, const Span *line, const Span *own, Recent *recent, Draft *draft)
 {
     Span groups[MOST_GROUPS];
-    Draft draft;
-    Py_ssize_t length;
-    const char *text = view(line, &length);
-    PyObject *made = NULL;
     int good = GOOD;
-    if (!text)
-        return NULL;
+    draft->count = draft->held = draft->fractions = 0;
     for (int i = 0; i < MOST_GROUPS; i++)
-        groups[i] = (Span){text, 0};
-    if (!match(sketch->steps, sketch->step_count, text, text + length, groups))
-        return Py_NewRef(Py_None);
-    draft.count = draft.held = draft.fractions = 0;
+        groups[i] = (Span){line->text, 0};
+    if (!match(sketch->steps, sketch->step_count, line->text, line->text + line->length, groups))
+        return NOT_SIMPLE;
     for (Py_ssize_t i = 0; good > 0 && i < sketch->part_count; i++) {
         const Part *part = &sketch->parts[i];
         if (part->kind == IPV4 && is_ipv4(&groups[part->group]))
             continue; /* the parts that belong to it follow */
-        good = put_part(&draft, part, groups, line, own, &recent[i]);
+        good = put_part(draft, part, groups, line, own, &recent[i]);
         i += part->parts;
     }
-    if (good > 0)
-        made = joined(draft.pieces, draft.count);
-    else if (good == NOT_SIMPLE)
-        made = Py_NewRef(Py_None);
-    for (Py_ssize_t i = 0; i < draft.held; i++)
-        Py_DECREF(draft.holds[i]);
-    return made;
+    return good;
+}
+
+static void let_go(Draft *draft)
+{
+    for (Py_ssize_t i = 0; i < draft->held; i++)
+        Py_DECREF(draft->holds[i]);
+}
+
+static Recent *no_recent(const Sketch *sketch)
+{
+    Recent *made = PyMem_Calloc((size_t)sketch->part_count + 1, sizeof(Recent));
+    return made ? made : (Recent *)PyErr_NoMemory();
+}
+
+static void forget_recent(const Sketch *sketch, Recent *recent)
+{
+    for (Py_ssize_t i = 0; recent && i < sketch->part_count; i++)
+        Py_XDECREF(recent[i].made);
+    PyMem_Free(recent);
 }
 
 /* draw(sketch, lines, offsets, sizes, read) -> list of bytes or None: the documents of the lines that it is for. */
 PyObject *draw(PyObject *Py_UNUSED(self), PyObject *arguments)
 {
-    PyObject *capsule, *lines, *columns[2], *read;
-    if (!PyArg_ParseTuple(arguments, "OO!O!O!S", &capsule, &PyList_Type, &lines, &PyList_Type, &columns[0],
-                          &PyList_Type, &columns[1], &read))
+    PyObject *capsule, *lines, *columns[2];
+    Span line, own[3];
+    Draft draft;
+    if (!PyArg_ParseTuple(arguments, "OO!O!O!y#", &capsule, &PyList_Type, &lines, &PyList_Type, &columns[0],
+                          &PyList_Type, &columns[1], &own[2].text, &own[2].length))
         return NULL;
     const Sketch *sketch = PyCapsule_GetPointer(capsule, sketch_name);
-    Py_ssize_t rows = PyList_Size(lines);
     if (!sketch)
         return NULL;
+    Py_ssize_t rows = PyList_Size(lines);
     if (PyList_Size(columns[0]) != rows || PyList_Size(columns[1]) != rows)
         return PyErr_Format(PyExc_ValueError, "not an offset and a size for each line");
-    Recent *recent = PyMem_Calloc((size_t)sketch->part_count + 1, sizeof(Recent));
-    PyObject *made = recent ? PyList_New(rows) : PyErr_NoMemory();
+    Recent *recent = no_recent(sketch);
+    PyObject *made = recent ? PyList_New(rows) : NULL;
     for (Py_ssize_t row = 0; made && row < rows; row++) {
-        PyObject *line = Py_XNewRef(PyList_GetItem(lines, row)), *own[3] = {NULL, NULL, read};
-        for (int i = 0; line && i < 2; i++)
-            if (!(own[i] = Py_XNewRef(PyList_GetItem(columns[i], row))))
-                Py_CLEAR(line);
-        PyObject *document = line ? drawn(sketch, line, own, recent) : NULL;
-        Py_XDECREF(line);
-        Py_XDECREF(own[0]);
-        Py_XDECREF(own[1]);
+        /* What a memo calls may change the lists. */
+        PyObject *kept[3] = {PyList_GetItem(lines, row), PyList_GetItem(columns[0], row), PyList_GetItem(columns[1], row)};
+        for (int i = 0; i < 3; i++)
+            Py_XINCREF(kept[i]);
+        PyObject *document = NULL;
+        if (kept[0] && kept[1] && kept[2] && (line.text = view(kept[0], &line.length)) &&
+            (own[0].text = view(kept[1], &own[0].length)) && (own[1].text = view(kept[2], &own[1].length))) {
+            int good = drawn(sketch, &line, own, recent, &draft);
+            if (good != FAILED)
+                document = good == GOOD ? joined(draft.pieces, draft.count) : Py_NewRef(Py_None);
+            let_go(&draft);
+        }
+        for (int i = 0; i < 3; i++)
+            Py_XDECREF(kept[i]);
         if (!document || PyList_SetItem(made, row, document) < 0)
             Py_CLEAR(made);
     }
-    for (Py_ssize_t i = 0; recent && i < sketch->part_count; i++)
-        Py_XDECREF(recent[i].made);
-    PyMem_Free(recent);
+    forget_recent(sketch, recent);
+    return made;
+}
+
+/* Escaped lines, one behind the other with END between them. */
+typedef struct {
+    const char *at, *end; /* ``at`` is NULL behind the last */
+} Texts;
+
+static int next_text(Texts *texts, Span *text)
+{
+    const char *at = texts->at;
+    if (!at)
+        return 0;
+    text->text = at;
+    while ((at = memchr(at, '\\', (size_t)(texts->end - at)))) {
+        if (texts->end - at > 1 && at[1] == 'n')
+            break;
+        at += texts->end - at > 1 ? 2 : 1;
+    }
+    text->length = (at ? at : texts->end) - text->text;
+    texts->at = at ? at + 2 : NULL;
+    return 1;
+}
+
+/* Put a backslash, escaped, for each stand-in; returns how long the text is then. */
+static Py_ssize_t with_backslashes(char *text, Py_ssize_t length)
+{
+    static const char stand_in[] = "\\u001a";
+    const Py_ssize_t size = sizeof stand_in - 1;
+    char *to = text, *end = text + length;
+    for (const char *from = text; from < end;) {
+        const char *next = memchr(from, '\\', (size_t)(end - from));
+        Py_ssize_t before = (next ? next : end) - from;
+        memmove(to, from, (size_t)before);
+        to += before;
+        from += before;
+        if (end - from >= size && !memcmp(from, stand_in, (size_t)size)) {
+            *to++ = '\\';
+            *to++ = '\\';
+            from += size;
+        } else
+            for (int i = 0; i < 2 && from < end; i++) /* an escape of two bytes, or the beginning of a longer one */
+                *to++ = *from++;
+    }
+    return to - text;
+}
+
+/* Write a draft into the blob, if that makes no more than ``most`` bytes. */
+static int write_draft(Blob *blob, const Draft *draft, Py_ssize_t most, int stand_ins)
+{
+    Py_ssize_t length = 0;
+    for (Py_ssize_t i = 0; i < draft->count; i++)
+        length += draft->pieces[i].length;
+    char *to = room(blob, length), *at = to;
+    if (!to)
+        return -1;
+    for (Py_ssize_t i = 0; i < draft->count; i++) {
+        memcpy(at, draft->pieces[i].text, (size_t)draft->pieces[i].length);
+        at += draft->pieces[i].length;
+    }
+    if (stand_ins)
+        length = with_backslashes(to, length);
+    blob->used += length <= most ? length : 0;
+    return 0;
+}
+
+/* rows(sketch, lines, together, start, read, repeats, fresh, again, most, stand_ins) -> (blob, ends, missing), or None if
+ * ``together`` are not the lines: see shipper.native. */
+PyObject *rows(PyObject *Py_UNUSED(self), PyObject *arguments)
+{
+    PyObject *capsule, *lines, *made = NULL;
+    unsigned long long offset;
+    Py_ssize_t repeats, lengths[2], most;
+    const char *prefixes[2];
+    Py_buffer together;
+    int stand_ins;
+    char numbers[2][24];
+    Span own[3] = {{numbers[0], 0}, {numbers[1], 0}, {NULL, 0}};
+    if (!PyArg_ParseTuple(arguments, "OO!y*Ky#ny#y#np", &capsule, &PyList_Type, &lines, &together, &offset, &own[2].text,
+                          &own[2].length, &repeats, &prefixes[0], &lengths[0], &prefixes[1], &lengths[1], &most, &stand_ins))
+        return NULL;
+    const Sketch *sketch = PyCapsule_GetPointer(capsule, sketch_name);
+    if (!sketch) {
+        PyBuffer_Release(&together);
+        return NULL;
+    }
+    Texts texts = {together.buf, (const char *)together.buf + together.len};
+    Py_ssize_t count = PyList_Size(lines), fit = 1;
+    Blob blob = {PyByteArray_FromStringAndSize(NULL, 4 * together.len + 64), 0};
+    PyObject *ends = PyBytes_FromStringAndSize(NULL, count * 2 * (Py_ssize_t)sizeof(long long)), *missing = PyList_New(0);
+    Recent *recent = no_recent(sketch);
+    if (!blob.array || !ends || !missing || !recent)
+        goto done;
+    long long *end = (long long *)(void *)PyBytes_AsString(ends);
+    for (Py_ssize_t row = 0; row < count; row++) {
+        Span line, simple;
+        Draft draft;
+        int which = row < repeats, good = NOT_SIMPLE, written = 0;
+        if (!(line.text = view(PyList_GetItem(lines, row), &line.length)))
+            goto done;
+        char *to = room(&blob, lengths[which] + HEADER_ROOM);
+        if (!to)
+            goto done;
+        blob.used += header(to, prefixes[which], lengths[which], offset, line) - to;
+        *end++ = blob.used;
+        own[0].length = digits(numbers[0], offset, 1);
+        own[1].length = digits(numbers[1], (unsigned long long)line.length + 1, 1);
+        offset += (unsigned long long)line.length + 1;
+        /* What a memo calls may change the list: the line is not looked at behind that. */
+        if (!memchr(line.text, '\n', (size_t)line.length)) {
+            if (!(fit = next_text(&texts, &simple)))
+                break;
+            good = drawn(sketch, &simple, own, recent, &draft);
+            if (good == GOOD)
+                written = write_draft(&blob, &draft, most, stand_ins);
+            let_go(&draft);
+        }
+        if (good == FAILED || written < 0)
+            goto done;
+        *end++ = blob.used;
+        if (end[-1] == end[-2]) {
+            PyObject *number = PyLong_FromSsize_t(row);
+            if (!number || PyList_Append(missing, number) < 0) {
+                Py_XDECREF(number);
+                goto done;
+            }
+            Py_DECREF(number);
+        }
+    }
+    if (fit && !texts.at)
+        made = Py_BuildValue("(OOO)", blob.array, ends, missing);
+    else
+        made = Py_NewRef(Py_None);
+done:
+    forget_recent(sketch, recent);
+    Py_XDECREF(blob.array);
+    Py_XDECREF(ends);
+    Py_XDECREF(missing);
+    PyBuffer_Release(&together);
     return made;
 }

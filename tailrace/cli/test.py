@@ -16,7 +16,7 @@ from shipper.filter_keys import filter_rules
 from shipper.foreign import bring
 from shipper.globs import input_of
 from shipper.machine import surroundings
-from shipper.records import Record
+from shipper.rows import Record
 from shipper.trial import source_of, steps_of
 from tailrace import mistakes
 from tailrace import settings as settings_module
