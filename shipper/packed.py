@@ -12,15 +12,17 @@ from tailrace.record import HEADER
 
 ZSTD = 4
 """zstd's number in the attributes of a batch."""
-_LEVEL = 1
-"""On documents of log lines zstd's usual level, 3, takes half as long again, for a larger result."""
 _HEAD = struct.Struct(">qiibIhiqqqhii")
 _CHECKED = struct.Struct(">hiqqqhii")
 """The end of the head, on which the checksum begins."""
 _UNCOUNTED_BYTES = 12
 """Of the head, those that the batch's length does not count."""
 _NAME = HEADER.encode()
-_compressor = zstandard.ZstdCompressor(level=_LEVEL)
+_compressor = zstandard.ZstdCompressor(
+    compression_params=zstandard.ZstdCompressionParameters.from_level(1, window_log=20, hash_log=12, min_match=6)
+)
+"""Documents of log lines repeat what stood a line or two before: a table that fits the innermost cache finds it. Beside
+zstd's level 1 that takes a third less time for as small a result, beside its usual 3 about half."""
 
 
 class Packed:

@@ -142,9 +142,10 @@ class Traces:
         """
         continues = [False] * len(lines)
         pieces: list[int] = []
-        together = b"\n" + b"\n".join(lines)
+        together = b"\n".join([b"", *lines])
         # Objects of JSON have their traces inside.
-        found = None if together.count(b"\n{") == len(lines) else self._seek(together)
+        objects = lines[0][:1] == b"{" and together.count(b"\n{") == len(lines)
+        found = None if objects else self._seek(together)
         if found is None:
             return Marks(continues, pieces, self._attach)
         ends = list(accumulate([len(line) + 1 for line in lines]))

@@ -108,6 +108,11 @@ PyObject *pack(PyObject *Py_UNUSED(self), PyObject *arguments)
         return NULL;
     if (row < 0 || blob.used < 0 || blob.used > PyByteArray_Size(blob.array) || blob.array == records.array)
         return PyErr_Format(PyExc_ValueError, "no such record, or no such blob");
+    if (records.ends && row < records.count) { /* what surely fits, in one piece */
+        Py_ssize_t left = (Py_ssize_t)(records.ends[2 * records.count - 1] - records.ends[2 * row]);
+        if (!room(&blob, left < most - blob.used ? left : most - blob.used))
+            return NULL;
+    }
     for (; row < records.count; row++, number++, taken++) {
         Span header, value;
         if (find_record(&records, row, &header, &value) < 0)

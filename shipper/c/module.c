@@ -41,7 +41,7 @@ PyObject *joined(const Span *pieces, Py_ssize_t count)
 char *room(Blob *blob, Py_ssize_t more)
 {
     Py_ssize_t size = PyByteArray_Size(blob->array);
-    if (size - blob->used < more && PyByteArray_Resize(blob->array, size + size / 4 + more) < 0)
+    if (size - blob->used < more && PyByteArray_Resize(blob->array, size + size / 2 + more) < 0)
         return NULL;
     return PyByteArray_AsString(blob->array) + blob->used;
 }

@@ -5,7 +5,7 @@
  * whole is left out if what follows does not match with it. So a row matches less than the regular expression that it
  * comes from, but where it matches, that would have matched the same: it tries this way first. */
 enum { SET = 's', OPEN = '(', CLOSE = ')', AHEAD = '=', NOT_AHEAD = '!', MAYBE = '?', EITHER = '|', ONE = '1', REST = '*', END = '$' };
-enum { MOST_GROUPS = 16, MOST_PIECES = 256, MOST_FRACTIONS = 4, MOST_RECENT = 32 };
+enum { MOST_GROUPS = 16, MOST_PIECES = 256, MOST_FRACTIONS = 4, MOST_RECENT = 32, FIRST_ROWS = 16 };
 
 typedef struct {
     int kind;
@@ -500,7 +500,7 @@ PyObject *rows(PyObject *Py_UNUSED(self), PyObject *arguments)
     }
     Texts texts = {together.buf, (const char *)together.buf + together.len};
     Py_ssize_t count = PyList_Size(lines), fit = 1;
-    Blob blob = {PyByteArray_FromStringAndSize(NULL, 4 * together.len + 64), 0};
+    Blob blob = {PyByteArray_FromStringAndSize(NULL, 0), 0};
     PyObject *ends = PyBytes_FromStringAndSize(NULL, count * 2 * (Py_ssize_t)sizeof(long long)), *missing = PyList_New(0);
     Recent *recent = no_recent(sketch);
     if (!blob.array || !ends || !missing || !recent)
@@ -512,7 +512,10 @@ PyObject *rows(PyObject *Py_UNUSED(self), PyObject *arguments)
         int which = row < repeats, good = NOT_SIMPLE, written = 0;
         if (!(line.text = view(PyList_GetItem(lines, row), &line.length)))
             goto done;
-        char *to = room(&blob, lengths[which] + HEADER_ROOM);
+        Py_ssize_t needed = lengths[which] + HEADER_ROOM;
+        if (row == FIRST_ROWS) /* as if the others were as long, and somewhat longer */
+            needed += blob.used / (FIRST_ROWS - 1) * (count - row);
+        char *to = room(&blob, needed);
         if (!to)
             goto done;
         blob.used += header(to, prefixes[which], lengths[which], offset, line) - to;
