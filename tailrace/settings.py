@@ -203,7 +203,7 @@ class Shipper(Section, frozen=True, kw_only=True):
     ledger_seconds: float = 5.0
     """How often what was shipped is published to the ledger topic."""
     chunk_bytes: int = 262_144
-    batch_bytes: int = 524_288
+    batch_bytes: int = 983_040
     """Most bytes of a record batch, before compression."""
     budget_bytes: int = 5_242_880
     """Most bytes of records in flight to all partitions together; a partition may hold a quarter."""
