@@ -229,11 +229,12 @@ def _advice(report: Report, entry: Input, name: str | None, known: str) -> str:
 
 
 def _show_document(document: dict[str, Any]) -> None:
+    """Each value as the JSON that is sent: a text of digits, or of a list, is told from a number, or a list."""
     click.echo()
     for key, value in leaves(document):
         if not is_everywhere(key):
-            text = neutral(value if isinstance(value, str) else msgspec.json.encode(value).decode())
-            click.echo(click.style(f"    {neutral(key)}: ", dim=True) + text.replace("\n", "\n      "))
+            text = neutral(msgspec.json.encode(value).decode())
+            click.echo(click.style(f"    {neutral(key)}: ", dim=True) + text)
 
 
 def _percent(share: float) -> str:
