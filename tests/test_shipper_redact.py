@@ -77,6 +77,14 @@ def test_digits_behind_a_card_do_not_hide_it() -> None:
     assert redacted("5555 4111 1111 1111 1111")[0] == "5555 [card]"
 
 
+def test_a_label_at_the_end_of_a_secret_goes_with_it() -> None:
+    """Its bracket ends no list, and is not left over."""
+    for text in ("password=x-AKIAIOSFODNN7EXAMPLE", "(token: Bearer AKIAIOSFODNN7EXAMPLE)", "[pwd=x[email]]"):
+        safe, _ = redacted(text, Redact(kinds=["cloud_key", "password"]))
+        assert safe.count("[") == safe.count("]") == 1 + text.startswith("[")
+        assert redacted(safe)[0] == safe
+
+
 def test_a_key_makes_equal_values_equal_and_no_others() -> None:
     """However they are written; with another key they are others."""
     key = b"k" * 32
