@@ -98,6 +98,35 @@ def test_a_key_makes_equal_values_equal_and_no_others() -> None:
     assert redacted("::1 0:0:0:0:0:0:0:1", ALL, key)[0].split(" ")[0] == redacted("0:0:0:0:0:0:0:1", ALL, key)[0]
 
 
+@pytest.mark.parametrize("scheme", ["Bearer ", "bearer  ", "Basic ", "Bearer%20", "basic+"])
+@pytest.mark.parametrize("token", ["abc123", "abc12345.x~/=", "ab:c1,2", "YTpi", "ghp_" + "a1B2" * 9])
+def test_a_header_with_a_token_holds_a_bearer(scheme: str, token: str) -> None:
+    """In text and as a JSON value, however short it is; a password is what says no such word, or has no such rule."""
+    for text in ("Authorization: {}", '"authorization": "{}"', "'Proxy-Authorization': '{}'", "authorization={}&x=1"):
+        safe, found = redacted(text.format(scheme + token))
+        assert (safe, found["bearer"]) == (text.format("[bearer]"), 1)
+        assert "password" not in found
+        assert redacted(safe) == (safe, {})
+    for line in ({"authorization": scheme + token}, {"headers": {"authorization": scheme + token}}):
+        value, document = shipped(orjson.dumps(line), ALL)
+        assert [*document["labels"].values()] == ["[bearer]"]
+        assert token.encode() not in value
+    only = Redact(kinds=["password"])
+    assert redacted(f"Authorization: {scheme}{token}", only) == ("Authorization: [password]", {"password": 1})
+    assert "bearer" not in redacted(f"Authorization: {token}")[1]
+
+
+def test_a_token_has_one_hash_with_a_header_and_without() -> None:
+    """It is that of the token, so it is told wherever it stands; another rule's key is not taken for it."""
+    key = b"k" * 32
+    (bare, _), (header, _) = (redacted(f"{said}Bearer abc12345xyz", ALL, key) for said in ("", "Authorization: "))
+    assert bare.removeprefix("Bearer ") == header.removeprefix("Authorization: ")
+    orders = [Order("p", Redact(kinds=["password"]), b""), Order("b", Redact(kinds=["bearer"]), key)]
+    found: Counter[tuple[str, str]] = Counter()
+    assert Redaction(orders).text("Authorization: Bearer abc12345xyz", found) == "Authorization: [password]"
+    assert found == {("p", "password"): 1}
+
+
 def test_a_pattern_of_ones_own_hides_its_first_group() -> None:
     """Or all that it matches; with anchors it is held against each value."""
     assert redacted("id=7 id=8", Redact(patterns=[r"id=(\d)"], label="id"))[0] == "id=[id] id=[id]"
