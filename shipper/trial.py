@@ -1,5 +1,6 @@
 """Records that were made only to be looked at, to a report on how well a file is understood. No I/O."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -24,6 +25,8 @@ _DOUBTS = frozenset({"format", "time", "auto", "encoding"})
 """Flags of records that were not understood."""
 _SURE = 0.8
 _PATTERNED = ("regex", "grok")
+_OF_APACHE = re.compile("(?<![a-z])(?:apache|httpd|access_log)")
+"""In a path, what says that Apache wrote the file; lighttpd is another."""
 
 
 def source_of(
@@ -189,8 +192,11 @@ class Tally:
         )
 
 
-def fits_of(lines: Sequence[bytes]) -> list[Fit]:
-    """How well each format fits the first lines of a file, each with its own way of joining lines; best first."""
+def fits_of(lines: Sequence[bytes], path: str) -> list[Fit]:
+    """How well each format fits the first lines of a file, each with its own way of joining lines; best first.
+
+    Where several fit as well, as those of access logs do, that comes first which the path speaks for.
+    """
     found: list[Fit] = []
     for name, fields in {**guessed(), "json": json_fields}.items():
         joiner = joiner_of(Input(paths=[], dataset="x", format=name), 2**30)
@@ -200,7 +206,13 @@ def fits_of(lines: Sequence[bytes]) -> list[Fit]:
         share = counted.share(name)
         if share:
             found.append(Fit(name, share, share >= _SURE or counted.is_sure(name)))
-    return sorted(found, key=lambda one: -one.share)
+    named = _named(path.lower())
+    return sorted(found, key=lambda one: (-one.share, one.format != named))
+
+
+def _named(path: str) -> str:
+    """The format that a path speaks for; empty if it speaks for none."""
+    return "nginx" if "nginx" in path else "apache" if _OF_APACHE.search(path) else ""
 
 
 def advice(report: Report, entry: Input) -> str:

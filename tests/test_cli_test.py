@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from shipper.globs import names
 from tailrace.cli import cli
+from tailrace.cli.margin import hung
 from tailrace.errors import TailraceError
 from tailrace.settings import Input
 
@@ -176,6 +177,41 @@ count = 2
     assert "- java.lang" not in said.stdout
     assert "there is process.thread.name" in said.stdout
     assert "0 passed, 1 failed." in said.stdout
+
+
+def test_a_long_value_keeps_its_indent_in_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a line of it has no room for goes on below its own beginning; what is to be pasted is not broken."""
+    case = f'[[cases]]\nname = "{"name " * 30}"\nlines = "{"found " * 30}"\n'
+    inputs = INPUTS.replace("java", "plain")
+    text = inputs + case + f'count = 2\n[[cases.documents]]\nmessage = "{"wanted " * 30}"\n'
+    assert f'- "{"wanted " * 30}"' in ran(tmp_path, text).stdout, "a pipe has room for all"
+    monkeypatch.setenv("COLUMNS", "80")
+    _, _, name, *lines, _ = click.unstyle(ran(tmp_path, text).stdout).splitlines()
+    assert max(map(len, (name, *lines))) == 80
+    assert min(len(line) - len(line.lstrip()) for line in lines) >= 2
+    assert '        - "wanted wanted' in "\n".join(lines)
+    assert "\n           wanted wanted" in "\n".join(lines)
+    assert f'"message" = "{"found " * 30}"\n' in ran(tmp_path, inputs + case).stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("  - 34567890", ["  - 345678", "    90"]),
+        ("  - 345678", ["  - 345678"]),
+        ("  \x1b[31m+ 345678\x1b[0m", ["  \x1b[31m+ 345678\x1b[0m"]),
+        ("\x1b[31m✗ \x1b[0m345678901", ["\x1b[31m✗ \x1b[0m34567890", "  1"]),
+        ("- \t90", ["- \t90"]),
+        ("- \t901", ["- \t90", "     1"]),
+        ("- 漢字漢字漢", ["- 漢字漢字", "  漢"]),
+        ("1. 4567890e\u03012", ["1. 4567890", "   e\u03012"]),
+        ("", [""]),
+    ],
+)
+def test_a_line_is_broken_where_a_terminal_of_ten_columns_would_break_it(line: str, wanted: list[str]) -> None:
+    """Colours take no room, a tab what is left to the next stop, a wide character two columns."""
+    assert hung(line, 10).split("\n") == wanted
+    assert hung(line, None) == line
 
 
 def test_nothing_of_a_line_takes_over_the_terminal(tmp_path: Path) -> None:

@@ -77,6 +77,14 @@ def test_digits_behind_a_card_do_not_hide_it() -> None:
     assert redacted("5555 4111 1111 1111 1111")[0] == "5555 [card]"
 
 
+def test_a_label_at_the_end_of_a_secret_goes_with_it() -> None:
+    """Its bracket ends no list, and is not left over."""
+    for text in ("password=x-AKIAIOSFODNN7EXAMPLE", "(token: Bearer AKIAIOSFODNN7EXAMPLE)", "[pwd=x[email]]"):
+        safe, _ = redacted(text, Redact(kinds=["cloud_key", "password"]))
+        assert safe.count("[") == safe.count("]") == 1 + text.startswith("[")
+        assert redacted(safe)[0] == safe
+
+
 def test_a_key_makes_equal_values_equal_and_no_others() -> None:
     """However they are written; with another key they are others."""
     key = b"k" * 32
@@ -88,6 +96,35 @@ def test_a_key_makes_equal_values_equal_and_no_others() -> None:
     assert redacted("4111 1111 1111 1111", ALL, key)[0] == redacted("4111-1111-1111-1111", ALL, key)[0]
     assert redacted("Bob@Example.com", ALL, b"K" * 32)[0] != first
     assert redacted("::1 0:0:0:0:0:0:0:1", ALL, key)[0].split(" ")[0] == redacted("0:0:0:0:0:0:0:1", ALL, key)[0]
+
+
+@pytest.mark.parametrize("scheme", ["Bearer ", "bearer  ", "Basic ", "Bearer%20", "basic+"])
+@pytest.mark.parametrize("token", ["abc123", "abc12345.x~/=", "ab:c1,2", "YTpi", "ghp_" + "a1B2" * 9])
+def test_a_header_with_a_token_holds_a_bearer(scheme: str, token: str) -> None:
+    """In text and as a JSON value, however short it is; a password is what says no such word, or has no such rule."""
+    for text in ("Authorization: {}", '"authorization": "{}"', "'Proxy-Authorization': '{}'", "authorization={}&x=1"):
+        safe, found = redacted(text.format(scheme + token))
+        assert (safe, found["bearer"]) == (text.format("[bearer]"), 1)
+        assert "password" not in found
+        assert redacted(safe) == (safe, {})
+    for line in ({"authorization": scheme + token}, {"headers": {"authorization": scheme + token}}):
+        value, document = shipped(orjson.dumps(line), ALL)
+        assert [*document["labels"].values()] == ["[bearer]"]
+        assert token.encode() not in value
+    only = Redact(kinds=["password"])
+    assert redacted(f"Authorization: {scheme}{token}", only) == ("Authorization: [password]", {"password": 1})
+    assert "bearer" not in redacted(f"Authorization: {token}")[1]
+
+
+def test_a_token_has_one_hash_with_a_header_and_without() -> None:
+    """It is that of the token, so it is told wherever it stands; another rule's key is not taken for it."""
+    key = b"k" * 32
+    (bare, _), (header, _) = (redacted(f"{said}Bearer abc12345xyz", ALL, key) for said in ("", "Authorization: "))
+    assert bare.removeprefix("Bearer ") == header.removeprefix("Authorization: ")
+    orders = [Order("p", Redact(kinds=["password"]), b""), Order("b", Redact(kinds=["bearer"]), key)]
+    found: Counter[tuple[str, str]] = Counter()
+    assert Redaction(orders).text("Authorization: Bearer abc12345xyz", found) == "Authorization: [password]"
+    assert found == {("p", "password"): 1}
 
 
 def test_a_pattern_of_ones_own_hides_its_first_group() -> None:

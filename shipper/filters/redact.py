@@ -14,7 +14,7 @@ from shipper import ecs
 from shipper.filters.edit import label, take
 from shipper.filters.facts import Path, Values, walk
 from shipper.filters.scan import has_anchor, rows_of, seeker
-from shipper.filters.secrets import KINDS, LABELLED, NO_VALUES, Kind
+from shipper.filters.secrets import KINDS, LABELLED, NO_VALUES, SCHEME_TOKEN, Kind
 from tailrace.filter_settings import Redact as Settings
 from tailrace.patterns import pattern_of
 
@@ -42,6 +42,8 @@ class _Finder(NamedTuple):
     blind: bool
     holder: Any
     key: bytes
+    bears: bool
+    """Whether its rule hides bearer tokens too: then what it finds, and is written as one, is told as one."""
 
 
 class _Leaf(NamedTuple):
@@ -170,8 +172,9 @@ class Redaction:
         text = ecs.as_text(value)
         if LABELLED.fullmatch(text) or text.lower() in NO_VALUES:
             return value
-        found[finder.rule, finder.name] += 1
-        return _label(finder, text)
+        name, common = _said(finder, text)
+        found[finder.rule, name] += 1
+        return _label(name, common, finder.key)
 
     def _value(self, value: Any, finders: list[_Finder], found: _Counts) -> Any:  # noqa: ANN401 - a JSON value
         if type(value) is str:
@@ -204,8 +207,9 @@ class Redaction:
             if part is None:
                 at = match.start() + 1
                 continue
-            found[finder.rule, finder.name] += 1
-            pieces += encoded[done:begin], _label(finder, finder.kind.common(part)).encode()
+            name, common = _said(finder, part)
+            found[finder.rule, name] += 1
+            pieces += encoded[done:begin], _label(name, common, finder.key).encode()
             done = at = begin + len(part.encode("utf-8", "replace"))
         if not pieces:
             return text
@@ -217,14 +221,21 @@ def _finders(order: Order) -> Iterator[_Finder]:
     for name, kind in [*((name, KINDS[name]) for name in order.settings.kinds), *own]:
         holder = pattern_of(kind.holder) if kind.holder else None
         compiled, seeks = pattern_of(kind.pattern), seeker(kind.pattern)
-        yield _Finder(order.rule, name, kind, compiled, seeks, has_anchor(kind.pattern), holder, order.key)
+        bears = kind is KINDS["password"] and "bearer" in order.settings.kinds
+        yield _Finder(order.rule, name, kind, compiled, seeks, has_anchor(kind.pattern), holder, order.key, bears)
 
 
-def _label(finder: _Finder, secret: str) -> str:
-    if not finder.key:
-        return f"[{finder.name}]"
-    digest = blake2b(secret.encode("utf-8", "replace"), digest_size=8, key=finder.key[:64]).hexdigest()
-    return f"[{finder.name}:{digest}]"
+def _said(finder: _Finder, secret: str) -> tuple[str, str]:
+    """The name of the kind that a secret is of, and what equal ones have in common."""
+    token = SCHEME_TOKEN.fullmatch(secret) if finder.bears else None
+    return ("bearer", token[1]) if token else (finder.name, finder.kind.common(secret))
+
+
+def _label(name: str, secret: str, key: bytes) -> str:
+    if not key:
+        return f"[{name}]"
+    digest = blake2b(secret.encode("utf-8", "replace"), digest_size=8, key=key[:64]).hexdigest()
+    return f"[{name}:{digest}]"
 
 
 def _gather(tree: dict[str, Any], path: Path, leaves: list[_Leaf]) -> None:

@@ -53,8 +53,10 @@ def _value_of(text: str) -> str | None:
     """Not a label that stands in place of something, and not a word that says there is nothing; less what ends it."""
     if LABELLED.fullmatch(text.rstrip(",;.)}")):
         return None
-    text = text.rstrip(",;.)}]")
-    return None if text.lower() in NO_VALUES else text
+    value = text.rstrip(",;.)}]")
+    if _OPEN_LABEL.search(value) and text[len(value) :].startswith("]"):
+        value += "]"
+    return None if value.lower() in NO_VALUES else value
 
 
 def _all_of(text: str) -> str:
@@ -72,7 +74,11 @@ def _canonical(text: str) -> str:
 _LEAST_DIGITS = 13
 LABELLED = re.compile(r"\[(?:email|card|ipv4|ipv6|jwt|bearer|cloud_key|password|redacted)(?::[0-9a-f]{16})?\]")
 """What stands in place of a secret: not to be replaced again."""
+_OPEN_LABEL = re.compile(LABELLED.pattern.removesuffix(r"\]") + "$")
 NO_VALUES = frozenset(("", "null", "none", "true", "false", "undefined", "nil"))
+_SCHEME = r"(?:bearer|basic)(?:\s|%20|\+)+"
+SCHEME_TOKEN = re.compile(rf"(?is)\s*{_SCHEME}(.+)")
+"""A whole ``Authorization`` header's value; the token (RFC 6750) or credentials (RFC 7617) in it are the group."""
 _HEX = "[0-9A-Fa-f]{1,4}"
 _HEXES = f"{_HEX}(?::{_HEX}){{0,6}}"
 _IPV4 = r"\d{1,3}(?:\.\d{1,3}){3}"
@@ -97,7 +103,7 @@ KINDS: dict[str, Kind] = {
     "jwt": Kind("eyJ", r"\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*", _all_of, _all_of),
     "bearer": Kind(
         r"(?i)(?:bearer|basic)(?:\s|%20|\+)",
-        r"(?i)\b(?:bearer|basic)(?:\s|%20|\+)+([A-Za-z0-9._~+/=-]{8,})",
+        rf"(?i)\b{_SCHEME}([A-Za-z0-9._~+/=-]{{8,}})",
         _all_of,
         _all_of,
     ),

@@ -22,7 +22,8 @@ from tailrace import mistakes
 from tailrace import settings as settings_module
 from tailrace.cli.differences import told
 from tailrace.cli.junit import junit
-from tailrace.cli.options import json_option
+from tailrace.cli.margin import hung
+from tailrace.cli.options import json_option, terminal_width
 from tailrace.errors import FixCases, TailraceError
 from tailrace.settings import Input, Settings, Shipper
 from tailrace.show import in_line, neutral
@@ -70,15 +71,18 @@ def test(
 
 
 def _show(judged: dict[str, list[Judged]], counts: Counter[str]) -> None:
+    width = terminal_width()
     if counts["failed"]:
         click.echo(f"{click.style('- expected', fg='red')}  {click.style('+ came out', fg='green')}")
     for file, cases in judged.items():
         click.secho(in_line(file), bold=True)
         for one in cases:
             sign = click.style("✓", fg="green") if one.ok else click.style("✗", fg="red")
-            click.echo(f"{sign} {neutral(one.name)}")
+            click.echo(hung(f"{sign} {neutral(one.name)}", width))
+            # What is to be pasted is not broken: the terminal joins again what it broke itself, when it is copied.
+            room = None if one.expects_nothing else width
             for line in told(one) if not one.ok else ():
-                click.echo(f"    {line}" if line else "")
+                click.echo(hung(f"    {line}", room) if line else "")
     lame = f", {counts['errors']} could not be run" if counts["errors"] else ""
     colour = "red" if counts["failed"] or counts["errors"] else "green"
     click.secho(f"{counts['passed']} passed, {counts['failed']} failed{lame}.", fg=colour)

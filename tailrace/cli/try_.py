@@ -133,7 +133,8 @@ def _tried(file: Path, entry: Input, topic: str, most: int, *, quiet: bool) -> R
         kind = packing(str(file), os.pread(handle, HEAD_BYTES, 0))  # type: ignore[arg-type]
         if kind:
             handle = Unpacked(handle, kind)  # type: ignore[arg-type]
-        fits = fits_of(read_at(handle, Shipper().chunk_bytes, 0).split(b"\n")[:-1][:_FIRST_LINES])
+        lines = read_at(handle, Shipper().chunk_bytes, 0).split(b"\n")[:-1][:_FIRST_LINES]
+        fits = fits_of(lines, str(file.absolute()))
         tally, size = _counted(handle, file, entry, topic, most, quiet=quiet)
         damage = _damage(handle) if tally.records < most else ""
         better = _better(fits, entry, tally)
@@ -229,11 +230,12 @@ def _advice(report: Report, entry: Input, name: str | None, known: str) -> str:
 
 
 def _show_document(document: dict[str, Any]) -> None:
+    """Each value as the JSON that is sent: a text of digits, or of a list, is told from a number, or a list."""
     click.echo()
     for key, value in leaves(document):
         if not is_everywhere(key):
-            text = neutral(value if isinstance(value, str) else msgspec.json.encode(value).decode())
-            click.echo(click.style(f"    {neutral(key)}: ", dim=True) + text.replace("\n", "\n      "))
+            text = neutral(msgspec.json.encode(value).decode())
+            click.echo(click.style(f"    {neutral(key)}: ", dim=True) + text)
 
 
 def _percent(share: float) -> str:
