@@ -129,6 +129,24 @@ def test_what_is_foretold_comes_true(site: Drifting) -> None:
     }
 
 
+def test_a_field_that_the_newest_index_lacks_is_foretold(site: Drifting) -> None:
+    """Somebody gave it a type by hand, which a rollover forgets: said before the next document makes them differ."""
+    site.template()
+    site.store({"same": 1})
+    index = next(iter(site.elastic(f"/{site.stream}/_mapping")))
+    site.elastic(f"/{index}/_mapping", {"properties": {"address": {"type": "ip"}}}, "PUT")
+    site.store({"address": "10.0.0.1"}, {"same": 2})
+    assert [one["what"] for one in site.drift()[1].values()] == ["changes"]
+    site.elastic(f"/{site.stream}/_rollover", method="POST")
+    for sample in ("10", "0"):
+        code, found = site.drift("--sample", sample)
+        assert (code, {name: one["what"] for name, one in found.items()}) == (1, {"address": "changes"})
+        assert found["address"]["types"] == {"ip": [index]}
+    site.store({"address": "10.0.0.2"})
+    assert site.type_of("address") == {"1": "ip", "2": "keyword"}
+    assert [one["what"] for one in site.drift()[1].values()] == ["differs"]
+
+
 def test_what_is_not_indexed_is_told_by_its_cause(site: Drifting) -> None:
     """Malformed, too long, beyond the limit; and a label that is both."""
     site.template(n="long", limit=8)

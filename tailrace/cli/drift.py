@@ -21,7 +21,8 @@ _MOST_OF_A_KIND = 10
 _MOST_SAMPLED = 10_000
 _HELP = {
     What.DIFFERS: "searches over all of these indices fail or miss some; it ends when the older ones are deleted",
-    What.CHANGES: "map it in tailrace@custom with the type that it has, or bear two types until the older are deleted",
+    What.CHANGES: "map it in tailrace@custom with the type that it has, and roll over if the newest index lacks it; "
+    "or bear two types until the older are deleted",
     What.MIXED: "map it in tailrace@custom, or have the service write it under two names, one for each type",
     What.MALFORMED: "mend what writes it; these documents are there, but not found by this field",
     What.FULL: "raise index.mapping.total_fields.limit in tailrace@custom and roll over, or write fewer names",
