@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from indexer.provision_elastic import shipped
@@ -21,6 +22,11 @@ LABELS = {"labels": {"type": "object", "subobjects": False}, "numeric_labels": {
 def _fields(rules: Any = DYNAMIC, **properties: Any) -> Fields:
     shown = {name: {"type": one} if isinstance(one, str) else one for name, one in properties.items()}
     return fields({"dynamic_templates": rules, "properties": {**LABELS, **shown}})
+
+
+def _undated(**properties: Any) -> Fields:
+    """As ``_fields``, but texts never become dates."""
+    return msgspec.structs.replace(_fields(**properties), dates=False)
 
 
 def _kinds(*documents: Mapping[str, Any]) -> Kinds:
@@ -76,6 +82,49 @@ def test_values_that_are_no_longer_what_they_were() -> None:
     assert found["a"].what is What.CHANGES
     assert found["a"].text == "long now, keyword by the latest (text in 2)"
     assert found["a"].seen == {"text": 2}
+
+
+@pytest.mark.parametrize(
+    ("before", "coming", "documents", "text"),
+    [
+        ({"labels.x": "long"}, {}, [{"labels": {"x": 3}}], "long in 000001, keyword in 000002 as soon as it comes"),
+        ({"labels.x": "long"}, {}, [], "long in 000001, keyword in 000002 as soon as it comes"),
+        ({"a": "long"}, {"a": "keyword"}, [], "long in 000001, keyword by the template"),
+        ({"a": "long"}, {}, [{"a": "x"}], "long in 000001, keyword in 000002 as soon as it comes"),
+        ({"a": "ip"}, {}, [], "ip in 000001, boolean or float or keyword or long in 000002 as soon as it comes"),
+        ({"a": "long"}, {"a": {"properties": {}}}, [], "long in 000001, object by the template"),
+    ],
+)
+def test_a_field_that_the_newest_index_lacks(before: Any, coming: Any, documents: list[Any], text: str) -> None:
+    """Older indices have it, and whatever comes will make another type of it: told before the first does."""
+    found = _found(_fields(**before), _undated(), next_index=_undated(**coming), kinds=_kinds(*documents))
+    (name,) = before
+    assert {field: (one.what, one.text) for field, one in found.items()} == {name: (What.CHANGES, text)}
+    assert found[name].types == {before[name]: [".ds-s-000001"]}
+
+
+@pytest.mark.parametrize(
+    ("before", "newest", "documents"),
+    [
+        ("keyword", _fields(), []),
+        ("long", _fields(), []),
+        ("long", _fields(), [{"a": 3}]),
+        ("object", _fields(), []),
+        ("date", _fields(), []),
+        ("date", _fields(), [{"a": "2026-11-27"}]),
+        ("long", fields({"dynamic": "false"}), [{"a": "x"}]),
+        ("ip", fields({"dynamic": "strict"}), []),
+    ],
+)
+def test_a_field_that_may_come_again_as_it_was(before: str, newest: Fields, documents: list[Any]) -> None:
+    """Nothing is said where a value may give it the old type, nor where it is not mapped at all."""
+    assert _found(_fields(a=before), newest, next_index=newest, kinds=_kinds(*documents)) == {}
+
+
+def test_a_field_that_the_newest_index_lacks_without_the_templates() -> None:
+    """The newest index's own rules are known, too."""
+    found = _found(_fields(**{"labels.x": "long"}), _fields(), next_index=None)
+    assert found["labels.x"].what is What.CHANGES
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,24 @@ def test_what_is_foretold_comes_true(site: Drifting) -> None:
     }
 
 
+def test_a_field_that_the_newest_index_lacks_is_foretold(site: Drifting) -> None:
+    """Somebody gave it a type by hand, which a rollover forgets: said before the next document makes them differ."""
+    site.template()
+    site.store({"same": 1})
+    index = next(iter(site.elastic(f"/{site.stream}/_mapping")))
+    site.elastic(f"/{index}/_mapping", {"properties": {"address": {"type": "ip"}}}, "PUT")
+    site.store({"address": "10.0.0.1"}, {"same": 2})
+    assert [one["what"] for one in site.drift()[1].values()] == ["changes"]
+    site.elastic(f"/{site.stream}/_rollover", method="POST")
+    for sample in ("10", "0"):
+        code, found = site.drift("--sample", sample)
+        assert (code, {name: one["what"] for name, one in found.items()}) == (1, {"address": "changes"})
+        assert found["address"]["types"] == {"ip": [index]}
+    site.store({"address": "10.0.0.2"})
+    assert site.type_of("address") == {"1": "ip", "2": "keyword"}
+    assert [one["what"] for one in site.drift()[1].values()] == ["differs"]
+
+
 def test_what_is_not_indexed_is_told_by_its_cause(site: Drifting) -> None:
     """Malformed, too long, beyond the limit; and a label that is both."""
     site.template(n="long", limit=8)
@@ -183,11 +201,27 @@ def test_a_person_reads_what_to_do(site: Drifting) -> None:
     assert "\x1b" not in result.output
 
 
-def test_no_stream_is_no_conflict(site: Drifting) -> None:
-    """And is said."""
+def test_no_stream_is_not_taken_for_good(site: Drifting) -> None:
+    """A monitor notices a name that is mistyped: exit code 1, and the next step."""
+    command = ["drift", "-c", str(site.write_settings()), "--stream", site.stream]
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 1
+    assert f"✗ No data stream matches {site.stream}; without --stream" in result.stdout
+    result = CliRunner().invoke(cli, [*command, "--json"])
+    assert result.exit_code == 1
+    assert json.loads(result.stdout) == {"conflicts": 0, "streams": []}
+
+
+def test_the_sum_counts_the_lines(site: Drifting) -> None:
+    """A field of which two things are said counts twice, as it is seen."""
+    site.template(code="keyword")
+    site.store({"code": "A"})
+    site.template(code="long")
+    site.elastic(f"/{site.stream}/_rollover", method="POST")
+    site.template(code="keyword")
     result = CliRunner().invoke(cli, ["drift", "-c", str(site.write_settings()), "--stream", site.stream])
-    assert result.exit_code == 0
-    assert "No data stream matches" in result.output
+    assert result.stdout.count("  ✗ ") == 2
+    assert "✗ 2 conflicts now" in result.stdout
 
 
 def test_an_indexer_warns_of_a_stream_that_runs_out_of_fields(site: Drifting) -> None:

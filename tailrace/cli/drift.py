@@ -21,7 +21,8 @@ _MOST_OF_A_KIND = 10
 _MOST_SAMPLED = 10_000
 _HELP = {
     What.DIFFERS: "searches over all of these indices fail or miss some; it ends when the older ones are deleted",
-    What.CHANGES: "map it in tailrace@custom with the type that it has, or bear two types until the older are deleted",
+    What.CHANGES: "map it in tailrace@custom with the type that it has, and roll over if the newest index lacks it; "
+    "or bear two types until the older are deleted",
     What.MIXED: "map it in tailrace@custom, or have the service write it under two names, one for each type",
     What.MALFORMED: "mend what writes it; these documents are there, but not found by this field",
     What.FULL: "raise index.mapping.total_fields.limit in tailrace@custom and roll over, or write fewer names",
@@ -38,8 +39,8 @@ Examples:
   tailrace drift > /dev/null || echo "a field will conflict"
 
 \b
-Exit codes: 0 nothing will conflict (a ! is no conflict), 1 something will, or Elasticsearch cannot be asked,
-2 a mistake on the command line or in the settings file.
+Exit codes: 0 nothing will conflict (a ! is no conflict), 1 something will, no data stream matches, or Elasticsearch
+cannot be asked, 2 a mistake on the command line or in the settings file.
 """
 )
 @config_option
@@ -58,12 +59,12 @@ def drift(settings: Settings, streams: tuple[str, ...], *, sample: int, as_json:
     The types in all indices of a data stream, those that its next index will have, and those that its latest
     documents bring are compared. Nothing is changed.
     """
-    conflicts = asyncio.run(_run(settings, streams, sample, as_json=as_json))
-    if conflicts:
+    if not asyncio.run(_run(settings, streams, sample, as_json=as_json)):
         click.get_current_context().exit(1)
 
 
-async def _run(settings: Settings, streams: tuple[str, ...], sample: int, *, as_json: bool) -> int:
+async def _run(settings: Settings, streams: tuple[str, ...], sample: int, *, as_json: bool) -> bool:
+    """Print what is found; whether there are data streams, and nothing in them conflicts."""
     told: list[dict[str, Any]] = []
     conflicts = 0
     met: dict[What, None] = {}
@@ -72,7 +73,7 @@ async def _run(settings: Settings, streams: tuple[str, ...], sample: int, *, as_
         async with aclosing(facts(client, patterns, sample)) as found:
             async for one in found:
                 here = findings(one)
-                conflicts += len({finding.field for finding in here if finding.is_conflict})
+                conflicts += sum(finding.is_conflict for finding in here)
                 met |= dict.fromkeys(finding.what for finding in here)
                 told.append(_for_programs(one, here))
                 if not as_json:
@@ -81,9 +82,11 @@ async def _run(settings: Settings, streams: tuple[str, ...], sample: int, *, as_
     if as_json:
         click.echo(msgspec.json.encode({"conflicts": conflicts, "streams": told}))
     else:
-        for line in _summary(len(told), conflicts, met, patterns):
+        for line in _summary(len(told), conflicts, met):
             click.echo(line)
-    return conflicts
+    if not told:
+        click.secho(_none(streams, patterns), fg="red", err=as_json)
+    return bool(told) and not conflicts
 
 
 def _for_programs(one: Facts, here: list[Finding]) -> dict[str, Any]:
@@ -113,16 +116,23 @@ def _for_people(one: Facts, here: list[Finding]) -> Iterator[str]:
             yield f"  … and {len(some) - _MOST_OF_A_KIND:,} more such (--json has all)"
 
 
-def _summary(streams: int, conflicts: int, met: dict[What, None], patterns: tuple[str, ...]) -> Iterator[str]:
+def _none(named: tuple[str, ...], patterns: tuple[str, ...]) -> str:
+    """That there is nothing to look at, which a monitor must not take for good, and the next step."""
+    if named:
+        return (
+            f"✗ No data stream matches {neutral(', '.join(named))}; without --stream all that are allowed are looked at"
+        )
+    return f"✗ No data stream matches {', '.join(patterns)} yet; run `tailrace setup`, then ship and index"
+
+
+def _summary(streams: int, conflicts: int, met: dict[What, None]) -> Iterator[str]:
     for what in What:
         if what in met and what in _HELP:
             yield click.wrap_text(f"{what.value}: {_HELP[what]}", subsequent_indent="  ")
-    if not streams:
-        yield click.style(f"! No data stream matches {', '.join(patterns)}", fg="yellow")
-    elif conflicts:
+    if conflicts:
         text = f"✗ {several(conflicts, 'conflict')} now or at the next rollover, of {several(streams, 'data stream')}"
         yield click.style(text, fg="red")
-    else:
+    elif streams:
         yield click.style(f"✓ nothing conflicts, or will, in {several(streams, 'data stream')}", fg="green")
 
 

@@ -1,11 +1,12 @@
 """A data stream's indices, its next index, and its latest documents to what will conflict. No I/O."""
 
 import enum
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from tailrace.drift.kinds import Kinds
+from tailrace.drift.kinds import Kind, Kinds
 from tailrace.drift.mapping import OBJECT, Fields
 
 NEAR = 0.8
@@ -22,7 +23,7 @@ class What(enum.Enum):
     DIFFERS = "differs"
     """The field has another type in another index of the stream: searches over both fail, or miss some."""
     CHANGES = "changes"
-    """It will have another type in the next index."""
+    """It will have another type in the next index, or in the newest once it comes there."""
     MIXED = "mixed"
     """It brings values of several types: which one the next index has depends on which comes first."""
     MALFORMED = "malformed"
@@ -86,20 +87,28 @@ class Facts(msgspec.Struct, frozen=True):
 
 def findings(facts: Facts) -> list[Finding]:
     """All that is to be said of a stream, conflicts first; of a field that is mixed not also that it changes."""
-    found = [*_differing(facts), *_coming(facts), *_ignored(facts), *_split(facts), *_budget(facts)]
+    found = [*_differing(facts), *_coming(facts)]
+    told = {one.field for one in found}
+    found += [one for one in _returning(facts) if one.field not in told]
+    found += [*_ignored(facts), *_split(facts), *_budget(facts)]
     order = list(What)
     return sorted(found, key=lambda one: (order.index(one.what), one.field))
 
 
 def _differing(facts: Facts) -> Iterator[Finding]:
-    for name in {name: None for one in facts.indices.values() for name in one.types}:
-        types: dict[str, list[str]] = {}
-        for index, fields in facts.indices.items():
-            if name in fields.types:
-                types.setdefault(fields.types[name], []).append(index)
+    for name, types in _types(facts).items():
         if len(types) > 1:
             told = ", ".join(f"{kind} in {_some(where)}" for kind, where in types.items())
             yield Finding(What.DIFFERS, name, told, types=types)
+
+
+def _types(facts: Facts) -> dict[str, dict[str, list[str]]]:
+    """Of each field, the indices by the type that it has there."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for index, fields in facts.indices.items():
+        for name, kind in fields.types.items():
+            found.setdefault(name, {}).setdefault(kind, []).append(index)
+    return found
 
 
 def _coming(facts: Facts) -> Iterator[Finding]:
@@ -126,6 +135,29 @@ def _coming(facts: Facts) -> Iterator[Finding]:
         elif now is not None and {now} != types:
             text = f"{now} now, {types.pop()} by the latest ({told})"
             yield Finding(What.CHANGES, name, text, types={now: [facts.write_index]}, seen=seen)
+
+
+def _returning(facts: Facts) -> Iterator[Finding]:
+    """Fields of older indices that the newest lacks, if no value that may come gives them the same type again.
+
+    Which kind of value comes is told by the latest documents that have the field; without any it may be each.
+    """
+    newest, coming = facts.newest, facts.next_index
+    places = [(newest, f"in {_some([facts.write_index])} as soon as it comes")]
+    places += [] if coming is None else [(coming, "by the template")]
+    for name, types in _types(facts).items():
+        if name in newest.types or len(types) > 1:
+            continue
+        ((before, where),) = types.items()
+        seen = facts.kinds.fields.get(name, Counter[Kind]())
+        for fields, when in places:
+            made = fields.types_for(name, seen or Kind)
+            if made and before not in made:
+                told = " or ".join(sorted(made - {OBJECT} or made))
+                text = f"{before} in {_some(where)}, {told} {when}"
+                counts = {kind.value: count for kind, count in seen.items()}
+                yield Finding(What.CHANGES, name, text, types=types, seen=counts)
+                break
 
 
 def _ignored(facts: Facts) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 import fnmatch
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -42,7 +42,8 @@ class Fields(msgspec.Struct, frozen=True):
     ``types`` has the type of each by dotted name, objects included. ``flat`` are the objects whose keys may have dots
     of their own, ``closed`` those that take no new fields. ``count`` is what Elasticsearch holds against
     ``index.mapping.total_fields.limit``, ``by_root`` the same by the first part of the name. ``rules`` are the dynamic
-    templates; ``adds`` says whether new fields are mapped at all.
+    templates; ``adds`` says whether new fields are mapped at all, ``dates`` whether texts that look like dates become
+    such.
     """
 
     types: Mapping[str, str]
@@ -52,6 +53,7 @@ class Fields(msgspec.Struct, frozen=True):
     by_root: Mapping[str, int]
     rules: tuple[Tree, ...]
     adds: bool
+    dates: bool
 
     def takes(self, name: str) -> bool:
         """Whether a field that is not in the mapping would be added to it."""
@@ -62,13 +64,27 @@ class Fields(msgspec.Struct, frozen=True):
 
     def type_for(self, name: str, kind: Kind) -> str:
         """The type that a new field of this name gets from a value of this kind, as ``alike`` names it."""
+        return self._made(name, _THEIR_NAMES[kind], _DEFAULTS[kind])
+
+    def types_for(self, name: str, kinds: Iterable[Kind]) -> set[str]:
+        """All types that a field may have here once a value of one of these kinds came; none if it is not mapped."""
+        if name in self.types:
+            return {self.types[name]}
+        if not self.takes(name):
+            return set()
+        among = set(kinds)
+        date = {self._made(name, "date", "date")} if self.dates and Kind.TEXT in among else set()
+        return {self.type_for(name, kind) for kind in among} | date
+
+    def _made(self, name: str, theirs: str, usual: str) -> str:
+        """What the first rule makes of a new field whose value Elasticsearch calls ``theirs``, else ``usual``."""
         for rule in self.rules:
-            if _holds(rule, name, kind):
+            if _holds(rule, name, theirs):
                 made = (rule.get("mapping") or rule.get("runtime") or {}).get("type", "{dynamic_type}")
                 # An object that a rule makes anything else of is refused: it stays one.
-                plain = made == "{dynamic_type}" or (kind is Kind.OBJECT and made != "flattened")
-                return _DEFAULTS[kind] if plain else alike(made)
-        return _DEFAULTS[kind]
+                plain = made == "{dynamic_type}" or (theirs == OBJECT and made != "flattened")
+                return usual if plain else alike(made)
+        return usual
 
 
 def alike(kind: str) -> str:
@@ -93,6 +109,7 @@ def fields(mapping: Tree) -> Fields:
         by_root=by_root,
         rules=rules,
         adds=str(mapping.get("dynamic", "true")).lower() in ("true", "runtime"),
+        dates=mapping.get("date_detection") not in (False, "false"),
     )
 
 
@@ -107,10 +124,10 @@ def _is_closed(field: Tree) -> bool:
     return not adds or field.get("enabled") in (False, "false")
 
 
-def _holds(rule: Tree, name: str, kind: Kind) -> bool:
+def _holds(rule: Tree, name: str, theirs: str) -> bool:
     """Whether a dynamic template is for a field; without a condition on the kind it is for all kinds."""
     kinds = _several(rule.get("match_mapping_type"))
-    if kinds and "*" not in kinds and _THEIR_NAMES[kind] not in kinds:
+    if kinds and "*" not in kinds and theirs not in kinds:
         return False
     last = name.rpartition(".")[2]
     is_regex = rule.get("match_pattern") == "regex"
