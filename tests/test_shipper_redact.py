@@ -29,7 +29,11 @@ SECRETS = {
     "jwt": ["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV"],
     "bearer": ["Bearer abcdef0123456789", "basic dXNlcjpwYXNzd29yZA=="],
     "cloud_key": ["AKIAIOSFODNN7EXAMPLE", "ghp_" + "a1B2" * 9, "xoxb-123456789012-abcdefABCDEF", "rk_live_" + "x1" * 9],
-    "password": ["password=hunter2", "pwd:hunter2", "api_key='hunter 2'", '{"token": "hunter2"}', "?a_token=hunter2&x"],
+    "password": [
+        *("password=hunter2", "pwd:hunter2", "api_key='hunter 2'", '{"token": "hunter2"}', "?a_token=hunter2&x"),
+        *('{"password": ["x", "hunter2"]}', 'token: [ "hunter2'),
+        *(r'{\"pwd\": \"hunter2\", \"n\": 1}', r'{\"pwd\":[\"hunter2\"]}'),
+    ],
 }  # fmt: skip
 
 
@@ -163,6 +167,9 @@ def shipped(line: bytes, rule: Redact, entry_format: str = "json", **more: Any) 
         b'{"client.ip":"10.9.8.7"}',
         b'{"peer":"10.9.8.7"}',
         b'{"pan":4111111111111111}',
+        b'{"pan":4111111111111111.0}',
+        b'{"headers":"{\\"password\\": [\\"hunter2\\"]}"}',
+        b'said {\\"password\\": \\"hunter2\\"}',
         b'{"amex":378282246310005}',
         b'{"http.response.bytes":4111111111111111}',
         b'{"password":"hunter2"}',

@@ -6,7 +6,13 @@ import time
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from processes import Site, append, until
+
+from tailrace.audit import topics
+from tailrace.audit.stored import Stored
+from tailrace.cli import cli
+from tailrace.settings import Settings
 
 pytestmark = [pytest.mark.edge, pytest.mark.usefixtures("templates")]
 
@@ -89,3 +95,83 @@ def test_files_of_one_name_are_told_apart_the_newest_first(site: Site) -> None:
     times = re.findall(r"(?:stored|told|sent) (\S+Z)", "".join(blocks))
     assert len(times) == 6
     assert {len(time) for time in times} == {len("2026-11-26T15:13:58.123Z")}
+
+
+def test_what_no_search_sees_yet_is_stored(site: Site) -> None:
+    """Where indices are refreshed seldom, a line is not called missing until the next refresh."""
+    file = site.logs / "app.log"
+    append(file, "first line\n")
+    site.finish("ship", "--once")
+    site.finish("index", "--once")
+    site.elastic(f"/{site.stream}/_settings", {"index.refresh_interval": "1h"}, method="PUT")
+    append(file, "second line\n")
+    site.finish("ship", "--once")
+    site.finish("index", "--once")
+    assert [one["state"] for one in traced(site, "11")] == ["stored"]
+    append(file, "third line\n")
+    site.finish("ship", "--once")
+    site.finish("index", "--once")
+    assert [(one["state"], one["start"]) for one in traced(site, "--text", "third line")] == [("stored", 23)]
+
+
+def test_a_letter_that_was_replayed_is_on_its_way_until_it_is_indexed(site: Site) -> None:
+    """The record that was sent in its place counts, not the one that was refused."""
+    append(site.logs / "app.log", "refused line\n")
+    site.finish("ship", "--once")
+    site.indexer = {"allowed_streams": ["logs-nothing-default"]}
+    site.finish("index", "--once")
+    site.indexer = {}
+    site.finish("dead-letters", "replay", "--all")
+    for where in (("0",), ("--text", "refused line")):
+        (one,) = traced(site, *where)
+        assert (one["state"], one["letters"][0]["settled"]) == ("waiting", "replayed")
+        assert [sent["may_repeat"] for sent in one["sent"]] == [False, True]
+    site.finish("index", "--once")
+    assert [one["state"] for one in traced(site, "0")] == ["stored"]
+
+
+def test_what_was_repaired_is_on_its_way_until_it_is_indexed(site: Site) -> None:
+    """All copies of the record are named, the newest last."""
+    append(site.logs / "app.log", "first line\nsecond line\n")
+    site.finish("ship", "--once")
+    site.finish("index", "--once")
+    site.elastic(f"/{site.stream}/_refresh", method="POST")
+    (hit,) = site.elastic(f"/{site.stream}/_search?q=log.offset:11")["hits"]["hits"]
+    site.elastic(f"/{hit['_index']}/_doc/{hit['_id']}?refresh=true", method="DELETE")
+    plan = site.folder / "plan.json"
+    plan.write_text(site.finish("audit", "--json", "--wait", "0", log="audit", expect=1))
+    site.finish("ship", "--repair", str(plan), log="repair")
+    (one,) = traced(site, "11")
+    assert (one["state"], one["record_id"]) == ("waiting", hit["_id"])
+    copies = [record for record in site.shipped() if record.record_id == hit["_id"]]
+    told = [(sent["partition"], sent["offset"], sent["may_repeat"]) for sent in one["sent"]]
+    assert told == [(record.partition, record.offset, record.may_repeat) for record in copies]
+    assert [record.may_repeat for record in copies] == [False, True]
+    said = site.finish("trace", "-", f"{site.logs}/app.log", "11", log="text")
+    assert re.findall(r"partition \d+, offset (\d+)", said) == [str(record.offset) for record in copies]
+    site.finish("index", "--once")
+    assert [one["state"] for one in traced(site, "11")] == ["stored"]
+
+
+def test_a_line_that_is_indexed_while_it_is_looked_for_is_stored(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was in no index yet, and then nobody waits for it any more; and a refusal to refresh is told."""
+    append(site.logs / "app.log", "first line\n")
+    site.finish("ship", "--once")
+    ask = topics.left
+
+    async def left(settings: Settings, goal: topics.Ends) -> topics.Ends:
+        site.finish("index", "--once")
+        return await ask(settings, goal)
+
+    monkeypatch.setattr(topics, "left", left)
+    command = ["trace", "-", f"{site.logs}/app.log", "0", "--config", str(site.write_settings())]
+    found = CliRunner().invoke(cli, command)
+    assert (found.exit_code, found.stderr) == (0, "")
+    assert "byte 0: stored" in found.stdout
+
+    async def refused(_stored: Stored) -> bool:
+        return False
+
+    monkeypatch.setattr(Stored, "refresh", refused)
+    found = CliRunner().invoke(cli, command)
+    assert "may not refresh" in found.stderr

@@ -179,7 +179,7 @@ class Redaction:
     def _value(self, value: Any, finders: list[_Finder], found: _Counts) -> Any:  # noqa: ANN401 - a JSON value
         if type(value) is str:
             return self._safe(value, finders, found)
-        if type(value) is int:
+        if type(value) in (int, float):
             text = self._safe(str(value), finders, found)
             return value if text == str(value) else text
         if type(value) is list:

@@ -122,9 +122,11 @@ KINDS: dict[str, Kind] = {
         r"(?i)(?:aws\w{0,20}secret\w{0,20}|AccountKey)$",
     ),
     "password": Kind(
-        rf"(?i)(?:{_WORD})\s*[\"'\]]?\s*(?:=>|[=:])",
-        rf"(?i)(?:{_WORD})\s*[\"'\]]?\s*(?:=>|[=:])\s*"
-        r"(?:\"([^\"]+)\"?|'([^']+)'?|((?:(?:bearer|basic|token)\s+)?[^\s\"'&,;)}}\]][^\s\"'&]*))",
+        rf"(?i)(?:{_WORD})\s*\\*[\"'\]]?\s*(?:=>|[=:])",
+        rf"(?i)(?:{_WORD})\s*\\*[\"'\]]?\s*(?:=>|[=:])\s*"
+        # A list of texts; a text with escaped quotes; either without its end, to the end of the line.
+        r"(?:\[\s*\\*[\"'](?:(.+?)\\*[\"']\s*\]|(.+))|\\+[\"'](?:(.+?)\\+[\"']|(.+))|"
+        r"\"([^\"]+)\"?|'([^']+)'?|((?:(?:bearer|basic|token)\s+)?[^\s\"'&,;)}}\]][^\s\"'&]*))",
         _value_of,
         _all_of,
         rf"(?i)(?:{_WORD})$",

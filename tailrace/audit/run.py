@@ -16,6 +16,8 @@ from tailrace.audit.stored import CHUNK, Stored
 from tailrace.audit.verdict import Buried, Sums, Verdict, agree, by_chain, by_sums
 from tailrace.settings import Settings
 
+UNSEEN = "The user may not refresh the indices: what was stored last may not be seen yet."
+"""What a reader must know where a refresh was refused."""
 _LOOK_SECONDS = 0.3
 _RECORDS = 5000
 """About so many records are asked for in the order of their offsets at once."""
@@ -73,7 +75,7 @@ class Audit:
         streams = {one.data_stream for one in self._entries}
         await self._stored.narrow(streams, {one.host for one in self._entries})
         if not await self._stored.refresh():
-            self.notes.append("The user may not refresh the indices: what was stored last may not be seen yet.")
+            self.notes.append(UNSEEN)
         for start in range(0, len(self._entries), CHUNK):
             chunk = {one.source: one for one in self._entries[start : start + CHUNK]}
             summed = {} if self._full else await self._summed(chunk)

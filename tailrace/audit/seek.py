@@ -103,20 +103,19 @@ class Wish(NamedTuple):
 
 
 async def sent(settings: Settings, wish: Wish) -> tuple[list[tuple[Kept, Sent]], str]:
-    """The first record that is wished for, with what it covers; else why there is none.
+    """The copies of the record that is wished for, the newest last, with what each covers; else why there is none.
 
-    Only the partition of the source's name is read.
+    Only the partition of the source's name is read: to its end, for a repair or a replay may have sent the record
+    again; but only to the first copy where it is known when the line was read, or only its text is.
     """
-    key = wish.source.encode()
-    needle = json.dumps(wish.text, ensure_ascii=False)[1:-1].encode() if wish.text else b""
-    for topic in await kafka.record_topics(settings):
-        partitions = await partitions_of(settings.kafka, topic)
-        number = kafka.key_hash(key) % len(partitions)
-        async with aclosing(_records(settings, TopicPartition(topic, number), wish.read)) as pieces:
-            async for record in pieces:
-                if record.key == key and (kept := _wished(record, wish, needle)) is not None:
-                    return [(kept[0], Sent(topic, number, record.offset, _iso(record.timestamp), kept[1]))], ""
-    return [], "not retained any more, or never sent" if wish.read is None else "not retained any more"
+    found: list[tuple[Kept, Sent]] = []
+    async with aclosing(_copies(settings, wish)) as copies:
+        async for one in copies:
+            found.append(one)
+            if wish.read is not None or wish.text:
+                break
+    why = "not retained any more, or never sent" if wish.read is None else "not retained any more"
+    return found, "" if found else why
 
 
 async def letters(settings: Settings, wish: Wish, sources: Collection[str]) -> list[tuple[Kept | None, str, Refused]]:
@@ -134,6 +133,19 @@ async def letters(settings: Settings, wish: Wish, sources: Collection[str]) -> l
                     why = Refused(one.reason, one.error, one.field, one.partition, one.offset, how)
                     found.append((kept, one.record_id, why))
     return found
+
+
+async def _copies(settings: Settings, wish: Wish) -> AsyncGenerator[tuple[Kept, Sent], None]:
+    """All records that are wished for, topic by topic, in their order."""
+    key = wish.source.encode()
+    needle = json.dumps(wish.text, ensure_ascii=False)[1:-1].encode() if wish.text else b""
+    for topic in await kafka.record_topics(settings):
+        partitions = await partitions_of(settings.kafka, topic)
+        number = kafka.key_hash(key) % len(partitions)
+        async with aclosing(_records(settings, TopicPartition(topic, number), wish.read)) as pieces:
+            async for record in pieces:
+                if record.key == key and (kept := _wished(record, wish, needle)) is not None:
+                    yield kept[0], Sent(topic, number, record.offset, _iso(record.timestamp), kept[1])
 
 
 def _wished(record: Any, wish: Wish, needle: bytes) -> tuple[Kept, bool] | None:  # noqa: ANN401 - aiokafka's

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from tailrace import settings as settings_module
 from tailrace.settings import Settings
@@ -28,6 +29,9 @@ class _SettingsFile(click.ParamType[Settings]):
         if ctx is not None:
             ctx.meta[SETTINGS_FILE] = str(path)
         return settings_module.load(path)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return click.Path().shell_complete(ctx, param, incomplete)
 
 
 def config_option(command: Callable[..., Any]) -> Callable[..., Any]:

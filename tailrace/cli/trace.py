@@ -20,6 +20,7 @@ from tailrace.audit import topics
 from tailrace.audit.chain import Kept
 from tailrace.audit.entry import Entry
 from tailrace.audit.line import State, Told, Trace, judge, told_by
+from tailrace.audit.run import UNSEEN
 from tailrace.audit.seek import Documents, Wish, letters, sent
 from tailrace.audit.stored import Stored
 from tailrace.cli.once import Telling
@@ -76,7 +77,8 @@ def trace(
     """Say where one line of a file is: registry, ledger, Kafka, Elasticsearch or dead letters.
 
     HOST is the host's name as documents have it (- is this one), PATH the file's, OFFSET a byte in the line. On the
-    host itself its registry is read too. Where no index has the line, its partition is read through.
+    host itself its registry is read too. Where no index has the line, its partition is read through, and all copies
+    of its record are named; of a stored one the first.
     """
     if (offset is None) is not bool(text):
         raise click.UsageError("Say which line: an OFFSET, or --text TEXT.")
@@ -99,6 +101,8 @@ async def _trace(settings: Settings, host: str, path: str, offset: int | None, t
         await search.begin()
         places = await search.saying(text) if offset is None else [(name, offset) for name in sorted(search.names)]
         found = [await search.line(source, at) for source, at in places]
+    for note in search.notes:
+        click.secho(f"! {note}", fg="yellow", err=True)
     read = [one for one in found if one.state is not State.UNREAD]
     if not found:
         what = "No line says so" if search.names else "Nobody knows such a file"
@@ -107,7 +111,10 @@ async def _trace(settings: Settings, host: str, path: str, offset: int | None, t
 
 
 class _Search:
-    """Looks for lines of one file, which may have been several sources."""
+    """Looks for lines of one file, which may have been several sources.
+
+    ``notes`` are what its reader must know besides.
+    """
 
     def __init__(self, settings: Settings, client: AsyncElasticsearch, host: str, path: str) -> None:
         self._settings = settings
@@ -118,12 +125,15 @@ class _Search:
         self._entries: dict[str, Entry] = {}
         self._rows: dict[str, Row] = {}
         self.names: set[str] = set()
+        self.notes: list[str] = []
 
     async def begin(self) -> None:
         """Find out which sources had this path."""
         self._entries = await topics.ledger(self._settings, lambda one: one.host == self._host)
         await self._stored.narrow((one.data_stream for one in self._entries.values()), [self._host])
         self._documents.index = self._stored.index
+        if not await self._stored.refresh():
+            self.notes.append(UNSEEN)
         folder = Path(self._settings.shipper.state_dir)
         if self._host == host_of(self._settings) and folder.is_dir():
             stored = registry_file.read(folder)
@@ -145,6 +155,14 @@ class _Search:
 
     async def line(self, source: str, offset: int) -> Trace:
         """All that is known of the line at a byte of a source."""
+        one = await self._line(source, offset)
+        if one.state is State.MISSING:
+            await self._stored.refresh()
+            if await self._documents.at(source, offset):  # it was stored while we looked
+                one = await self._line(source, offset)
+        return one
+
+    async def _line(self, source: str, offset: int) -> Trace:
         one = self._known(source, offset)
         if _trails(self._entries.get(source), offset):
             one.state = State.SKIPPED
@@ -163,11 +181,12 @@ class _Search:
             return one
         records, one.kafka = await sent(self._settings, _wish(source, offset, kept)._replace(read=read))
         one.sent = [record for _, record in records]
-        kept = kept or next((covered for covered, _ in records), None)
+        newest = records[-1][0] if records else None
+        kept = kept or newest
         goal = {TopicPartition(record.topic, record.partition): record.offset + 1 for record in one.sent}
         waits = bool(goal) and bool(await topics.left(self._settings, goal))
         if kept is not None:
-            one.record_id = next((covered.record_id for covered, _ in records), kept.record_id)
+            one.record_id = newest.record_id if newest is not None else kept.record_id
             one.start, one.end = kept.offset, kept.offset + kept.bytes
         one.state = judge(one, waits=waits)
         if one.state is State.MISSING and one.shipped is None and offset >= await self._documents.end(source):
