@@ -92,6 +92,8 @@ class Quick:
             chunk = _Chunk(lines, native.offsets(lines, start), read, made.others)
             self._fill_all(chunk, made.missing, sketches, done=len(lines) - len(made.missing))
             made.missing = [row for row in made.missing if not 0 < len(made.others[row] or b"") <= most]
+            for row in made.missing:
+                made.others[row] = None
         return made
 
     def _fill_all(self, chunk: "_Chunk", rows: list[int], sketches: list[Sketch], done: int = 0) -> None:

@@ -130,11 +130,12 @@ class Encoder:
         # For most chunks nobody asks where each line begins.
         begins = functools.cache(lambda: native.begins(lines, start))
         repeats = bisect_left(begins(), repeat_until) if start < repeat_until else 0
+        rows = None
         if self._quick is not None and self._filtered is None and not skipped:
             rows = self._quick.records(lines, start, read.encode(), repeats, self._prefixes, self.most_bytes)
             if rows is not None and self._complete(rows, lines, begins, read, pieces):
                 return Chunk(rows, 0, 0, self._flagged, {}, {})
-        values = self._quick_values(lines, start, read)
+        values = self._quick_values(lines, start, read) if rows is None else [value or None for _, value in rows]
         if pieces:
             values = [None if number in pieces else value for number, value in enumerate(values)]
         headers = native.headers(lines, start, repeats, *self._prefixes)
