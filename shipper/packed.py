@@ -87,7 +87,7 @@ class Packed:
                 attributes, self._count - 1, self._first_stamp, self._last_stamp, *self._producer, self._count
             )
             length = _HEAD.size + len(body) - _UNCOUNTED_BYTES
-            head = struct.pack(">qiibI", 0, length, -1, 2, calc_crc32c(b"".join((checked, body))))
+            rest = checked + body
+            self._built = struct.pack(">qiibI", 0, length, -1, 2, calc_crc32c(rest)) + rest
             self._blob = bytearray()
-            self._built = b"".join((head, checked, body))
         return self._built

@@ -21,6 +21,7 @@ from shipper import native
 from shipper.lanes import Builder
 from shipper.packed import ZSTD, Packed
 from shipper.records import Encoder
+from shipper.rows import Rows
 from shipper.sketches import SKETCHES
 from shipper.stencils import Stencils
 from shipper.times import Times
@@ -28,6 +29,7 @@ from tailrace.settings import Input
 
 COMPILED = pytest.mark.skipif(native.compiled is None, reason="tailrace was installed without a C compiler")
 READ = b"2026-11-23T18:00:03.000Z"
+NOW = 1_795_456_800_500_000_000
 CALLS = ["interleave", "offsets", "sizes", "headers", "pack", "shape", "fill", "sketch", "draw", "rows"]
 LINES = st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"")), max_size=6)
 STARTS = st.one_of(st.integers(0, 10**6), st.integers(10**15, 2**62))
@@ -160,6 +162,41 @@ def test_rows_are_packed_as_the_records_they_stand_for(lines: list[bytes], start
 
 PARTS = [(b"c", 0, b'{"m":"'), (b"w", 0, b""), (b"c", 0, b'","o":'), (b"o", 0, b""), (b"c", 0, b',"s":')]
 PARTS += [(b"o", 1, b""), (b"c", 0, b',"r":"'), (b"o", 2, b""), (b"c", 0, b'"}')]
+
+
+SAID = [b"2026-11-23 18:00:0%d INFO said" % number for number in range(6)]
+
+
+@COMPILED
+def test_a_piece_of_a_record_keeps_its_flag_among_rows() -> None:
+    """Though compiled code has made a document of the line without it."""
+    chunk = encoder("plain").chunk(SAID, 0, 0, 0, NOW, frozenset({2, 4}))
+    assert isinstance(chunk.records, Rows)
+    flags = [orjson.loads(value)["log"].get("flags") for _, value in chunk.records]
+    assert flags == [None, None, ["multiline"], None, ["multiline"], None]
+    assert chunk.flagged == {"multiline": 2}
+
+
+@COMPILED
+@pytest.mark.parametrize("more", [[], [b""]], ids=["records", "blank"])
+def test_what_another_sketch_makes_too_long_is_fitted(more: list[bytes]) -> None:
+    """Where each line has a record, and where one has none."""
+    way = encoder("plain")
+    way.most_bytes = 2000
+    chunk = way.chunk([*SAID, *[b"x" * 9000] * 5, *more], 0, 0, 0, NOW)
+    assert isinstance(chunk.records, list if more else Rows)
+    assert [len(value) <= 2000 for _, value in chunk.records] == [True] * 11
+    assert chunk.flagged == {"truncated": 5}
+
+
+@COMPILED
+def test_lines_that_were_joined_do_not_keep_the_others_from_being_rows() -> None:
+    """From the second chunk on that has some: otherwise the speed would be gone unseen."""
+    way = encoder("plain")
+    for _ in range(2):
+        chunk = way.chunk([*SAID, b"2026-11-23 18:00:09 ERROR bad\nmore"], 0, 0, 0, NOW)
+    assert isinstance(chunk.records, Rows)
+    assert orjson.loads(chunk.records[-1][1])["log"]["level"] == "error"
 
 
 @COMPILED

@@ -21,8 +21,8 @@ static unsigned char *sized(unsigned char *to, const char *text, Py_ssize_t leng
 
 static Py_ssize_t varint_size(long long number)
 {
-    unsigned char room[10];
-    return varint(room, number) - room;
+    unsigned char bytes[10];
+    return varint(bytes, number) - bytes;
 }
 
 /* Where the records of a step are: pairs of a header and a value, or those that ``rows`` wrote, with others in between. */

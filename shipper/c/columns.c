@@ -153,8 +153,8 @@ PyObject *headers(PyObject *Py_UNUSED(self), PyObject *arguments)
                           &lengths[1]))
         return NULL;
     Py_ssize_t count = PyList_Size(lines), longest = lengths[0] > lengths[1] ? lengths[0] : lengths[1];
-    char *room = count < 0 ? NULL : PyMem_Malloc((size_t)longest + HEADER_ROOM);
-    if (!room)
+    char *buffer = count < 0 ? NULL : PyMem_Malloc((size_t)longest + HEADER_ROOM);
+    if (!buffer)
         return count < 0 ? NULL : PyErr_NoMemory();
     made = PyList_New(count);
     for (Py_ssize_t row = 0; made && row < count; row++) {
@@ -162,13 +162,13 @@ PyObject *headers(PyObject *Py_UNUSED(self), PyObject *arguments)
         Span line;
         PyObject *text = NULL;
         if ((line.text = view(PyList_GetItem(lines, row), &line.length))) {
-            char *end = header(room, prefixes[which], lengths[which], offset, line);
-            text = PyBytes_FromStringAndSize(room, end - room);
+            char *end = header(buffer, prefixes[which], lengths[which], offset, line);
+            text = PyBytes_FromStringAndSize(buffer, end - buffer);
             offset += (unsigned long long)line.length + 1;
         }
         if (!text || PyList_SetItem(made, row, text) < 0)
             Py_CLEAR(made);
     }
-    PyMem_Free(room);
+    PyMem_Free(buffer);
     return made;
 }
