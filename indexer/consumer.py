@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Collection, Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -256,7 +256,7 @@ class Consumer:
         structlog.get_logger().info("reading partitions", partitions=len(partitions))
         self.commits.nudge()
 
-    def _take(self, partition: TopicPartition, records: list[Polled]) -> None:
+    def _take(self, partition: TopicPartition, records: Sequence[Polled]) -> None:
         owned = self._owned.get(partition)
         if owned is None or owned.leaving:
             return  # polled before it is adopted, or after it was given up: it will be read again from its commit
@@ -286,7 +286,7 @@ class Consumer:
             if position is not None and position > owned.expected:
                 self._go_on(partition, owned, [], position)
 
-    def _go_on(self, partition: TopicPartition, owned: Owned, records: list[Polled], end: int) -> None:
+    def _go_on(self, partition: TopicPartition, owned: Owned, records: Sequence[Polled], end: int) -> None:
         """Have records wait, the last of them before the offset that may be polled next; none of them are a gap."""
         owned.expected = end
         self._unreadable.forget([partition])

@@ -14,6 +14,7 @@ from indexer import native
 from indexer.foreign import Fault, decode, foreign, is_event_alone, why_no_object
 from indexer.ownership import Origin
 from indexer.reasons import Reason
+from indexer.rows import Rows
 from tailrace.record import HEADER, is_record_id, is_stream, parse_header
 
 _ONE_LINE = bytes.maketrans(b"\n\r", b"  ")
@@ -89,6 +90,10 @@ class Translator:
         self._targets: dict[bytes, _Target] = {}
         self._plain: dict[bytes, bytes] = {}
         """The beginnings of the action lines of the targets without a fault or a doubt, for the hot loop."""
+
+    def body(self, rows: Sequence[Rows]) -> bytes | None:
+        """The request that stores all these, if each is plainly our shipper's, of a known stream and in no doubt."""
+        return native.body(rows, self._plain, own_ids=self.own_ids)
 
     def translate(self, records: Sequence[Polled], origin: Origin, repeat_before: int = 0) -> Documents:
         """The lines of one partition's records, in any order; those before offset ``repeat_before`` may repeat."""

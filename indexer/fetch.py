@@ -10,7 +10,7 @@ import itertools
 import struct
 import sys
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cramjam
@@ -20,7 +20,7 @@ from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
 from aiokafka.errors import CorruptRecordException, KafkaError, UnsupportedCodecError
 from aiokafka.record.memory_records import _MemoryRecordsPy
 
-from indexer import native
+from indexer import native, rows
 
 if TYPE_CHECKING:
     from indexer.documents import Polled
@@ -67,7 +67,7 @@ def as_decoded(value: bytes) -> bytes:
     return value
 
 
-def decode(held: memoryview) -> Iterator[list["Polled"]]:
+def decode(held: memoryview) -> Iterator[Sequence["Polled"]]:
     """The records of a batch of format v2, some at a time: a batch that is well compressed may have millions.
 
     Raises:
@@ -87,7 +87,7 @@ def decode(held: memoryview) -> Iterator[list["Polled"]]:
         end = 0
         while left > 0:
             begin = base + (last + 1 - left) * numbered
-            found, end = native.decode(plain, end, min(left, _AT_ONCE), begin, first_stamp, stamp, numbered=numbered)
+            found, end = rows.decode(plain, end, min(left, _AT_ONCE), begin, first_stamp, stamp, numbered=numbered)
             left -= len(found)
             yield found
     except _SPOILED as error:
@@ -127,7 +127,7 @@ class _Piece(NamedTuple):
     """Some records of a batch: what aiokafka takes for one, at the offset of the last."""
 
     offset: int
-    records: list["Polled"]
+    records: Sequence["Polled"]
 
 
 class _Whole:
@@ -147,7 +147,7 @@ class _Whole:
         for records in self._records():
             yield _Piece(records[-1].offset, records)
 
-    def _records(self) -> Iterator[list["Polled"]]:
+    def _records(self) -> Iterator[Sequence["Polled"]]:
         if native.compiled is None:
             # Of a header's name, for which aiokafka wants UTF-8; what else is wrong, we say in its own words.
             with contextlib.suppress(CorruptRecordException, *_SPOILED):
@@ -178,7 +178,7 @@ class DecodedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka is unt
         self.listed = as_decoded in rest
         whole = self.listed and isinstance(records, Batches)
         super().__init__(tp, _WholeBatches(records) if whole else records, *rest)
-        self._left: list[Any] = []
+        self._left: Sequence[Any] = []
         self._end = 0
         """The offset after those that are left."""
         self._error: UnreadableBatchError | None = None
@@ -189,7 +189,7 @@ class DecodedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka is unt
             return [one for one in record.records if one.offset >= self.next_fetch_offset] if begun else record.records
         return [record] if self.listed else super()._consumer_record(tp, record)
 
-    def take(self, most: int | None) -> tuple[list[Any], bool]:
+    def take(self, most: int | None) -> tuple[Sequence[Any], bool]:
         """The next records, at most so many, and whether there may be more; ``next_fetch_offset`` is after them.
 
         Raises:
@@ -206,7 +206,7 @@ class DecodedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka is unt
                 break
             if more is None:
                 return found, False
-            found += more
+            found = found + more  # lists and rows add up
         if self._error is not None and not found:
             raise self._error
         if most is not None and len(found) > most:
@@ -221,7 +221,7 @@ class ListedResult(FetchResult):  # type: ignore[misc]  # as above
 
     _partition_records: Any
 
-    def getall(self, max_records: int | None = None) -> list[Any]:
+    def getall(self, max_records: int | None = None) -> Sequence[Any]:
         """The next records, at most so many."""
         held = self._partition_records
         if held is not None and not held.listed:

@@ -13,6 +13,7 @@ from indexer.bulk import Outcome, Reading, Verdict, Whole
 from indexer.documents import Polled, Refusal, Translator, address, name
 from indexer.ownership import Origin, Owned
 from indexer.reasons import Reason
+from indexer.rows import Rows
 from indexer.slices import Part
 
 
@@ -75,6 +76,9 @@ class Load:
 
     def __init__(self, parts: Sequence[Part], translator: Translator) -> None:
         self.parts = parts
+        self.polled = sum(len(part.records) for part in parts)
+        self.oldest = min((part.records[0].timestamp for part in parts if part.records), default=-1)
+        """The time of the oldest of the partitions' first records, in ms since 1970; -1 if it is not known."""
         self.tally = Tally()
         self.refusals: list[Refusal] = []
         self.abandoned: set[Owned] = set()
@@ -87,32 +91,24 @@ class Load:
         self._asked: list[int] = []
         self._last: set[First] = set()
         self._unsure = Doubt.ASK if translator.own_ids else Doubt.NONE
-        for part in parts:
-            found = translator.translate(part.records, part.owned.origin, part.owned.inherited)
-            self._records += found.records
-            self._lines += found.lines
-            self._documents += found.documents
-            if True in found.repeats:
-                self._doubts += [self._unsure if repeat else Doubt.NONE for repeat in found.repeats]
-            else:
-                self._doubts += [Doubt.NONE] * len(found.lines)
-            self._owners += [part.owned] * len(found.lines)
-            self.refusals += found.refusals
-            self.tally.tombstones += found.tombstones
-        self._sure_first()
-        self._most = max(1, len(self._lines))
-        self.polled = sum(len(part.records) for part in parts)
+        self._translator = translator
+        self._most = max(1, self.polled)
+        self._whole = _whole(parts, translator)
+        """The one request of all, until something is to be done with single records."""
+        if self._whole is None:
+            self._take_apart()
 
     @property
     def left(self) -> int:
         """How many records are still to be sent."""
-        return len(self._lines)
+        return len(self._lines) if self._whole is None else self.polled
 
     def drop_leaving(self) -> int:
         """Forget the records of partitions that we leave, their successor sees to them; returns how many."""
         leaving = {part.owned.origin: part.owned for part in self.parts if part.owned.leaving}
         if not leaving:
             return 0
+        self._spread()
         keep = [not owned.leaving for owned in self._owners]
         refusals = [one for one in self.refusals if one.origin not in leaving]
         dropped = len(keep) - sum(keep) + len(self.refusals) - len(refusals)
@@ -150,6 +146,10 @@ class Load:
 
     def body(self, most_bytes: int) -> tuple[bytes, int]:
         """The next request, of about ``most_bytes`` unless its first record is larger, and its number of actions."""
+        if self._whole is not None:
+            if len(self._whole) <= _with_crumbs(most_bytes):
+                return self._whole, self.polled
+            self._spread()
         count = self._next()
         body = self._body(count)
         if len(body) <= _with_crumbs(most_bytes):
@@ -161,9 +161,12 @@ class Load:
         """Take the answer to the first ``count`` records; returns which are to be sent again, and why."""
         if reading.whole is Whole.ALL_STORED:
             self.tally.stored += count
-            self._keep([False] * count + [True] * (self.left - count))
+            if self._whole is None:
+                self._keep([False] * count + [True] * (self.left - count))
+            self._whole = None
             self._most *= 2
             return []
+        self._spread()
         if reading.whole is Whole.MIXED:
             self._most *= 2
             return self._item_by_item(reading.verdicts)
@@ -195,6 +198,7 @@ class Load:
     @property
     def first(self) -> First:
         """The first record of the next request; there must be one."""
+        self._spread()
         size = len(self._lines[0]) + len(self._documents[0]) + 1
         return First(self._owners[0].origin, self._records[0].offset, size)
 
@@ -211,6 +215,29 @@ class Load:
         for refusal in self.refusals:
             self.tally.dead[refusal.reason] = self.tally.dead.get(refusal.reason, 0) + 1
         self.refusals = []
+
+    def _spread(self) -> None:
+        if self._whole is not None:
+            self._whole = None
+            self._take_apart()
+
+    def _take_apart(self) -> None:
+        """Give each record a line and a document of its own; the batches they came in are let go."""
+        for part in self.parts:
+            found = self._translator.translate(part.records, part.owned.origin, part.owned.inherited)
+            self._records += found.records
+            self._lines += found.lines
+            self._documents += found.documents
+            if True in found.repeats:
+                self._doubts += [self._unsure if repeat else Doubt.NONE for repeat in found.repeats]
+            else:
+                self._doubts += [Doubt.NONE] * len(found.lines)
+            self._owners += [part.owned] * len(found.lines)
+            self.refusals += found.refusals
+            self.tally.tombstones += found.tombstones
+        self.parts = [part._replace(records=()) for part in self.parts]
+        self._sure_first()
+        self._most = max(1, len(self._lines))
 
     def _item_by_item(self, verdicts: Sequence[Verdict]) -> list[Again]:
         keep = [True] * len(self._lines)
@@ -324,6 +351,15 @@ class Load:
         self._doubts = list(compress(self._doubts, keep))
         self._owners = list(compress(self._owners, keep))
         self._sure_first()
+
+
+def _whole(parts: Sequence[Part], translator: Translator) -> bytes | None:
+    """The request that stores all records, if none of them needs to be looked at."""
+    rows = [part.records for part in parts if isinstance(part.records, Rows)]
+    lists = any(part.records and not isinstance(part.records, Rows) for part in parts)
+    if not rows or lists or any(part.records and part.records[0].offset < part.owned.inherited for part in parts):
+        return None
+    return translator.body(rows)
 
 
 def _with_crumbs(size: int) -> int:

@@ -7,14 +7,14 @@ same; property tests hold them equal.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from indexer import batches
 from tailrace import extension
 from tailrace.record import HEADER, SAFE_ID
 
 if TYPE_CHECKING:
     from indexer.documents import Polled
+    from indexer.rows import Rows, Stretch
 
-compiled: Any = extension.built("indexer", interface=1)
+compiled: Any = extension.built("indexer", interface=2)
 """The compiled calls (``_native.pyi`` has their types), or None if the package was built without a compiler."""
 
 _MOST_ID = 512
@@ -23,20 +23,20 @@ ACTION_END = b'"}}\n'
 """What follows the id in an action line."""
 
 
-def decode(
-    batch: bytes, start: int, count: int, base: int, first_stamp: int, stamp: int, *, numbered: bool
-) -> tuple[list["Polled"], int]:
-    """Some records of a batch, as ``batches.decode`` has it.
+def records(stretch: "Stretch", *, numbered: bool = True) -> list["Polled"]:
+    """Some records of a batch as objects, their offsets as each says unless they are ``numbered``; compiled alone."""
+    found: list[Polled] = compiled.records(*stretch[:5], numbered, *stretch[5:])
+    return found
 
-    Raises:
-        ValueError: these are not the bytes of so many records.
+
+def body(rows: Sequence["Rows"], known: dict[bytes, bytes], *, own_ids: bool) -> bytes | None:
+    """The bulk request that stores all these records, or None if one of them needs a second look; compiled alone.
+
+    ``known`` is that of ``plain``.
     """
-    made: Any
-    if compiled is None:
-        made = batches.decode(batch, start, count, base, first_stamp, stamp, numbered=numbered)
-    else:
-        made = compiled.decode(batch, start, count, base, numbered, first_stamp, stamp)
-    return made  # type: ignore[no-any-return]  # the two are of different classes of records
+    stretches = [stretch for some in rows for stretch in some.stretches]
+    made: bytes | None = compiled.body(stretches, known, own_ids)
+    return made
 
 
 class Plain(NamedTuple):
@@ -56,7 +56,7 @@ def plain(records: Sequence["Polled"], known: dict[bytes, bytes], *, own_ids: bo
     fault. The rest may hold records that are plain, too.
     """
     if compiled is not None and records and type(records[0]) is compiled.Record:
-        return Plain(*compiled.plain(records, known, own_ids))
+        return Plain(*compiled.plain(list(records), known, own_ids))
     kept: list[Polled] = []
     ids: list[bytes] = []
     lines: list[bytes] = []

@@ -2,13 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 
 from indexer.documents import Translator
 from indexer.load import Load
 from indexer.ownership import Owned
 from indexer.pace import Pace
-from indexer.slices import Part, Waiting
+from indexer.slices import Waiting
 from indexer.writer import Writer
 from tailrace import metrics
 from tailrace.settings import Indexer
@@ -32,7 +32,7 @@ class Sender:
         self._translator = Translator(
             settings.allowed_streams, settings.streams, own_ids=settings.ids == "deterministic"
         )
-        self._flying: dict[asyncio.Task[None], Sequence[Part]] = {}
+        self._flying: dict[asyncio.Task[None], Load] = {}
         self._woken = asyncio.Event()
         self._sent = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -53,11 +53,13 @@ class Sender:
                     if not parts:
                         break  # what waits lies past the reach: the next commit wakes us
                     self._sent = time.monotonic()
-                    self._flying[tasks.create_task(self._write(parts))] = parts
+                    load = Load(parts, self._translator)
+                    self._flying[tasks.create_task(self._write(load))] = load
+                    del parts, load  # whatever waits for an answer lets go of what it does not need
 
     async def drained(self, owners: Collection[Owned], seconds: float) -> bool:
         """Wait until nothing of these partitions is in flight; False if it takes too long."""
-        tasks = [task for task, parts in self._flying.items() if any(part.owned in owners for part in parts)]
+        tasks = [task for task, load in self._flying.items() if any(part.owned in owners for part in load.parts)]
         if not tasks:
             return True
         _, pending = await asyncio.wait(tasks, timeout=seconds)
@@ -81,11 +83,10 @@ class Sender:
         self._timer = None
         self.wake()
 
-    async def _write(self, parts: Sequence[Part]) -> None:
-        load = Load(parts, self._translator)
+    async def _write(self, load: Load) -> None:
         try:
             await self._writer.write(load)
-            for part in parts:
+            for part in load.parts:
                 if part.owned not in load.abandoned:
                     part.owned.watermark.finish(part.span)
         finally:
@@ -104,6 +105,5 @@ def _count(load: Load) -> None:
     metrics.TOMBSTONES.inc(tally.tombstones)
     for reason, count in tally.dead.items():
         metrics.DEAD.labels(reason.value).inc(count)
-    oldest = min((part.records[0].timestamp for part in load.parts if part.records), default=-1)
-    if tally.finished and oldest > 0:
-        metrics.DELAY_SECONDS.observe(max(0.0, time.time() - oldest / 1000))
+    if tally.finished and load.oldest > 0:
+        metrics.DELAY_SECONDS.observe(max(0.0, time.time() - load.oldest / 1000))

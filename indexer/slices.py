@@ -1,17 +1,19 @@
 """Polled records to slices of at most so many bytes and actions. No I/O."""
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from indexer.documents import Polled
 from indexer.ownership import Owned
+from indexer.rows import Rows
 from tailrace.watermark import Span
 
 _ACTION_BYTES = 160
 """What an action line adds to a document, roughly."""
 _OBJECT_BYTES = 700
-"""What Python holds for a polled record beside its value, so that ``bytes`` is honest about memory."""
+"""What Python holds for a record that is an object beside its value, so that ``bytes`` is honest about memory."""
 
 
 class Part(NamedTuple):
@@ -28,6 +30,7 @@ class _Run(NamedTuple):
     records: Sequence[Polled]
     end: int
     size: int
+    """The bytes of a request of these, roughly."""
 
 
 class Waiting:
@@ -44,6 +47,7 @@ class Waiting:
         self._runs: dict[Owned, deque[_Run]] = {}
         self.actions = 0
         self.bytes = 0
+        self._size = 0
         self._low = -1
         self._drained: Callable[[], None]
 
@@ -51,9 +55,10 @@ class Waiting:
         """Add what was polled of one partition next; no records and a higher ``end`` is a gap."""
         runs = self._runs.setdefault(owned, deque())
         for stretch, stretch_end in _stretches(records, end):
-            size = sum([len(record.value or b"") for record in stretch]) + _ACTION_BYTES * len(stretch)
+            size = _size(stretch)
             runs.append(_Run(stretch, stretch_end, size))
-            self.bytes += size + _OBJECT_BYTES * len(stretch)
+            self._size += size
+            self.bytes += size + _held(stretch)
         self.actions += len(records)
 
     def drop(self, owned: Owned) -> int:
@@ -71,7 +76,7 @@ class Waiting:
     @property
     def full(self) -> bool:
         """Whether there is enough for a whole slice."""
-        return self.actions >= self._slice_actions or self.bytes - _OBJECT_BYTES * self.actions >= self.slice_bytes
+        return self.actions >= self._slice_actions or self._size >= self.slice_bytes
 
     def __bool__(self) -> bool:
         return bool(self._runs)
@@ -89,7 +94,7 @@ class Waiting:
         actions, size = self._slice_actions, self.slice_bytes
         for owned in list(self._runs):
             runs = self._runs[owned]
-            taken: list[Polled] = []
+            taken: Sequence[Polled] = []
             end = owned.watermark.begun
             while runs and actions > 0 and size > 0:
                 cut, cut_size = self._cut(runs[0], actions, size, owned.reach, first=actions == self._slice_actions)
@@ -102,10 +107,11 @@ class Waiting:
                     end = run.records[cut - 1].offset + 1
                 else:
                     break
-                taken += run.records[:cut]
+                some = run.records[:cut]
+                taken = taken + some  # type: ignore[operator]  # lists and rows add up
                 actions -= cut
                 size -= cut_size
-                self._subtract(run.records[:cut], cut_size)
+                self._subtract(some, cut_size)
             if end > owned.watermark.begun or taken:
                 parts.append(Part(owned, owned.watermark.begin(end), taken))
             if not runs:
@@ -119,6 +125,10 @@ class Waiting:
         records = run.records
         if len(records) <= actions and run.size <= size and (not records or records[-1].offset < reach):
             return len(records), run.size
+        if isinstance(records, Rows):
+            most = max(0, min(len(records), actions, reach - next(records.offsets)))
+            count = min(most, max(records.fitting(size), int(first)))
+            return count, records[:count].size
         count = total = 0
         for record in records:
             more = len(record.value or b"") + _ACTION_BYTES
@@ -130,9 +140,20 @@ class Waiting:
 
     def _subtract(self, records: Sequence[Polled], size: int) -> None:
         self.actions -= len(records)
-        self.bytes -= size + _OBJECT_BYTES * len(records)
+        self._size -= size
+        self.bytes -= size + _held(records)
         if self.bytes <= self._low:
             self._drained()
+
+
+def _size(records: Sequence[Polled]) -> int:
+    if isinstance(records, Rows):
+        return records.size
+    return sum([len(record.value or b"") for record in records]) + _ACTION_BYTES * len(records)
+
+
+def _held(records: Sequence[Polled]) -> int:
+    return 0 if isinstance(records, Rows) else _OBJECT_BYTES * len(records)
 
 
 def _stretches(records: Sequence[Polled], end: int) -> Iterator[tuple[Sequence[Polled], int]]:
@@ -143,8 +164,9 @@ def _stretches(records: Sequence[Polled], end: int) -> Iterator[tuple[Sequence[P
     """
     start = 0
     if records and records[-1].offset - records[0].offset >= len(records):
-        for number in range(1, len(records)):
-            if records[number].offset > records[number - 1].offset + 1:
-                yield records[start:number], records[number].offset
+        offsets = list(records.offsets) if isinstance(records, Rows) else [record.offset for record in records]
+        for number, (before, offset) in enumerate(itertools.pairwise(offsets), 1):
+            if offset > before + 1:
+                yield records[start:number], offset
                 start = number
     yield records[start:] if start else records, end

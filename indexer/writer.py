@@ -132,7 +132,7 @@ class Writer:
             metrics.ABANDONED.inc(load.drop_leaving())
         if not self._membership.sure:
             return _Step.IDLE
-        if load.left and self._suspects.is_to_blame(load, load.first):
+        if load.left and self._suspects.has(load) and self._suspects.is_to_blame(load, load.first):
             load.blame_first()
             return _Step.DONE
         return await self._bulk(load, most_bytes) if load.left else _Step.DONE

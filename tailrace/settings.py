@@ -238,7 +238,7 @@ class Indexer(Section, frozen=True, kw_only=True):
     """Most bulk requests at the same time; they are fewer while Elasticsearch has no room, or does not answer."""
     slow_seconds: float = 5.0
     """A bulk request that takes longer makes the next ones smaller."""
-    buffer_bytes: int = 16_777_216
+    buffer_bytes: int = 12_582_912
     """Most bytes of polled records that wait for Elasticsearch; then the partitions are paused."""
     reach_records: int = 20_000
     """How many records past its commit an owner may store; a successor looks up at most so many after a crash."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import fakes
 import hypothesis
 import pytest
 from processes import Site
@@ -50,6 +51,14 @@ def both_ways(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "python":
             patch.setattr(native, "compiled", None)
+        yield
+
+
+@pytest.fixture(scope="module", params=["objects", "rows"])
+def both_forms(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A module's tests with ``fakes.polled`` records as objects, and again as rows: all must ask for this."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fakes, "polled", fakes.as_rows if request.param == "rows" else fakes.as_objects)
         yield
 
 

@@ -5,6 +5,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import orjson
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+
+from indexer import fetch, native
+from indexer.documents import Polled
 
 
 class FakePolled(NamedTuple):
@@ -15,6 +19,44 @@ class FakePolled(NamedTuple):
     key: bytes | None = None
     offset: int = 0
     timestamp: int = 1_795_459_038_138
+
+
+def as_objects(records: Sequence[FakePolled]) -> Sequence[Polled]:
+    """Polled records as they are handed on where nothing is compiled, or their offsets are not one after the other."""
+    return list(records)
+
+
+def as_rows(records: Sequence[FakePolled]) -> Sequence[Polled]:
+    """The same as compiled code decodes them, two of successive offsets or less in a batch."""
+    if native.compiled is None:
+        return as_objects(records)
+    found: Sequence[Polled] = []
+    for place in range(0, len(records), 2):
+        pair = records[place : place + 2]
+        split = len(pair) == 2 and pair[1].offset != pair[0].offset + 1
+        for some in [[one] for one in pair] if split else [pair]:
+            for rows in fetch.decode(memoryview(_batch(some))):
+                found = found + rows  # type: ignore[operator]  # lists and rows add up
+    return found
+
+
+polled = as_objects
+"""Either of them: the fixture ``both_forms`` has a module's tests run with the one, and again with the other."""
+
+
+def _batch(records: Sequence[FakePolled]) -> bytes:
+    builder = DefaultRecordBatchBuilder(
+        magic=2,
+        compression_type=0,
+        is_transactional=0,
+        producer_id=-1,
+        producer_epoch=-1,
+        base_sequence=-1,
+        batch_size=1 << 24,
+    )
+    for number, one in enumerate(records):
+        assert builder.append(number, one.timestamp, one.key, one.value, list(one.headers)) is not None
+    return records[0].offset.to_bytes(8) + bytes(builder.build())[8:]
 
 
 class FakeElasticsearch:

@@ -1,5 +1,7 @@
 """One slice until nothing is left of it: halves, look-ups again, refusals."""
 
+import fakes
+import pytest
 from fakes import FakeElasticsearch, FakePolled
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from indexer.reasons import Reason
 from indexer.slices import Waiting
 from tailrace.record import header_prefix, record_id
 
+pytestmark = pytest.mark.usefixtures("both_forms")
 STREAM = "logs-app-default"
 MOST = 1_000_000
 
@@ -26,8 +29,10 @@ def _load(*ids: int, may_repeat: bool = False, own_ids: bool = True, inherited: 
         FakePolled(b'{"a":1}', (("t", (prefix + record_id("s", number, 1)).encode()),), offset=offset)
         for offset, number in enumerate(ids)
     ]
-    waiting.add(owned, records, len(records))
-    return Load(waiting.take(), Translator(["logs-*-*"], {}, own_ids=own_ids))
+    waiting.add(owned, fakes.polled(records), len(records))
+    translator = Translator(["logs-*-*"], {}, own_ids=own_ids)
+    translator.translate(records[:1], owned.origin)  # a stream that it knows
+    return Load(waiting.take(), translator)
 
 
 def test_a_request_that_is_too_large_is_halved_until_one_record_is_to_blame() -> None:
@@ -140,7 +145,8 @@ def test_a_repetition_waits_for_what_is_before_it_in_its_partition() -> None:
     waiting = Waiting(100_000, 1)
     for offset, may_repeat in enumerate((False, True)):
         header = header_prefix(STREAM, may_repeat=may_repeat) + record_id("s", 7, 1)
-        waiting.add(owned, [FakePolled(b'{"a":1}', (("t", header.encode()),), offset=offset)], offset + 1)
+        records = [FakePolled(b'{"a":1}', (("t", header.encode()),), offset=offset)]
+        waiting.add(owned, fakes.polled(records), offset + 1)
     first, second = [Load(waiting.take(), Translator(["logs-*-*"], {})) for _ in range(2)]
     assert (first.waits, second.waits) == (False, True)
     owned.watermark.finish(first.parts[0].span)

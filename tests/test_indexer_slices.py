@@ -1,11 +1,18 @@
 """Polled records to slices: full, in order, in turn, and never past the reach."""
 
+from collections.abc import Sequence
+
+import fakes
+import pytest
 from fakes import FakePolled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from indexer.documents import Polled
 from indexer.ownership import Commit, Owned
 from indexer.slices import Part, Waiting
+
+pytestmark = pytest.mark.usefixtures("both_forms")
 
 
 def _owned(reach: int = 10**9, partition: int = 0) -> Owned:
@@ -14,8 +21,15 @@ def _owned(reach: int = 10**9, partition: int = 0) -> Owned:
     return owned
 
 
-def _records(start: int, count: int, size: int = 10) -> list[FakePolled]:
-    return [FakePolled(b"x" * size, offset=offset) for offset in range(start, start + count)]
+def _records(start: int, count: int, size: int = 10) -> Sequence[Polled]:
+    return fakes.polled([FakePolled(b"x" * size, offset=offset) for offset in range(start, start + count)])
+
+
+def _sum(*records: Sequence[Polled]) -> Sequence[Polled]:
+    found: Sequence[Polled] = []
+    for some in records:
+        found = found + some  # type: ignore[operator]  # lists and rows add up
+    return found
 
 
 def _offsets(parts: list[Part]) -> list[int]:
@@ -105,7 +119,7 @@ def test_a_gap_wider_than_the_reach_is_done_with_what_precedes_it() -> None:
     """Else what was polled behind it would wait for a reach that can never come: nothing is in flight to move it."""
     owned = _owned(reach=10)
     waiting = Waiting(10_000, 100)
-    waiting.add(owned, [*_records(0, 3), *_records(1000, 2), *_records(2000, 1)], 2001)
+    waiting.add(owned, _sum(_records(0, 3), _records(1000, 2), _records(2000, 1)), 2001)
     (part,) = waiting.take()
     assert (_offsets([part]), part.span.end) == ([0, 1, 2], 1000)
     owned.watermark.finish(part.span)
@@ -142,7 +156,7 @@ def test_every_record_is_in_exactly_one_slice_in_order(
         start = len(polled[number])
         records = [FakePolled(b"x" * one, offset=start + place) for place, one in enumerate(sizes)]
         polled[number] += [record.offset for record in records]
-        waiting.add(owners[number], records, start + len(records))
+        waiting.add(owners[number], fakes.polled(records), start + len(records))
     taken: list[list[int]] = [[], [], []]
     while parts := waiting.take():
         assert sum(len(part.records) for part in parts) <= actions

@@ -1,7 +1,9 @@
 """The core of the indexer against a model: crashes, losses, rollovers, and yet every record is stored exactly once."""
 
 import random
+from collections.abc import Callable, Sequence
 
+import fakes
 import pytest
 from fakes import FakeElasticsearch, FakePolled
 from hypothesis import settings
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from indexer import bulk
-from indexer.documents import Translator
+from indexer.documents import Polled, Translator
 from indexer.load import Load
 from indexer.ownership import Commit, Owned, decode_metadata, encode_metadata
 from indexer.slices import Waiting
@@ -36,8 +38,9 @@ class IndexerWorld(RuleBasedStateMachine):
         self.reach = 4
         self.most_bytes = 2000
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(form=st.sampled_from([fakes.as_objects, fakes.as_rows]))
+    def begin(self, form: Callable[[Sequence[FakePolled]], Sequence[Polled]]) -> None:
+        self.form = form
         self.adopt()
 
     def adopt(self) -> None:
@@ -90,7 +93,7 @@ class IndexerWorld(RuleBasedStateMachine):
         records = self.log[partition][owned.expected : owned.expected + count]
         if records:
             owned.expected += len(records)
-            self.waiting.add(owned, records, owned.expected)
+            self.waiting.add(owned, self.form(records), owned.expected)
 
     def _take(self) -> None:
         parts = self.waiting.take() if len(self.flying) < 3 else []
@@ -229,7 +232,7 @@ def test_a_long_busy_life(seed: int) -> None:
     """The same world, its steps drawn as often as they happen: the machine above shrinks, this one goes far."""
     dice = random.Random(seed)
     world = IndexerWorld()
-    world.adopt()
+    world.begin(fakes.as_rows if seed % 2 else fakes.as_objects)
     for _ in range(120):
         draw = dice.random()
         partition = dice.randrange(PARTITIONS)

@@ -4,8 +4,10 @@
 PyTypeObject *record_type;
 
 static PyMethodDef methods[] = {
-    {"decode", decode, METH_VARARGS, NULL},
+    {"scan", scan, METH_VARARGS, NULL},
+    {"records", records, METH_VARARGS, NULL},
     {"plain", plain, METH_VARARGS, NULL},
+    {"body", body, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -15,7 +15,7 @@
 #include <structmember.h>
 
 /* What Python may call, and how: to be raised with each change, in indexer/native.py too. */
-enum { INTERFACE = 1 };
+enum { INTERFACE = 2 };
 
 /* A record of a batch; it knows no other object that could know it, so no collector looks at it. */
 typedef struct {
@@ -41,9 +41,25 @@ int number(Reading *from, long long *found);
 /* So many bytes that begin with their number, -1 for none at all (then *text is NULL); 0 if there are not so many. */
 int sized(Reading *from, const unsigned char **text, Py_ssize_t *length);
 
+/* What is in one record; the texts are of the batch, key and value NULL where there are none. */
+typedef struct {
+    long long late;  /* its time, after the first one of the batch */
+    long long place; /* its offset, after the first one of the batch */
+    const unsigned char *key, *value, *headers;
+    Py_ssize_t key_length, value_length, headers_length;
+} Row;
+
+/* The next record of a batch, all of it; 0 if these are not the bytes of one. */
+int row_of(Reading *from, Row *row);
+
+/* A record by its place in the table that scan() made: 8 bytes for the start of each, in the machine's order. */
+int row_at(const char *batch, Py_ssize_t size, const char *starts, Py_ssize_t place, Row *row);
+
 /* As Python sees them: indexer/_native.pyi has the types. */
-PyObject *decode(PyObject *self, PyObject *arguments);
+PyObject *scan(PyObject *self, PyObject *arguments);
+PyObject *records(PyObject *self, PyObject *arguments);
 PyObject *plain(PyObject *self, PyObject *arguments);
+PyObject *body(PyObject *self, PyObject *arguments);
 extern PyType_Spec record_spec;
 
 #endif

@@ -63,57 +63,96 @@ static PyObject *corrupt(void)
     return NULL;
 }
 
-/* decode(batch, start, count, base, numbered, first_stamp, stamp) -> (list of Record, where they end): see
- * indexer.native.decode. */
-PyObject *decode(PyObject *Py_UNUSED(self), PyObject *arguments)
+int row_of(Reading *from, Row *row)
+{
+    long long length;
+    if (!number(from, &length) || length < 1 || length > from->end - from->at)
+        return 0;
+    Reading record = {from->at + 1, from->at + length};
+    from->at += length;
+    if (!number(&record, &row->late) || !number(&record, &row->place) || !sized(&record, &row->key, &row->key_length) ||
+        !sized(&record, &row->value, &row->value_length))
+        return 0;
+    row->headers = record.at;
+    row->headers_length = record.end - record.at;
+    return skip_headers(&record) && record.at == record.end;
+}
+
+int row_at(const char *batch, Py_ssize_t size, const char *starts, Py_ssize_t place, Row *row)
+{
+    long long start;
+    memcpy(&start, starts + place * (Py_ssize_t)sizeof start, sizeof start);
+    if (start < 0 || start > size)
+        return 0;
+    Reading from = {(const unsigned char *)batch + start, (const unsigned char *)batch + size};
+    return row_of(&from, row);
+}
+
+/* scan(batch, start, count) -> (starts, where they end): where each record begins, and at last where all end. */
+PyObject *scan(PyObject *Py_UNUSED(self), PyObject *arguments)
 {
     const char *batch;
-    Py_ssize_t size, start;
-    long long count, base, first_stamp, stamp;
-    int numbered;
-    if (!PyArg_ParseTuple(arguments, "y#nLLpLL", &batch, &size, &start, &count, &base, &numbered, &first_stamp, &stamp))
+    Py_ssize_t size, start, count;
+    if (!PyArg_ParseTuple(arguments, "y#nn", &batch, &size, &start, &count))
         return NULL;
-    if (start < 0 || start > size)
+    if (start < 0 || start > size || count < 0 || count > size - start) /* a record has a byte at least */
         return corrupt();
     Reading from = {(const unsigned char *)batch + start, (const unsigned char *)batch + size};
-    PyObject *records = PyList_New(0);
-    Record *before = NULL;
-    for (long long row = 0; records && row < count; row++) {
-        long long length, late, place;
-        const unsigned char *key, *value;
-        Py_ssize_t key_length, value_length;
-        if (!number(&from, &length) || length < 1 || length > from.end - from.at)
-            goto broken;
-        Reading record = {from.at + 1, from.at + length};
-        from.at += length;
-        if (!number(&record, &late) || !number(&record, &place) || !sized(&record, &key, &key_length) ||
-            !sized(&record, &value, &value_length))
-            goto broken;
-        const unsigned char *headers = record.at;
-        if (!skip_headers(&record) || record.at != record.end)
-            goto broken;
-        Record *made = PyObject_New(Record, record_type);
-        if (!made)
-            goto failed;
-        made->offset = (long long)((unsigned long long)base + (unsigned long long)(numbered ? row : place));
-        made->timestamp = stamp >= 0 ? stamp : (long long)((unsigned long long)first_stamp + (unsigned long long)late);
-        made->key = key_of(before, key, key_length);
-        made->value = bytes_or_none(value, value_length);
-        made->coded = bytes_or_none(headers, record.end - headers);
-        int appended = made->key && made->value && made->coded ? PyList_Append(records, (PyObject *)made) : -1;
-        Py_DECREF(made); /* the list has it */
-        if (appended < 0)
-            goto failed;
-        before = made;
-    }
-    if (!records)
+    PyObject *starts = PyBytes_FromStringAndSize(NULL, (count + 1) * (Py_ssize_t)sizeof(long long));
+    if (!starts)
         return NULL;
-    return Py_BuildValue("(Nn)", records, (Py_ssize_t)(from.at - (const unsigned char *)batch));
-broken:
-    corrupt();
-failed:
-    Py_XDECREF(records);
-    return NULL;
+    char *to = PyBytes_AsString(starts);
+    for (Py_ssize_t row = 0;; row++) {
+        Row found;
+        long long at = from.at - (const unsigned char *)batch;
+        memcpy(to + row * (Py_ssize_t)sizeof at, &at, sizeof at);
+        if (row == count)
+            return Py_BuildValue("(NL)", starts, at);
+        if (!row_of(&from, &found)) {
+            Py_DECREF(starts);
+            return corrupt();
+        }
+    }
+}
+
+/* records(batch, starts, first, end, base, numbered, first_stamp, stamp) -> list of Record: some rows of a table. */
+PyObject *records(PyObject *Py_UNUSED(self), PyObject *arguments)
+{
+    const char *batch, *starts;
+    Py_ssize_t size, table, first, end;
+    long long base, first_stamp, stamp;
+    int numbered;
+    if (!PyArg_ParseTuple(arguments, "y#y#nnLpLL", &batch, &size, &starts, &table, &first, &end, &base, &numbered,
+                          &first_stamp, &stamp))
+        return NULL;
+    if (first < 0 || end > table / (Py_ssize_t)sizeof(long long))
+        return corrupt();
+    PyObject *made = PyList_New(0);
+    Record *before = NULL;
+    for (Py_ssize_t place = first; made && place < end; place++) {
+        Row row;
+        if (!row_at(batch, size, starts, place, &row)) {
+            corrupt();
+            Py_CLEAR(made);
+            break;
+        }
+        Record *record = PyObject_New(Record, record_type);
+        if (!record) {
+            Py_CLEAR(made);
+            break;
+        }
+        record->offset = (long long)((unsigned long long)base + (unsigned long long)(numbered ? place : row.place));
+        record->timestamp =
+            stamp >= 0 ? stamp : (long long)((unsigned long long)first_stamp + (unsigned long long)row.late);
+        record->key = key_of(before, row.key, row.key_length);
+        record->value = bytes_or_none(row.value, row.value_length);
+        record->coded = bytes_or_none(row.headers, row.headers_length);
+        if (!record->key || !record->value || !record->coded || PyList_Append(made, (PyObject *)record) < 0)
+            Py_CLEAR(made);
+        Py_DECREF(record); /* the list has it */
+        before = record;
+    }
+    return made;
 }
 
 /* The headers as pairs, made anew each time: few records of ours are ever asked. */

@@ -1,0 +1,137 @@
+"""Decoded batches to sequences of records, each of which becomes an object only when somebody asks for it. No I/O.
+
+Nearly all records are our shipper's, and stored at once: of those nobody ever asks. Compiled code reads them where they
+stand in the batch, and writes the bulk request from there.
+"""
+
+import bisect
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple, cast, overload
+
+from indexer import batches, native
+
+if TYPE_CHECKING:
+    from indexer.documents import Polled
+
+ACTION_BYTES = 24
+"""What an action line has beyond the header of one of our records, and what stands around that, roughly."""
+_PLACE_BYTES = 8
+
+
+class Stretch(NamedTuple):
+    """Successive records of a batch: those from place ``first`` to before ``end`` in its table."""
+
+    batch: bytes
+    """Uncompressed."""
+    starts: bytes
+    """Where each record begins, and at last where all end: 8 bytes each, in the machine's order."""
+    first: int
+    end: int
+    base: int
+    """The offset of the record at place 0; the others follow one after the other."""
+    first_stamp: int
+    stamp: int
+    """The time of all, or -1: then each has its own, counted from ``first_stamp``."""
+
+    @property
+    def size(self) -> int:
+        """The bytes that they take in the batch."""
+        starts = memoryview(self.starts).cast("q")
+        return starts[self.end] - starts[self.first]
+
+
+class Rows(Sequence["Polled"]):
+    """Records in the order of their offsets. Slices and sums of them are views of the same batches.
+
+    The hazard: as long as one record is held so, its batch is.
+    """
+
+    __slots__ = ("_length", "stretches")
+
+    def __init__(self, stretches: Sequence[Stretch]) -> None:
+        self.stretches = stretches
+        self._length = sum(one.end - one.first for one in stretches)
+
+    def __len__(self) -> int:
+        """How many records."""
+        return self._length
+
+    def __iter__(self) -> Iterator["Polled"]:
+        """All as objects."""
+        return itertools.chain.from_iterable(native.records(one) for one in self.stretches)
+
+    @overload
+    def __getitem__(self, place: int) -> "Polled": ...
+
+    @overload
+    def __getitem__(self, place: slice) -> "Rows": ...
+
+    def __getitem__(self, place: int | slice) -> "Polled | Rows":
+        """One as an object, or some that follow one another."""
+        if isinstance(place, slice):
+            start, end, step = place.indices(len(self))
+            if step != 1:
+                raise ValueError("rows are sliced without a step")
+            return Rows(list(self._between(start, end)))
+        start = range(len(self))[place]
+        return native.records(next(self._between(start, start + 1)))[0]
+
+    def __add__(self, more: Sequence["Polled"]) -> Sequence["Polled"]:
+        """These, and others behind them."""
+        return Rows([*self.stretches, *more.stretches]) if isinstance(more, Rows) else [*self, *more]
+
+    def __radd__(self, before: Sequence["Polled"]) -> Sequence["Polled"]:
+        """These behind others."""
+        return [*before, *self] if before else self
+
+    @property
+    def size(self) -> int:
+        """The bytes of a request of these, roughly: seldom more, if they are our shipper's."""
+        return sum(one.size for one in self.stretches) + ACTION_BYTES * len(self)
+
+    @property
+    def offsets(self) -> Iterator[int]:
+        """Their offsets."""
+        return itertools.chain.from_iterable(range(one.base + one.first, one.base + one.end) for one in self.stretches)
+
+    def fitting(self, size: int) -> int:
+        """How many of the first make a request of at most so many bytes, by the same rough measure."""
+        count = 0
+        for one in self.stretches:
+            starts = memoryview(one.starts).cast("q")
+            ends = range(1, one.end - one.first + 1)
+
+            def needed(more: int, one: Stretch = one, starts: memoryview = starts) -> int:
+                return starts[one.first + more] - starts[one.first] + ACTION_BYTES * more
+
+            more = bisect.bisect_right(ends, size, key=needed)
+            count += more
+            if more < len(ends):
+                break
+            size -= needed(more)
+        return count
+
+    def _between(self, start: int, end: int) -> Iterator[Stretch]:
+        for one in self.stretches:
+            length = one.end - one.first
+            if start < length and end > 0:
+                yield one._replace(first=one.first + max(0, start), end=one.first + min(length, end))
+            start -= length
+            end -= length
+
+
+def decode(
+    batch: bytes, start: int, count: int, base: int, first_stamp: int, stamp: int, *, numbered: bool
+) -> tuple[Sequence["Polled"], int]:
+    """Some records of a batch, and where they end, as ``batches.decode`` has it.
+
+    Raises:
+        ValueError: these are not the bytes of so many records.
+    """
+    if native.compiled is None:
+        found, end = batches.decode(batch, start, count, base, first_stamp, stamp, numbered=numbered)
+        return cast("Sequence[Polled]", found), end
+    starts, end = native.compiled.scan(batch, start, count)
+    stretch = Stretch(batch, starts, 0, count, base, first_stamp, stamp)
+    return Rows([stretch]) if numbered else native.records(stretch, numbered=False), end
