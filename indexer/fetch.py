@@ -195,21 +195,24 @@ class DecodedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka is unt
         Raises:
             UnreadableBatchError: the next batch is no records.
         """
-        found, self._left = self._left, []
-        if found:
+        pieces, self._left = [self._left] if self._left else [], []
+        count = sum(map(len, pieces))
+        if count:
             self.next_fetch_offset = self._end
-        while self._error is None and (most is None or len(found) < most):
+        while self._error is None and (most is None or count < most):
             try:
                 more = next(self, None)
             except _BEWILDERED as error:
                 self._error = UnreadableBatchError(self._tp, self.next_fetch_offset, str(error))
                 break
             if more is None:
-                return found, False
-            found = found + more  # lists and rows add up
-        if self._error is not None and not found:
+                return rows.joined(pieces), False
+            pieces.append(more)
+            count += len(more)
+        if self._error is not None and not count:
             raise self._error
-        if most is not None and len(found) > most:
+        found = rows.joined(pieces)
+        if most is not None and count > most:
             found, self._left = found[:most], found[most:]
             self._end = self.next_fetch_offset
             self.next_fetch_offset = self._left[0].offset

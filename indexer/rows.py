@@ -35,14 +35,18 @@ class Stretch(NamedTuple):
     """The time of all, or -1: then each has its own, counted from ``first_stamp``."""
 
     @property
-    def size(self) -> int:
-        """The bytes that they take in the batch."""
+    def length(self) -> int:
+        """How many records."""
+        return self.end - self.first
+
+    def size(self, count: int) -> int:
+        """The bytes of a request of the first ``count``, roughly: seldom more, if they are our shipper's."""
         starts = memoryview(self.starts).cast("q")
-        return starts[self.end] - starts[self.first]
+        return starts[self.first + count] - starts[self.first] + ACTION_BYTES * count
 
 
 class Rows(Sequence["Polled"]):
-    """Records in the order of their offsets. Slices and sums of them are views of the same batches.
+    """Records in the order of their offsets. Slices of them are views of the same batches.
 
     The hazard: as long as one record is held so, its batch is.
     """
@@ -51,7 +55,7 @@ class Rows(Sequence["Polled"]):
 
     def __init__(self, stretches: Sequence[Stretch]) -> None:
         self.stretches = stretches
-        self._length = sum(one.end - one.first for one in stretches)
+        self._length = sum(one.length for one in stretches)
 
     def __len__(self) -> int:
         """How many records."""
@@ -77,18 +81,10 @@ class Rows(Sequence["Polled"]):
         start = range(len(self))[place]
         return native.records(next(self._between(start, start + 1)))[0]
 
-    def __add__(self, more: Sequence["Polled"]) -> Sequence["Polled"]:
-        """These, and others behind them."""
-        return Rows([*self.stretches, *more.stretches]) if isinstance(more, Rows) else [*self, *more]
-
-    def __radd__(self, before: Sequence["Polled"]) -> Sequence["Polled"]:
-        """These behind others."""
-        return [*before, *self] if before else self
-
     @property
     def size(self) -> int:
-        """The bytes of a request of these, roughly: seldom more, if they are our shipper's."""
-        return sum(one.size for one in self.stretches) + ACTION_BYTES * len(self)
+        """The bytes of a request of these, as ``Stretch.size`` has it."""
+        return sum(one.size(one.length) for one in self.stretches)
 
     @property
     def offsets(self) -> Iterator[int]:
@@ -99,26 +95,31 @@ class Rows(Sequence["Polled"]):
         """How many of the first make a request of at most so many bytes, by the same rough measure."""
         count = 0
         for one in self.stretches:
-            starts = memoryview(one.starts).cast("q")
-            ends = range(1, one.end - one.first + 1)
-
-            def needed(more: int, one: Stretch = one, starts: memoryview = starts) -> int:
-                return starts[one.first + more] - starts[one.first] + ACTION_BYTES * more
-
-            more = bisect.bisect_right(ends, size, key=needed)
-            count += more
-            if more < len(ends):
-                break
-            size -= needed(more)
+            whole = one.size(one.length)
+            if whole > size:
+                return count + bisect.bisect_right(range(1, one.length), size, key=one.size)
+            size -= whole
+            count += one.length
         return count
 
     def _between(self, start: int, end: int) -> Iterator[Stretch]:
         for one in self.stretches:
-            length = one.end - one.first
-            if start < length and end > 0:
-                yield one._replace(first=one.first + max(0, start), end=one.first + min(length, end))
-            start -= length
-            end -= length
+            if start <= 0 and end >= one.length:
+                yield one
+            elif start < one.length and end > 0:
+                yield one._replace(first=one.first + max(0, start), end=one.first + min(one.length, end))
+            start -= one.length
+            end -= one.length
+
+
+def joined(pieces: Sequence[Sequence["Polled"]]) -> Sequence["Polled"]:
+    """Some records and those behind them as one sequence: of rows, if all are."""
+    if len(pieces) == 1:
+        return pieces[0]
+    rows = [piece for piece in pieces if isinstance(piece, Rows)]
+    if len(rows) == len(pieces):
+        return Rows([stretch for piece in rows for stretch in piece.stretches])
+    return list(itertools.chain.from_iterable(pieces))
 
 
 def decode(

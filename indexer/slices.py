@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from indexer.documents import Polled
 from indexer.ownership import Owned
-from indexer.rows import Rows
+from indexer.rows import Rows, joined
 from tailrace.watermark import Span
 
 _ACTION_BYTES = 160
@@ -94,7 +94,7 @@ class Waiting:
         actions, size = self._slice_actions, self.slice_bytes
         for owned in list(self._runs):
             runs = self._runs[owned]
-            taken: Sequence[Polled] = []
+            taken: list[Sequence[Polled]] = []
             end = owned.watermark.begun
             while runs and actions > 0 and size > 0:
                 cut, cut_size = self._cut(runs[0], actions, size, owned.reach, first=actions == self._slice_actions)
@@ -108,12 +108,12 @@ class Waiting:
                 else:
                     break
                 some = run.records[:cut]
-                taken = taken + some  # type: ignore[operator]  # lists and rows add up
+                taken.append(some)
                 actions -= cut
                 size -= cut_size
                 self._subtract(some, cut_size)
             if end > owned.watermark.begun or taken:
-                parts.append(Part(owned, owned.watermark.begin(end), taken))
+                parts.append(Part(owned, owned.watermark.begin(end), joined(taken)))
             if not runs:
                 del self._runs[owned]
             elif taken:

@@ -240,7 +240,7 @@ class Indexer(Section, frozen=True, kw_only=True):
     """A bulk request that takes longer makes the next ones smaller."""
     buffer_bytes: int = 12_582_912
     """Most bytes of polled records that wait for Elasticsearch; then the partitions are paused."""
-    reach_records: int = 20_000
+    reach_records: int = 30_000
     """How many records past its commit an owner may store; a successor looks up at most so many after a crash."""
     commit_seconds: float = 1.0
     linger_seconds: float = 0.05

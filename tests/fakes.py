@@ -9,6 +9,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from indexer import fetch, native
 from indexer.documents import Polled
+from indexer.rows import joined
 
 
 class FakePolled(NamedTuple):
@@ -30,14 +31,13 @@ def as_rows(records: Sequence[FakePolled]) -> Sequence[Polled]:
     """The same as compiled code decodes them, two of successive offsets or less in a batch."""
     if native.compiled is None:
         return as_objects(records)
-    found: Sequence[Polled] = []
+    found: list[Sequence[Polled]] = []
     for place in range(0, len(records), 2):
         pair = records[place : place + 2]
         split = len(pair) == 2 and pair[1].offset != pair[0].offset + 1
         for some in [[one] for one in pair] if split else [pair]:
-            for rows in fetch.decode(memoryview(_batch(some))):
-                found = found + rows  # type: ignore[operator]  # lists and rows add up
-    return found
+            found += fetch.decode(memoryview(_batch(some)))
+    return joined(found)
 
 
 polled = as_objects

@@ -59,6 +59,17 @@ def test_a_planted_hole_is_named_to_the_byte(site: Site) -> None:
     assert found["totals"]["missing_bytes"] == 21
 
 
+def test_an_audit_that_cannot_begin_says_nothing_to_programs(site: Site) -> None:
+    """Half a document would be no plan: there is nothing but the reason."""
+    shipped(site, LINES)
+    site.elasticsearch = {"hosts": ["http://127.0.0.1:1"], "request_timeout_seconds": 2.0}
+    (said,) = site.finish("audit", "--json", "--wait", "0", log="audit", expect=1).splitlines()
+    assert said.startswith("Error: "), said
+    site.elasticsearch = {}
+    append(site.logs / "none.log", "\n")
+    assert audited(site, "--path", "/none")["sources"] == []
+
+
 def repaired(site: Site, plan: dict[str, Any], expect: int = 0) -> dict[str, Any]:
     """What repairing a plan says to programs."""
     file = site.folder / "plan.json"

@@ -119,6 +119,30 @@ def test_what_was_looked_up_and_found_no_room_is_looked_up_again() -> None:
     assert (load.left, load.tally.stored, load.tally.already) == (0, 1, 1)
 
 
+def test_what_is_leaving_is_dropped_and_the_others_go_on() -> None:
+    """Before it is sent, and after a request whose outcome nobody knows: its next owner sees to it."""
+    for tried in (False, True):
+        owners = [Owned("t", number, 0, 0) for number in range(2)]
+        waiting, translator, elastic = Waiting(100_000, 100), Translator(["logs-*-*"], {}), FakeElasticsearch()
+        for number, owned in enumerate(owners):
+            owned.stored(Commit(0, 100))
+            header = (header_prefix(STREAM, may_repeat=False) + record_id("s", number, 1)).encode()
+            records = [FakePolled(b"{}", (("t", header),), offset=offset) for offset in range(number + 1)]
+            translator.translate(records, owned.origin)
+            waiting.add(owned, fakes.polled(records), len(records))
+        load = Load(waiting.take(), translator)
+        if tried:
+            _, count = load.body(MOST)
+            load.answered(bulk.read(0, b"", count), count)
+        assert load.drop_leaving() == 0
+        owners[1].leaving = True
+        assert (load.drop_leaving(), load.left, load.abandoned) == (2, 1, {owners[1]})
+        load.looked_up(elastic.look_up(load.to_look_up(MOST)))
+        body, count = load.body(MOST)
+        load.answered(bulk.read(*elastic.bulk(body), count), count)
+        assert (load.left, load.tally.stored, elastic.copies(STREAM)) == (0, 1, [record_id("s", 0, 1)])
+
+
 def test_a_request_keeps_to_the_pace() -> None:
     """A load that is larger than requests may be by now goes in several; its last crumb is none of its own.
 

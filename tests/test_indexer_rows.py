@@ -13,8 +13,8 @@ from indexer import bulk, native
 from indexer.documents import Documents, Polled, Translator
 from indexer.load import Load
 from indexer.ownership import Commit, Origin, Owned
-from indexer.rows import ACTION_BYTES, Rows, decode
-from indexer.slices import Waiting
+from indexer.rows import ACTION_BYTES, Rows, decode, joined
+from indexer.slices import Part, Waiting
 
 pytestmark = pytest.mark.skipif(native.compiled is None, reason="tailrace was installed without a C compiler")
 ORIGIN = Origin("x", 0)
@@ -56,12 +56,12 @@ def test_they_are_what_a_list_of_them_is(count: int, start: int, end: int, split
     assert _told(rows[start:end]) == _told(records[start:end])
     assert list(rows[start:end].offsets) == [one.offset for one in records[start:end]]
     assert [_told([rows[place]]) for place in range(-count, count)] == [_told([one]) for one in records + records]
-    joined = rows[:split] + rows[split:]
-    assert isinstance(joined, Rows)
-    assert (_told(joined), joined.size, len(joined)) == (_told(records), rows.size, count)
-    added: list[Sequence[Polled]] = [[] + rows, [records[0]] + rows, rows + [records[0]]]  # type: ignore[operator]  # noqa: RUF005
-    assert added[0] is rows
-    assert [_told(one) for one in added[1:]] == [_told([records[0], *records]), _told([*records, records[0]])]
+    halves = joined([rows[:split], rows[split:]])
+    assert isinstance(halves, Rows)
+    assert (_told(halves), halves.size, len(halves)) == (_told(records), rows.size, count)
+    mixed = joined([[records[0]], rows, [records[-1]]])
+    assert _told(mixed) == _told([records[0], *records, records[-1]])
+    assert joined([rows]) is rows
     for place in (count, -count - 1):
         with pytest.raises(IndexError):
             rows[place]
@@ -136,7 +136,19 @@ def test_what_is_plainly_ours_is_sent_without_an_object_of_any(monkeypatch: pyte
     load.answered(
         bulk.read(200, b'{"errors":false,"items":[%b]}' % b",".join([b'{"create":{"status":201}}'] * 5), 5), 5
     )
-    assert (load.left, load.tally.stored, made) == (0, 5, [])
+    assert (load.left, load.tally.stored, load.oldest, made) == (0, 5, records[0].timestamp, [])
+
+
+def test_a_request_that_failed_lets_its_batches_go() -> None:
+    """From then on each record has its own value: to hold both would be twice the memory of an outage."""
+    owned = Owned("t", 0, 0, 0)
+    translator = Translator(["logs-*-*"], {})
+    records = [FakePolled(b"{}", [("t", HEADS[0])], offset=number) for number in range(3)]
+    translator.translate(records, ORIGIN)
+    load = Load([Part(owned, owned.watermark.begin(3), as_rows(records))], translator)
+    assert [len(part.records) for part in load.parts] == [3]
+    load.answered(bulk.read(503, b"", 3), 3)
+    assert ([len(part.records) for part in load.parts], load.left, load.polled) == ([0], 3, 3)
 
 
 def test_places_that_are_none_of_the_batch_are_refused() -> None:

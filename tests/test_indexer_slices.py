@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from indexer.documents import Polled
 from indexer.ownership import Commit, Owned
+from indexer.rows import joined
 from indexer.slices import Part, Waiting
 
 pytestmark = pytest.mark.usefixtures("both_forms")
@@ -23,13 +24,6 @@ def _owned(reach: int = 10**9, partition: int = 0) -> Owned:
 
 def _records(start: int, count: int, size: int = 10) -> Sequence[Polled]:
     return fakes.polled([FakePolled(b"x" * size, offset=offset) for offset in range(start, start + count)])
-
-
-def _sum(*records: Sequence[Polled]) -> Sequence[Polled]:
-    found: Sequence[Polled] = []
-    for some in records:
-        found = found + some  # type: ignore[operator]  # lists and rows add up
-    return found
 
 
 def _offsets(parts: list[Part]) -> list[int]:
@@ -47,7 +41,10 @@ def test_a_slice_is_cut_at_the_most_actions_and_the_most_bytes() -> None:
     assert _offsets(waiting.take()) == list(range(7))
     assert _offsets(waiting.take()) == [7, 8, 9]
     assert (waiting.take(), waiting.actions, waiting.bytes, bool(waiting)) == ([], 0, 0, False)
-    waiting.add(owned, _records(10, 7, size=5000), 17)
+    waiting.add(owned, _records(10, 1, size=5000), 11)
+    assert not waiting.full
+    waiting.add(owned, _records(11, 6, size=5000), 17)
+    assert waiting.full
     assert _offsets(waiting.take()) == [10]
 
 
@@ -119,7 +116,7 @@ def test_a_gap_wider_than_the_reach_is_done_with_what_precedes_it() -> None:
     """Else what was polled behind it would wait for a reach that can never come: nothing is in flight to move it."""
     owned = _owned(reach=10)
     waiting = Waiting(10_000, 100)
-    waiting.add(owned, _sum(_records(0, 3), _records(1000, 2), _records(2000, 1)), 2001)
+    waiting.add(owned, joined([_records(0, 3), _records(1000, 2), _records(2000, 1)]), 2001)
     (part,) = waiting.take()
     assert (_offsets([part]), part.span.end) == ([0, 1, 2], 1000)
     owned.watermark.finish(part.span)

@@ -55,6 +55,12 @@ def test_a_line_is_found_wherever_it_is(site: Site) -> None:
     assert (document["data_stream"], document["id"]) == (site.stream, record.record_id)
     assert [one["source"] for one in traced(site, "--text", "second line")] == [one["source"]]
 
+    assert sorted(one["start"] for one in traced(site, "--text", "line")) == [0, 12]
+    note, said = site.finish(
+        *("trace", "-", f"{site.logs}/app.log", "--text", "line", "-n", "1", "--json"), log="trace"
+    ).splitlines()
+    assert (len(json.loads(said)), "newest 1 (-n N" in note) == (1, True)
+
     (one,) = traced(site, "--text", "refused line")
     assert (one["state"], one["record_id"]) == ("dead", shipped["refused line"].record_id)
     assert one["letters"][0]["reason"] == "stream"

@@ -76,7 +76,7 @@ static int only_header(const unsigned char *headers, Py_ssize_t size, const unsi
 
 /* The last action line that was begun: most records of a chunk are of one stream. */
 typedef struct {
-    const unsigned char *prefix; /* of a record that lives as long as the list */
+    const unsigned char *prefix; /* of bytes that live as long as the call */
     Py_ssize_t length;
     PyObject *line; /* the dictionary has it */
 } Begun;

@@ -66,12 +66,12 @@ class Documents:
         found = await self._beside(source, {"gte": 0}, "desc")
         return max((one.kept.offset + one.kept.bytes for one in found), default=0)
 
-    async def saying(self, host: str, path: str, text: str) -> list[Found]:
-        """Documents of a file that have a text in them, the newest first."""
+    async def saying(self, host: str, path: str, text: str, most: int) -> list[Found]:
+        """Documents of a file that have a text in them, the newest first, at most so many."""
         phrase = {"multi_match": {"query": text, "type": "phrase", "fields": _TEXTS, "lenient": True}}
         query = {"bool": {"must": [phrase], "filter": _of(host, path)["bool"]["filter"]}}
         sort = [{"@timestamp": {"order": "desc", "unmapped_type": "date_nanos"}}]
-        answer = await self._search(query=query, size=_MOST_HITS, sort=sort)
+        answer = await self._search(query=query, size=most, sort=sort)
         return _found(answer["hits"]["hits"])
 
     async def _beside(self, source: str, span: dict[str, int], order: str) -> list[Found]:

@@ -48,12 +48,14 @@ class _Row(NamedTuple):
 
 
 class Json:
-    """One JSON document, written as it comes: a plan for ``tailrace ship --repair`` too."""
+    """One JSON document, written as it comes: a plan for ``tailrace ship --repair`` too.
+
+    It begins with the first verdict, so that an audit which cannot begin writes nothing.
+    """
 
     def __init__(self) -> None:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        click.echo(f'{{"version":{VERSION},"time":"{now}","sources":[', nl=False)
-        self._between = b"\n"
+        self._between = f'{{"version":{VERSION},"time":"{now}","sources":[\n'.encode()
 
     def add(self, verdict: Verdict, copies: Copies) -> None:
         """One source more."""
@@ -69,7 +71,8 @@ class Json:
             "notes": audit.notes,
             "whole": not tally.is_faulty,
         }
-        click.echo(b"\n]," + msgspec.json.encode(rest)[1:])
+        begin = b"" if tally.totals.sources else self._between
+        click.echo(begin + b"\n]," + msgspec.json.encode(rest)[1:])
 
 
 class Table:

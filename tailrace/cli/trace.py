@@ -61,6 +61,14 @@ Exit codes: 0 it is known where the line is, 1 it is missing or stored more than
 @click.argument("path")
 @click.argument("offset", required=False, type=click.IntRange(0))
 @click.option("--text", default="", metavar="TEXT", help="Instead of an offset: what the line says.")
+@click.option(
+    "-n",
+    "--number",
+    type=click.IntRange(1, 1000),
+    default=10,
+    show_default=True,
+    help="With --text: at most so many lines, the newest.",
+)
 @json_option
 @config_option
 @click.pass_context
@@ -72,6 +80,7 @@ def trace(
     path: str,
     offset: int | None,
     text: str,
+    number: int,
     as_json: bool,
 ) -> None:
     """Say where one line of a file is: registry, ledger, Kafka, Elasticsearch or dead letters.
@@ -84,22 +93,24 @@ def trace(
         raise click.UsageError("Say which line: an OFFSET, or --text TEXT.")
     set_up_log(settings.log)
     host = host_of(settings) if host == "-" else host
-    found = asyncio.run(_trace(settings, host, path, offset, text))
+    found = asyncio.run(_trace(settings, host, path, offset, text, number))
     if as_json:
         click.echo(msgspec.json.encode(found))
     else:
-        for number, one in enumerate(found):
-            click.echo("\n" * bool(number), nl=False)
+        for place, one in enumerate(found):
+            click.echo("\n" * bool(place), nl=False)
             _show(one)
     context.exit(1 if any(one.state in (State.MISSING, State.DOUBLED) for one in found) else 0)
 
 
-async def _trace(settings: Settings, host: str, path: str, offset: int | None, text: str) -> list[Trace]:
+async def _trace(settings: Settings, host: str, path: str, offset: int | None, text: str, number: int) -> list[Trace]:
     telling = Telling(settings.log, dict, _words)
     async with telling, elasticsearch_client(settings) as client, kafka_errors(settings):
         search = _Search(settings, client, host, path)
         await search.begin()
-        places = await search.saying(text) if offset is None else [(name, offset) for name in sorted(search.names)]
+        places = (
+            await search.saying(text, number) if offset is None else [(name, offset) for name in sorted(search.names)]
+        )
         found = [await search.line(source, at) for source, at in places]
     for note in search.notes:
         click.secho(f"! {note}", fg="yellow", err=True)
@@ -142,11 +153,13 @@ class _Search:
         self.names |= {name for name, row in self._rows.items() if row.path == self._path}
         self.names.update(await self._documents.sources(self._host, self._path))
 
-    async def saying(self, text: str) -> list[tuple[str, int]]:
-        """The lines that have a text in them, each by its source and offset."""
-        found = await self._documents.saying(self._host, self._path, text)
+    async def saying(self, text: str, number: int) -> list[tuple[str, int]]:
+        """The lines that have a text in them, each by its source and offset; of stored ones so many."""
+        found = await self._documents.saying(self._host, self._path, text, number + 1)
         if found:
-            return list(dict.fromkeys((one.source, one.kept.offset) for one in found))
+            if len(found) > number:
+                self.notes.append(f"more lines say so; these are the newest {number:,} (-n N shows more)")
+            return list(dict.fromkeys((one.source, one.kept.offset) for one in found[:number]))
         dead = await letters(self._settings, Wish("", text=text), self.names)
         if dead:
             return [(name.partition(":")[0], _offset(name)) for _, name, _ in dead]
