@@ -96,7 +96,7 @@ class Translator:
         return native.body(rows, self._plain, own_ids=self.own_ids)
 
     def translate(self, records: Sequence[Polled], origin: Origin, repeat_before: int = 0) -> Documents:
-        """The lines of one partition's records, in any order; those before offset ``repeat_before`` may repeat."""
+        """The lines of one partition's records, in their order; those before offset ``repeat_before`` may repeat."""
         ours = native.plain(records, self._plain, own_ids=self.own_ids)
         plain = Documents(ours.records, ours.lines, ours.documents, [False] * len(ours.lines), [], 0)
         for record in ours.rest:
@@ -111,6 +111,8 @@ class Translator:
             plain.lines.append(line)
             plain.documents.append(document)
             plain.repeats.append(may_repeat)
+        if ours.records and ours.rest:
+            plain = _in_order(plain)
         if records and records[0].offset < repeat_before:
             old = [record.offset < repeat_before for record in plain.records]
             plain.repeats[:] = [one or other for one, other in zip(plain.repeats, old, strict=True)]
@@ -176,6 +178,17 @@ class Translator:
 
     def _line(self, start: bytes, record_id: bytes) -> bytes:
         return start + record_id + native.ACTION_END if self.own_ids else start
+
+
+def _in_order(found: Documents) -> Documents:
+    """By offset: an answer is to the records as a request has them, which may have been written in another way."""
+    order = sorted(range(len(found.records)), key=lambda number: found.records[number].offset)
+    return found._replace(
+        records=[found.records[number] for number in order],
+        lines=[found.lines[number] for number in order],
+        documents=[found.documents[number] for number in order],
+        repeats=[found.repeats[number] for number in order],
+    )
 
 
 def one_line(value: bytes) -> bytes | None:

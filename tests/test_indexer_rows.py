@@ -9,7 +9,8 @@ from fakes import FakePolled, as_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer import bulk, native
+from indexer import bulk, documents, native
+from indexer.bulk import Outcome, Reading, Verdict, Whole
 from indexer.documents import Documents, Polled, Translator
 from indexer.load import Load
 from indexer.ownership import Commit, Origin, Owned
@@ -100,9 +101,7 @@ def _firsts(records: Sequence[FakePolled]) -> list[Any]:
 
 
 def _request(found: Documents) -> bytes:
-    """Of the records in the order of their offsets: other streams are found on another way the first time."""
-    rows = sorted(zip([one.offset for one in found.records], found.lines, found.documents, strict=True))
-    return bulk.body([line for _, line, _ in rows], [document for _, _, document in rows])
+    return bulk.body(found.lines, found.documents)
 
 
 def test_a_request_is_seldom_larger_than_its_rows_say() -> None:
@@ -149,6 +148,23 @@ def test_a_request_that_failed_lets_its_batches_go() -> None:
     assert [len(part.records) for part in load.parts] == [3]
     load.answered(bulk.read(503, b"", 3), 3)
     assert ([len(part.records) for part in load.parts], load.left, load.polled) == ([0], 3, 3)
+
+
+def test_an_answer_is_to_the_records_in_the_order_of_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although some of their streams have been forgotten since, and are found on another way: nothing is mistaken."""
+    monkeypatch.setattr(documents, "_MOST_TARGETS", 2)
+    owned, translator = Owned("t", 0, 0, 0), Translator(["logs-*-*"], {})
+    heads = [b"1||logs-a-b|s:1:2", b"1||logs-c-d|s:1:3"]
+    records = [FakePolled(b"{}", [("t", head)], offset=number) for number, head in enumerate(heads * 2)]
+    translator.translate(records, ORIGIN)
+    load = Load([Part(owned, owned.watermark.begin(4), as_rows(records))], translator)
+    assert load.body(100_000)[1] == 4
+    assert [len(part.records) for part in load.parts] == [4]
+    for one in (records[0]._replace(headers=[("t", b"1||logs-e-f|s:1:4")]), records[1]):
+        translator.translate([one], ORIGIN)
+    bad = Verdict(Outcome.REJECTED, "document_parsing_exception", "bad")
+    load.answered(Reading(Whole.MIXED, [bad, *[Verdict(Outcome.STORED)] * 3]), 4)
+    assert [(one.record.offset, one.stream) for one in load.refusals] == [(0, "logs-a-b")]
 
 
 def test_places_that_are_none_of_the_batch_are_refused() -> None:
