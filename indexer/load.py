@@ -355,9 +355,9 @@ class Load:
 
 def _whole(parts: Sequence[Part], translator: Translator) -> bytes | None:
     """The request that stores all records, if none of them needs to be looked at."""
-    rows = [part.records for part in parts if isinstance(part.records, Rows)]
-    lists = any(part.records and not isinstance(part.records, Rows) for part in parts)
-    if not rows or lists or any(part.records and part.records[0].offset < part.owned.inherited for part in parts):
+    filled = [part for part in parts if part.records]
+    rows = [part.records for part in filled if isinstance(part.records, Rows)]
+    if len(rows) < max(1, len(filled)) or any(part.records[0].offset < part.owned.inherited for part in filled):
         return None
     return translator.body(rows)
 

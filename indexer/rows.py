@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 ACTION_BYTES = 24
 """What an action line has beyond the header of one of our records, and what stands around that, roughly."""
-_PLACE_BYTES = 8
 
 
 class Stretch(NamedTuple):
@@ -33,6 +32,11 @@ class Stretch(NamedTuple):
     first_stamp: int
     stamp: int
     """The time of all, or -1: then each has its own, counted from ``first_stamp``."""
+
+    @property
+    def start(self) -> int:
+        """The offset of the first record."""
+        return self.base + self.first
 
     @property
     def length(self) -> int:
@@ -77,7 +81,7 @@ class Rows(Sequence["Polled"]):
             start, end, step = place.indices(len(self))
             if step != 1:
                 raise ValueError("rows are sliced without a step")
-            return Rows(list(self._between(start, end)))
+            return Rows(list(self._between(start, max(start, end))))
         start = range(len(self))[place]
         return native.records(next(self._between(start, start + 1)))[0]
 
@@ -87,9 +91,18 @@ class Rows(Sequence["Polled"]):
         return sum(one.size(one.length) for one in self.stretches)
 
     @property
-    def offsets(self) -> Iterator[int]:
-        """Their offsets."""
-        return itertools.chain.from_iterable(range(one.base + one.first, one.base + one.end) for one in self.stretches)
+    def start(self) -> int:
+        """The offset of the first; there must be one."""
+        return self.stretches[0].start
+
+    def runs(self) -> Iterator["Rows"]:
+        """The same in runs of successive offsets: a batch has no gaps, so they can only be between two."""
+        begun = 0
+        for number, (before, after) in enumerate(itertools.pairwise(self.stretches), 1):
+            if after.start > before.start + before.length:
+                yield Rows(self.stretches[begun:number])
+                begun = number
+        yield Rows(self.stretches[begun:]) if begun else self
 
     def fitting(self, size: int) -> int:
         """How many of the first make a request of at most so many bytes, by the same rough measure."""
@@ -110,12 +123,14 @@ class Rows(Sequence["Polled"]):
                 yield one._replace(first=one.first + max(0, start), end=one.first + min(one.length, end))
             start -= one.length
             end -= one.length
+            if end <= 0:
+                return
 
 
 def joined(pieces: Sequence[Sequence["Polled"]]) -> Sequence["Polled"]:
     """Some records and those behind them as one sequence: of rows, if all are."""
-    if len(pieces) == 1:
-        return pieces[0]
+    if len(pieces) <= 1:
+        return pieces[0] if pieces else []
     rows = [piece for piece in pieces if isinstance(piece, Rows)]
     if len(rows) == len(pieces):
         return Rows([stretch for piece in rows for stretch in piece.stretches])

@@ -13,7 +13,8 @@ from tailrace.watermark import Span
 _ACTION_BYTES = 160
 """What an action line adds to a document, roughly."""
 _OBJECT_BYTES = 700
-"""What Python holds for a record that is an object beside its value, so that ``bytes`` is honest about memory."""
+_STRETCH_BYTES = 250
+"""What Python holds beside the values for a record that is an object, or for some that are rows of one batch."""
 
 
 class Part(NamedTuple):
@@ -31,6 +32,8 @@ class _Run(NamedTuple):
     end: int
     size: int
     """The bytes of a request of these, roughly."""
+    held: int
+    """The bytes of memory beside that, roughly."""
 
 
 class Waiting:
@@ -55,10 +58,10 @@ class Waiting:
         """Add what was polled of one partition next; no records and a higher ``end`` is a gap."""
         runs = self._runs.setdefault(owned, deque())
         for stretch, stretch_end in _stretches(records, end):
-            size = _size(stretch)
-            runs.append(_Run(stretch, stretch_end, size))
-            self._size += size
-            self.bytes += size + _held(stretch)
+            run = _Run(stretch, stretch_end, _size(stretch), _held(stretch))
+            runs.append(run)
+            self._size += run.size
+            self.bytes += run.size + run.held
         self.actions += len(records)
 
     def drop(self, owned: Owned) -> int:
@@ -66,7 +69,7 @@ class Waiting:
         dropped = 0
         for run in self._runs.pop(owned, ()):
             dropped += len(run.records)
-            self._subtract(run.records, run.size)
+            self._subtract(len(run.records), run.size, run.held)
         return dropped
 
     def tell(self, low: int, drained: Callable[[], None]) -> None:
@@ -99,19 +102,21 @@ class Waiting:
             while runs and actions > 0 and size > 0:
                 cut, cut_size = self._cut(runs[0], actions, size, owned.reach, first=actions == self._slice_actions)
                 run = runs[0]
-                if cut == len(run.records):
+                rest = run.records[cut:]
+                left = _held(rest)
+                if not rest:
                     runs.popleft()
                     end = run.end
                 elif cut:
-                    runs[0] = _Run(run.records[cut:], run.end, run.size - cut_size)
+                    runs[0] = _Run(rest, run.end, run.size - cut_size, left)
                     end = run.records[cut - 1].offset + 1
                 else:
                     break
-                some = run.records[:cut]
-                taken.append(some)
+                if cut:  # else it is a gap
+                    taken.append(run.records[:cut])
                 actions -= cut
                 size -= cut_size
-                self._subtract(some, cut_size)
+                self._subtract(cut, cut_size, run.held - left)
             if end > owned.watermark.begun or taken:
                 parts.append(Part(owned, owned.watermark.begin(end), joined(taken)))
             if not runs:
@@ -126,7 +131,7 @@ class Waiting:
         if len(records) <= actions and run.size <= size and (not records or records[-1].offset < reach):
             return len(records), run.size
         if isinstance(records, Rows):
-            most = max(0, min(len(records), actions, reach - next(records.offsets)))
+            most = max(0, min(len(records), actions, reach - records.start))
             count = min(most, max(records.fitting(size), int(first)))
             return count, records[:count].size
         count = total = 0
@@ -138,10 +143,10 @@ class Waiting:
             total += more
         return count, total
 
-    def _subtract(self, records: Sequence[Polled], size: int) -> None:
-        self.actions -= len(records)
+    def _subtract(self, count: int, size: int, held: int) -> None:
+        self.actions -= count
         self._size -= size
-        self.bytes -= size + _held(records)
+        self.bytes -= size + held
         if self.bytes <= self._low:
             self._drained()
 
@@ -153,7 +158,7 @@ def _size(records: Sequence[Polled]) -> int:
 
 
 def _held(records: Sequence[Polled]) -> int:
-    return 0 if isinstance(records, Rows) else _OBJECT_BYTES * len(records)
+    return _STRETCH_BYTES * len(records.stretches) if isinstance(records, Rows) else _OBJECT_BYTES * len(records)
 
 
 def _stretches(records: Sequence[Polled], end: int) -> Iterator[tuple[Sequence[Polled], int]]:
@@ -162,11 +167,17 @@ def _stretches(records: Sequence[Polled], end: int) -> Iterator[tuple[Sequence[P
     A gap (of an aborted transaction, or compacted away) may be wider than the reach: it is done with what precedes it,
     or what follows it would wait for a reach that never comes.
     """
+    runs = list(records.runs() if isinstance(records, Rows) and records else _runs(records))
+    for run, after in itertools.pairwise(runs):
+        yield run, after[0].offset
+    yield runs[-1], end
+
+
+def _runs(records: Sequence[Polled]) -> Iterator[Sequence[Polled]]:
     start = 0
     if records and records[-1].offset - records[0].offset >= len(records):
-        offsets = list(records.offsets) if isinstance(records, Rows) else [record.offset for record in records]
-        for number, (before, offset) in enumerate(itertools.pairwise(offsets), 1):
-            if offset > before + 1:
-                yield records[start:number], offset
+        for number in range(1, len(records)):
+            if records[number].offset > records[number - 1].offset + 1:
+                yield records[start:number]
                 start = number
-    yield records[start:] if start else records, end
+    yield records[start:] if start else records

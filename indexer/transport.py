@@ -13,8 +13,6 @@ from tailrace.settings import Elasticsearch
 _JSON = "application/vnd.elasticsearch+json; compatible-with=8"
 _NDJSON = "application/vnd.elasticsearch+x-ndjson; compatible-with=8"
 
-_PIECE_BYTES = 262_144
-
 
 class Answer(NamedTuple):
     """An HTTP status and body; status 0 means there was none, and the body says why.
@@ -92,10 +90,10 @@ class _Body(io.BytesIO):
         return memoryview(self._body)
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """The next piece: not copied, and larger than is asked for, as each costs a turn of the loop."""
+        """The next piece, not copied."""
         if size is None or size < 0:
             return super().read(size)
-        piece = memoryview(self._body)[self.tell() :][: max(size, _PIECE_BYTES)]
+        piece = memoryview(self._body)[self.tell() :][:size]
         self.seek(len(piece), io.SEEK_CUR)
         return piece  # type: ignore[return-value]  # whoever writes takes both
 

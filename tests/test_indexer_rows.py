@@ -1,5 +1,6 @@
 """Records that are no objects yet: as a list of them, to be cut by size, and as the request that stores them."""
 
+import itertools
 import struct
 from collections.abc import Sequence
 from typing import Any
@@ -55,7 +56,7 @@ def test_they_are_what_a_list_of_them_is(count: int, start: int, end: int, split
     rows = _rows(records)
     assert _told(rows) == _told(records)
     assert _told(rows[start:end]) == _told(records[start:end])
-    assert list(rows[start:end].offsets) == [one.offset for one in records[start:end]]
+    assert not records[start:end] or rows[start:end].start == records[start:end][0].offset
     assert [_told([rows[place]]) for place in range(-count, count)] == [_told([one]) for one in records + records]
     halves = joined([rows[:split], rows[split:]])
     assert isinstance(halves, Rows)
@@ -68,6 +69,17 @@ def test_they_are_what_a_list_of_them_is(count: int, start: int, end: int, split
             rows[place]
     with pytest.raises(ValueError, match="without a step"):
         rows[::2]
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=9))
+def test_they_are_cut_where_there_are_gaps(gaps: list[bool]) -> None:
+    """And nowhere else: by batches, each of which has none."""
+    offsets = list(itertools.accumulate(1 + gap for gap in gaps))
+    rows = _rows([FakePolled(b"{}", offset=offset) for offset in offsets])
+    runs = [[one.offset for one in run] for run in rows.runs()]
+    assert list(itertools.chain(*runs)) == offsets
+    assert all(run == list(range(run[0], run[-1] + 1)) for run in runs)
+    assert all(after[0] > before[-1] + 1 for before, after in itertools.pairwise(runs))
 
 
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=9), st.integers(0, 700))

@@ -73,9 +73,9 @@ def test_it_tells_when_little_is_left() -> None:
     first, second = _owned(), _owned(partition=1)
     waiting = Waiting(10_000, slice_actions=1)
     for owned in (first, second):
-        waiting.add(owned, _records(0, 2), 2)
+        waiting.add(owned, _records(0, 2, size=2000), 2)
     told: list[int] = []
-    waiting.tell(waiting.bytes // 2, lambda: told.append(waiting.actions))
+    waiting.tell(waiting.bytes * 5 // 8, lambda: told.append(waiting.actions))
     waiting.take()
     assert told == []
     waiting.take()
@@ -105,11 +105,16 @@ def test_a_gap_moves_the_position_when_its_turn_comes() -> None:
     waiting = Waiting(10_000, 10)
     waiting.add(owned, _records(0, 2), 2)
     waiting.add(owned, [], 50)
+    waiting.add(owned, _records(50, 1), 51)
     (part,) = waiting.take()
-    assert (_offsets([part]), part.span.end) == ([0, 1], 50)
+    assert (_offsets([part]), part.span.end) == ([0, 1, 50], 51)
+    assert type(part.records) is type(_records(0, 1)), "a gap makes objects of what is around it"
     assert owned.watermark.position == 0
     owned.watermark.finish(part.span)
-    assert owned.watermark.position == 50
+    assert owned.watermark.position == 51
+    waiting.add(owned, [], 60)
+    (part,) = waiting.take()
+    assert (_offsets([part]), part.span.end) == ([], 60)
 
 
 def test_a_gap_wider_than_the_reach_is_done_with_what_precedes_it() -> None:
