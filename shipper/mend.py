@@ -45,7 +45,10 @@ async def find(row: Row, disk: Disk) -> Standing | str:
             disk.close(one.place.device, opened.handle)
     if found is not None:
         return found
-    return "; ".join(reasons) or f"neither {row.path} nor a file that rotation made of it holds these bytes any more"
+    gone = (
+        f"neither {row.path} nor a file that rotation made of it holds these bytes any more: restore it, and ask again"
+    )
+    return "; ".join(reasons) or gone
 
 
 def source_of(row: Row, start: int, end: int, settings: Settings, sources: Sources) -> Source | None:

@@ -285,10 +285,10 @@ def find(named: str | None) -> Path:
     Raises:
         FixSettings: none is there.
     """
-    for name in (named, os.environ.get("TAILRACE_CONFIG")):
+    for name, by in ((named, ""), (os.environ.get("TAILRACE_CONFIG"), ", which $TAILRACE_CONFIG names")):
         if name:
             if not Path(name).is_file():
-                raise FixSettings(f"There is no settings file {name}; name another with --config.")
+                raise FixSettings(f"There is no settings file {name}{by}; name another with --config.")
             return Path(name)
     for name in SEARCHED:
         if Path(name).is_file():

@@ -236,6 +236,7 @@ def test_a_dry_run_shows_the_difference_and_sends_nothing(site: Letters) -> None
     before = site.records_in_topic()
     shown = site.letters_command("replay", "--all", "--rename", "n=labels.n", "--dry-run").stdout
     assert shown.count('- n  "many"') == shown.count('+ labels.n  "many"') == 5
+    assert "these are the first 5 that would change" in shown
     assert "9 letters would be replayed. Nothing was changed" in shown
     assert site.records_in_topic() == before
     assert site.counts()["open"] == 9

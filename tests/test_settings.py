@@ -231,8 +231,11 @@ def test_the_file_is_found_by_name_by_environment_or_in_its_places(
     monkeypatch.setenv("TAILRACE_CONFIG", str(other))
     assert settings.find(None) == other
     assert settings.find(str(named)) == named
-    with pytest.raises(FixSettings, match=r"There is no settings file .*absent"):
+    with pytest.raises(FixSettings, match=r"There is no settings file .*absent;"):
         settings.find(str(tmp_path / "absent"))
+    monkeypatch.setenv("TAILRACE_CONFIG", str(tmp_path / "absent"))
+    with pytest.raises(FixSettings, match=r"There is no settings file .*absent, which \$TAILRACE_CONFIG names;"):
+        settings.find(None)
 
 
 def test_a_file_that_cannot_be_read_is_told_with_the_reason(tmp_path: Path) -> None:

@@ -171,6 +171,8 @@ def tell(outcome: Outcome, console: Console) -> None:
         console.print(Text(neutral(str(sample.subject)), style="bold"))
         for line in differences(sample.keys):
             console.print(line, no_wrap=True, overflow="ellipsis")
+    if len(outcome.samples) == _MOST_SAMPLES < outcome.settled:
+        console.print(f"… these are the first {_MOST_SAMPLES} that would change", style="dim")
     if not outcome.chosen:
         console.print("No open dead letters fit; nothing to do.")
         return
@@ -183,7 +185,9 @@ def tell(outcome: Outcome, console: Console) -> None:
     if outcome.waited is False:
         console.print("✗ The indexers have not come so far yet; ask `tailrace dead-letters stats` later.", style="red")
     if outcome.returned:
-        console.print(f"✗ {several(outcome.returned, 'letter')} came back, see `dead-letters show`.", style="red")
+        console.print(
+            f"✗ {several(outcome.returned, 'letter')} came back, see `tailrace dead-letters show`.", style="red"
+        )
     elif outcome.waited:
         console.print("✓ The indexers are through with them, and none came back.", style="green")
 
