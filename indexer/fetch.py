@@ -195,8 +195,8 @@ class DecodedRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka is unt
         Raises:
             UnreadableBatchError: the next batch is no records.
         """
-        pieces, self._left = [self._left] if self._left else [], []
-        count = sum(map(len, pieces))
+        count = len(self._left)
+        pieces, self._left = [self._left] if count else [], []
         if count:
             self.next_fetch_offset = self._end
         while self._error is None and (most is None or count < most):

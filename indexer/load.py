@@ -92,7 +92,7 @@ class Load:
         self._last: set[First] = set()
         self._unsure = Doubt.ASK if translator.own_ids else Doubt.NONE
         self._translator = translator
-        self._most = max(1, self.polled)
+        self._most = 1
         self._whole = _whole(parts, translator)
         """The one request of all, until something is to be done with single records."""
         if self._whole is None:
@@ -161,8 +161,7 @@ class Load:
         """Take the answer to the first ``count`` records; returns which are to be sent again, and why."""
         if reading.whole is Whole.ALL_STORED:
             self.tally.stored += count
-            if self._whole is None:
-                self._keep([False] * count + [True] * (self.left - count))
+            self._keep([False] * count + [True] * (self.left - count))
             self._whole = None
             self._most *= 2
             return []
@@ -224,7 +223,7 @@ class Load:
     def _take_apart(self) -> None:
         """Give each record a line and a document of its own; the batches they came in are let go."""
         for part in self.parts:
-            found = self._translator.translate(part.records, part.owned.origin, part.owned.inherited)
+            found = self._translator.translate(list(part.records), part.owned.origin, part.owned.inherited)
             self._records += found.records
             self._lines += found.lines
             self._documents += found.documents

@@ -56,7 +56,7 @@ def plain(records: Sequence["Polled"], known: dict[bytes, bytes], *, own_ids: bo
     fault. The rest may hold records that are plain, too.
     """
     if compiled is not None and records and type(records[0]) is compiled.Record:
-        return Plain(*compiled.plain(list(records), known, own_ids))
+        return Plain(*compiled.plain(records, known, own_ids))
     kept: list[Polled] = []
     ids: list[bytes] = []
     lines: list[bytes] = []

@@ -167,7 +167,7 @@ def _stretches(records: Sequence[Polled], end: int) -> Iterator[tuple[Sequence[P
     A gap (of an aborted transaction, or compacted away) may be wider than the reach: it is done with what precedes it,
     or what follows it would wait for a reach that never comes.
     """
-    runs = list(records.runs() if isinstance(records, Rows) and records else _runs(records))
+    runs = list(records.runs() if isinstance(records, Rows) else _runs(records))
     for run, after in itertools.pairwise(runs):
         yield run, after[0].offset
     yield runs[-1], end

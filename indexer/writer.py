@@ -132,6 +132,7 @@ class Writer:
             metrics.ABANDONED.inc(load.drop_leaving())
         if not self._membership.sure:
             return _Step.IDLE
+        # Only where there is one is it asked for the first record, which would make objects of all.
         if load.left and self._suspects.has(load) and self._suspects.is_to_blame(load, load.first):
             load.blame_first()
             return _Step.DONE

@@ -1,7 +1,8 @@
 """Stand-ins for the servers, kept honest by contract tests that run on the real ones too."""
 
 import itertools
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -10,6 +11,28 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from indexer import fetch, native
 from indexer.documents import Polled
 from indexer.rows import joined
+
+STAMP = 1_795_000_000_000
+Row = tuple[int, bytes | None, bytes | None, Sequence[tuple[str, bytes | None]]]
+"""Milliseconds after ``STAMP``, key, value and headers of a record."""
+
+
+def batch(records: Iterable[Row], codec: int = 0, base: int = 0) -> bytearray:
+    """A batch as the client builds it, whose first record a broker gave the offset ``base``."""
+    builder = DefaultRecordBatchBuilder(
+        magic=2,
+        compression_type=codec,
+        is_transactional=0,
+        producer_id=-1,
+        producer_epoch=-1,
+        base_sequence=-1,
+        batch_size=1 << 24,
+    )
+    for number, (late, key, value, headers) in enumerate(records):
+        assert builder.append(number, STAMP + late, key, value, list(headers)) is not None
+    built = bytearray(builder.build())
+    struct.pack_into(">q", built, 0, base)
+    return built
 
 
 class FakePolled(NamedTuple):
@@ -36,27 +59,15 @@ def as_rows(records: Sequence[FakePolled]) -> Sequence[Polled]:
         pair = records[place : place + 2]
         split = len(pair) == 2 and pair[1].offset != pair[0].offset + 1
         for some in [[one] for one in pair] if split else [pair]:
-            found += fetch.decode(memoryview(_batch(some)))
+            built = batch(
+                [(one.timestamp - STAMP, one.key, one.value, one.headers) for one in some], base=some[0].offset
+            )
+            found += fetch.decode(memoryview(bytes(built)))
     return joined(found)
 
 
 polled = as_objects
 """Either of them: the fixture ``both_forms`` has a module's tests run with the one, and again with the other."""
-
-
-def _batch(records: Sequence[FakePolled]) -> bytes:
-    builder = DefaultRecordBatchBuilder(
-        magic=2,
-        compression_type=0,
-        is_transactional=0,
-        producer_id=-1,
-        producer_epoch=-1,
-        base_sequence=-1,
-        batch_size=1 << 24,
-    )
-    for number, one in enumerate(records):
-        assert builder.append(number, one.timestamp, one.key, one.value, list(one.headers)) is not None
-    return records[0].offset.to_bytes(8) + bytes(builder.build())[8:]
 
 
 class FakeElasticsearch:

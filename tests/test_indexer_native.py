@@ -13,9 +13,10 @@ import zstandard
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
-from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
+from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
+from fakes import STAMP, Row, batch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -27,30 +28,10 @@ from shipper import native as shippers
 
 COMPILED = pytest.mark.skipif(native.compiled is None, reason="tailrace was installed without a C compiler")
 PARTITION = TopicPartition("topic", 0)
-STAMP = 1_795_000_000_000
 OPTIONAL = st.none() | st.binary(max_size=30)
 HEADERS = st.lists(st.tuples(st.text(max_size=4), OPTIONAL), max_size=3)
 RECORDS = st.lists(st.tuples(st.integers(-(10**6), 10**9), OPTIONAL, OPTIONAL, HEADERS), min_size=1, max_size=8)
 ZSTD = 4
-Row = tuple[int, bytes | None, bytes | None, list[tuple[str, bytes | None]]]
-
-
-def batch(records: Sequence[Row], codec: int = 0, base: int = 0) -> bytearray:
-    """A batch as the client builds it, whose first record a broker gave the offset ``base``."""
-    builder = DefaultRecordBatchBuilder(
-        magic=2,
-        compression_type=codec,
-        is_transactional=0,
-        producer_id=-1,
-        producer_epoch=-1,
-        base_sequence=-1,
-        batch_size=1 << 24,
-    )
-    for number, (late, key, value, headers) in enumerate(records):
-        assert builder.append(number, STAMP + late, key, value, headers) is not None
-    built = bytearray(builder.build())
-    struct.pack_into(">q", built, 0, base)
-    return built
 
 
 def fields(records: Sequence[Any]) -> list[tuple[Any, ...]]:

@@ -100,7 +100,7 @@ def test_the_request_is_that_of_their_lines_or_none(forms: list[tuple[bytes | No
     rows = _rows(records)
     translator = Translator(["logs-*-*"], {}, own_ids=own_ids)
     assert translator.body([rows]) is None
-    found = translator.translate(rows, ORIGIN)
+    found = translator.translate(list(rows), ORIGIN)
     simple = all(
         one == ("t", head) and head in HEADS[:2] for one, (_, head) in zip(_firsts(records), forms, strict=True)
     )
@@ -122,7 +122,7 @@ def test_a_request_is_seldom_larger_than_its_rows_say() -> None:
         head = b"1||" + stream + b"|0123456789abcdef0123:123456:345"
         rows = _rows([FakePolled(b'{"a":1}', [("t", head)], offset=number) for number in range(4)])
         translator = Translator(["logs-*-*"], {})
-        translator.translate(rows, ORIGIN)
+        translator.translate(list(rows), ORIGIN)
         body = translator.body([rows])
         assert body is not None
         assert rows.size - ACTION_BYTES * len(rows) < len(body) <= rows.size
