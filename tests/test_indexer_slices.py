@@ -43,8 +43,9 @@ def test_a_slice_is_cut_at_the_most_actions_and_the_most_bytes() -> None:
     assert (waiting.take(), waiting.actions, waiting.bytes, bool(waiting)) == ([], 0, 0, False)
     waiting.add(owned, _records(10, 1, size=5000), 11)
     assert not waiting.full
-    waiting.add(owned, _records(11, 6, size=5000), 17)
+    waiting.add(owned, _records(11, 1, size=5000), 12)
     assert waiting.full
+    waiting.add(owned, _records(12, 5, size=5000), 17)
     assert _offsets(waiting.take()) == [10]
 
 

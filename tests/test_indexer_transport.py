@@ -1,0 +1,19 @@
+"""What a request's body is to the library that sends it."""
+
+import pytest
+
+from indexer.transport import _Body
+
+
+@pytest.mark.parametrize("size", [1, 699, 700, 2560, 5000])
+def test_a_body_goes_out_whole_in_pieces_that_are_no_copies(size: int) -> None:
+    """From wherever the sending begins, as again after a redirect; then there is nothing more."""
+    body = bytes(range(256)) * 10
+    one = _Body(body)
+    for start in (0, 100):
+        one.seek(start)
+        pieces = [memoryview(piece) for piece in iter(lambda: one.read(size), b"")]
+        assert b"".join(pieces) == body[start:]
+        assert all(piece.obj is body and len(piece) <= size for piece in pieces)
+    one.seek(100)
+    assert (one.read(), one.read(), one.read(size)) == (body[100:], b"", b"")
