@@ -5,6 +5,7 @@ import sys
 
 import orjson
 import pytest
+from click.testing import CliRunner
 
 from shipper.ecs import Document
 from shipper.formats import format_of
@@ -12,7 +13,9 @@ from shipper.multiline import joiner_of
 from shipper.times import Times
 from tailrace.bench.by_format import CASES
 from tailrace.bench.lines import lines
+from tailrace.bench.outage import LINES_PER_SECOND
 from tailrace.bench.samples import SAMPLES
+from tailrace.cli import cli
 from tailrace.settings import Input
 from tailrace.stack import Stack
 
@@ -75,3 +78,32 @@ def test_a_small_run_gives_every_figure(stack: Stack) -> None:
     wanted = ["shipper"] * 3 + [part for part in parts for _ in range(3)] + ["latency"] * 2
     assert [one["part"] for one in found["targets"]] == wanted
     assert found["machine"]["cores"] >= 1
+
+
+@pytest.mark.crash
+@pytest.mark.edge
+@pytest.mark.timeout(600)
+def test_a_short_outage_gives_every_figure(breakable_stack: Stack) -> None:
+    """Elasticsearch is really away, what was written meanwhile waits and is stored, and the stack is whole after it."""
+    command = [sys.executable, "-m", "tailrace", "bench", "--dir", str(breakable_stack.folder), "--json"]
+    ran = subprocess.run([*command, "--outage", "3"], capture_output=True, check=False)
+    assert ran.returncode == 0, ran.stderr.decode()
+    found = orjson.loads(ran.stdout)
+    outage = found["outage"]
+    assert outage["seconds"] == 3
+    assert 3 * LINES_PER_SECOND <= outage["waiting"] < outage["lines"]
+    assert 0 <= outage["first_seconds"] <= outage["caught_up_seconds"]
+    assert outage["per_second"] > 0
+    assert outage["to_ceiling"] == outage["per_second"] / outage["ceiling_per_second"]
+    for word in ("agent", "indexer"):
+        assert 20 < outage[word]["before"] < 500
+        assert outage[word]["growth"] < outage[word]["away"]
+    assert [one["part"] for one in found["targets"]] == ["outage"] * 4
+    assert all(one.state == "running" for one in breakable_stack.status())
+
+
+def test_an_outage_is_measured_alone() -> None:
+    """Or the figures asked for besides would be missing without a word."""
+    ran = CliRunner().invoke(cli, ["bench", "--outage", "3", "--formats"])
+    assert ran.exit_code == 2
+    assert "alone" in ran.output

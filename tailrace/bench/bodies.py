@@ -21,7 +21,13 @@ from tailrace.record import HEADER
 _QUERY = "?require_data_stream=true&filter_path=errors,items.*.status,items.*.error,items.*.failure_store"
 _SLICE_BYTES = 4_194_304
 _SLICE_ACTIONS = 5000
+IN_FLIGHT = 3
 """The indexer's own defaults."""
+
+
+def command(*words: str) -> list[str]:
+    """This module as a child with these words."""
+    return [sys.executable, "-m", __name__, *words]
 
 
 async def prepare(servers: str, topic: str, stream: str, file: Path) -> None:

@@ -60,8 +60,12 @@ class Child:
         return Spent(seconds, usage.ru_utime + usage.ru_stime, self._peak / 1024)
 
     def look(self) -> None:
-        """See how much memory it holds, while it runs."""
-        self._peak = max(self._peak, self._resident())
+        """See how much memory it held at most, while it runs."""
+        self._peak = max(self._peak, self._kib("VmHWM:"))
+
+    def held(self) -> float:
+        """MiB of memory it holds now; 0 where the kernel does not say."""
+        return self._kib("VmRSS:") / 1024
 
     def stop(self) -> Spent:
         """Ask it to end, and wait until it has."""
@@ -84,10 +88,10 @@ class Child:
             self.wait()
             raise BenchFailed(f"a process ended early; see {self._log}")
 
-    def _resident(self) -> int:
-        """KiB it held at most so far; 0 where the kernel does not say."""
+    def _kib(self, name: str) -> int:
+        """A size of its memory, see proc(5); 0 where the kernel does not say."""
         try:
-            found = [line for line in self._status.read_text().splitlines() if line.startswith("VmHWM:")]
+            found = [line for line in self._status.read_text().splitlines() if line.startswith(name)]
         except OSError:
             return 0
         return int(found[0].split()[1]) if found else 0

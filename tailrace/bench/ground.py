@@ -3,6 +3,7 @@
 import http.client
 import json
 import secrets
+import select
 import sys
 import time
 import urllib.parse
@@ -106,6 +107,8 @@ class Ground:
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         """One request to Elasticsearch: its status and its answer."""
+        if self._http.sock is not None and select.select([self._http.sock], [], [], 0)[0]:
+            self._http.close()  # the node ended in the meantime
         self._http.request(method, path, body, {"content-type": "application/json"} if body else {})
         answer = self._http.getresponse()
         return answer.status, answer.read()

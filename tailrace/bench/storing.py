@@ -1,7 +1,6 @@
 """Shipped lines into Elasticsearch, by our indexers and as a replay of the very bodies they must send, turn about."""
 
 import statistics
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,8 +12,6 @@ from tailrace.bench.child import Spent
 from tailrace.bench.ground import Ground, Pace, Place
 from tailrace.bench.loads import Load, least, load_of, more
 
-_IN_FLIGHT = 3
-"""Each indexer's own default."""
 _WARM = 3
 """So often are the lines stored before it counts: a JVM is at its full speed after half a million documents or so."""
 
@@ -111,8 +108,8 @@ class Storing:
         pace = Pace(self._ground, stream, count)
         log = self._ground.folder / "helper.log"
         words = ["helper", self._ground.elasticsearch_url, str(self._file), stream]
-        start = child.run(_bodies(*words, "0"), log)
-        spent = child.run(_bodies(*words, str(count)), log, meanwhile=pace.look)
+        start = child.run(bodies.command(*words, "0"), log)
+        spent = child.run(bodies.command(*words, str(count)), log, meanwhile=pace.look)
         rate = pace.per_second or count / more(spent.seconds, start.seconds)
         return load_of([spent], start, count, [rate])
 
@@ -127,7 +124,7 @@ class Storing:
         runs.ours_rates.append(pace.per_second)
 
     def _ceiling(self, case: Case, place: Place, stream: str) -> None:
-        self._progress(f"replaying {self._lines:,} prepared bodies, {case.indexers * _IN_FLIGHT} at a time")
+        self._progress(f"replaying {self._lines:,} prepared bodies, {case.indexers * bodies.IN_FLIGHT} at a time")
         self._ground.settle()
         pace = Pace(self._ground, stream, self._lines)
         runs = self._runs[case]
@@ -139,12 +136,9 @@ class Storing:
         self._prepare(place, stream)
 
     def _prepare(self, place: Place, stream: str) -> None:
-        command = _bodies("prepare", self._ground.bootstrap_servers, place.topic, stream, str(self._file))
+        command = bodies.command("prepare", self._ground.bootstrap_servers, place.topic, stream, str(self._file))
         child.run(command, place.log("prepare"))
 
     def _replay(self, indexers: int) -> list[str]:
-        return _bodies("replay", self._ground.elasticsearch_url, str(self._file), str(indexers * _IN_FLIGHT))
-
-
-def _bodies(*words: str) -> list[str]:
-    return [sys.executable, "-m", bodies.__name__, *words]
+        in_flight = str(indexers * bodies.IN_FLIGHT)
+        return bodies.command("replay", self._ground.elasticsearch_url, str(self._file), in_flight)

@@ -3,8 +3,16 @@
 import msgspec
 
 from tailrace.bench.measure import Figures
+from tailrace.bench.outage import Outage
 from tailrace.bench.storing import Indexing
 from tailrace.words import several
+
+_Row = tuple[str, str, float, float, bool, str]
+"""What a verdict says, in its order."""
+_TO_CEILING = 95
+_RESIDENT_MIB = 143
+_GROWTH_MIB = 5
+"""What counts as flat."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,10 +41,20 @@ def verdicts(figures: Figures) -> list[Verdict]:
         ("latency", "p50", figures.latency.p50, 250, True, "ms"),
         ("latency", "p99", figures.latency.p99, 1000, True, "ms"),
     ]
-    return [
-        Verdict(part=part, name=name, value=value, target=target, most=most, unit=unit)
-        for part, name, value, target, most, unit in rows
-    ]
+    return _verdicts(rows)
+
+
+def outage_verdicts(outage: Outage) -> list[Verdict]:
+    """The same for an outage."""
+    held = outage.indexer
+    return _verdicts(
+        [
+            ("outage", "indexer, resident", max(held.before, held.away, held.after), _RESIDENT_MIB, True, "MiB"),
+            ("outage", "indexer, growth", held.growth, _GROWTH_MIB, True, "MiB"),
+            ("outage", "agent, growth", outage.agent.growth, _GROWTH_MIB, True, "MiB"),
+            ("outage", "catching up, to the ceiling", 100 * outage.to_ceiling, _TO_CEILING, False, "%"),
+        ]
+    )
 
 
 def indexing_words(one: Indexing) -> str:
@@ -44,10 +62,17 @@ def indexing_words(one: Indexing) -> str:
     return f"{several(one.indexers, 'indexer')}, {several(one.partitions, 'partition')}"
 
 
-def _indexing(one: Indexing) -> list[tuple[str, str, float, float, bool, str]]:
+def _verdicts(rows: list[_Row]) -> list[Verdict]:
+    return [
+        Verdict(part=part, name=name, value=value, target=target, most=most, unit=unit)
+        for part, name, value, target, most, unit in rows
+    ]
+
+
+def _indexing(one: Indexing) -> list[_Row]:
     part = indexing_words(one)
     return [
-        (part, "rate to the ceiling", 100 * one.to_ceiling, 95, False, "%"),
+        (part, "rate to the ceiling", 100 * one.to_ceiling, _TO_CEILING, False, "%"),
         (part, "processor per million", one.indexer.cpu_seconds_per_million, 5, True, "CPU-s"),
-        (part, "resident", one.indexer.resident_mib, 143, True, "MiB"),
+        (part, "resident", one.indexer.resident_mib, _RESIDENT_MIB, True, "MiB"),
     ]

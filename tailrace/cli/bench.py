@@ -17,9 +17,11 @@ from tailrace.bench.by_format import BARE, CASES, FormatFigures, measure_formats
 from tailrace.bench.ground import Ground
 from tailrace.bench.loads import Load
 from tailrace.bench.measure import Figures, Plan, loads_microseconds, measure
-from tailrace.bench.targets import Verdict, indexing_words, verdicts
+from tailrace.bench.outage import LINES_PER_SECOND, Outage, measure_outage
+from tailrace.bench.targets import Verdict, indexing_words, outage_verdicts, verdicts
 from tailrace.cli.options import json_option
 from tailrace.stack import Stack
+from tailrace.words import spoken_seconds
 
 _QUICK_LINES, _QUICK_ROUNDS = 300_000, 2
 
@@ -29,6 +31,7 @@ _QUICK_LINES, _QUICK_ROUNDS = 300_000, 2
 Examples:
   tailrace bench --quick                    a first impression, in some five minutes
   tailrace bench --formats --quick          only what each format of lines costs the shipper
+  tailrace bench --outage 600               only memory and catching up, ten minutes without Elasticsearch
   tailrace bench --json > figures.json      with every single run
   tailrace bench --dir ./.tailrace/stack    on a stack that runs already
 
@@ -38,6 +41,13 @@ Exit codes: 0 measured, whether or not the targets are met; 1 something failed; 
 )
 @click.option("--quick", is_flag=True, help=f"{_QUICK_LINES:,} lines, {_QUICK_ROUNDS} rounds.")
 @click.option("--formats", "only_formats", is_flag=True, help="Only the shipper, with lines of each format.")
+@click.option(
+    "--outage",
+    type=click.FloatRange(1),
+    default=None,
+    metavar="SECONDS",
+    help=f"Only how it goes without Elasticsearch, at {LINES_PER_SECOND:,} lines a second. Stops and starts it twice.",
+)
 @click.option("--lines", type=click.IntRange(3), default=None, help="Lines to ship and to store in each round.")
 @click.option("--rounds", type=click.IntRange(1), default=None, help="How often; ratios are medians over the rounds.")
 @click.option("--seconds", type=click.FloatRange(0.1), default=20.0, show_default=True, help="Measure latency so long.")
@@ -53,6 +63,7 @@ def bench(
     *,
     quick: bool,
     only_formats: bool,
+    outage: float | None,
     lines: int | None,
     rounds: int | None,
     seconds: float,
@@ -66,6 +77,8 @@ def bench(
     partition, with several, and two of one group. Other work on the machine makes rates low; ratios and processor
     seconds stand it better.
     """
+    if outage is not None and (only_formats or quick or lines or rounds):
+        raise click.UsageError("--outage is measured alone: leave out --quick, --formats, --lines and --rounds")
     plan = Plan(
         lines=lines or (_QUICK_LINES if quick else Plan().lines),
         rounds=rounds or (_QUICK_ROUNDS if quick else Plan().rounds),
@@ -81,17 +94,20 @@ def bench(
             work = Path(made) / "work"
             work.mkdir()
             ground = Ground(stack, work)
-            figures = None if only_formats else measure(ground, plan, steps.show)
-            formats = measure_formats(ground, plan, steps.show)
+            if outage is None:
+                figures = None if only_formats else measure(ground, plan, steps.show)
+                formats = measure_formats(ground, plan, steps.show)
+            else:
+                borne = measure_outage(ground, stack, outage, steps.show)
         finally:
             if folder is None:
                 stack.down(wipe=True)
+    if outage is not None:
+        _tell_outage(borne, as_json=as_json)
+        return
     found = [] if figures is None else verdicts(figures)
     if as_json:
-        rows = [{**msgspec.to_builtins(one), "met": one.met} for one in found]
-        click.echo(
-            msgspec.json.encode({"machine": _machine(), "figures": figures, "targets": rows, "formats": formats})
-        )
+        _tell_json(found, figures=figures, formats=formats)
         return
     console = Console()
     if figures is not None:
@@ -101,6 +117,27 @@ def bench(
     click.echo(
         f"{plan.lines:,} lines, {plan.rounds} rounds; orjson.loads takes {loads_microseconds():.2f} µs a line here."
     )
+
+
+def _tell_outage(borne: Outage, *, as_json: bool) -> None:
+    found = outage_verdicts(borne)
+    if as_json:
+        _tell_json(found, outage={**msgspec.to_builtins(borne), "to_ceiling": borne.to_ceiling})
+        return
+    console = Console()
+    console.print(_held(borne))
+    console.print(_targets(found))
+    click.echo(
+        f"All {borne.lines:,} lines are stored exactly once. {borne.waiting:,} waited after "
+        f"{spoken_seconds(borne.seconds)}: the first of them was stored {spoken_seconds(borne.first_seconds)} after "
+        f"Elasticsearch answered, the last {spoken_seconds(borne.caught_up_seconds)} after; "
+        f"{borne.per_second:,.0f} documents/s, the replay {borne.ceiling_per_second:,.0f}."
+    )
+
+
+def _tell_json(found: list[Verdict], **figures: object) -> None:
+    rows = [{**msgspec.to_builtins(one), "met": one.met} for one in found]
+    click.echo(msgspec.json.encode({"machine": _machine(), **figures, "targets": rows}))
 
 
 class _Steps:
@@ -171,6 +208,16 @@ def _table(figures: Figures) -> Table:
             f"+{load.start_cpu_seconds:.2f}",
             f"{load.resident_mib:.0f}",
         )
+    return table
+
+
+def _held(borne: Outage) -> Table:
+    table = Table("", "before", "away", "growth", "catching up", title="MiB held at most")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, held in (("agent", borne.agent), ("indexer", borne.indexer)):
+        table.add_row(name, *(f"{one:.0f}" for one in (held.before, held.away, held.growth, held.after)))
+    table.caption = "Growth: the last quarter of the outage above the first."
     return table
 
 
