@@ -11,7 +11,7 @@ from indexer import cloud_events
 from indexer.cloud_events import CloudEvent, Headers
 from indexer.no_text import why_no_text
 from indexer.reasons import Reason
-from tailrace.record import is_stream_part
+from tailrace.record import is_stream, is_stream_part
 
 _ONE_LINE = bytes.maketrans(b"\n\r", b"  ")
 
@@ -56,7 +56,7 @@ def foreign(
         found = _event(event, stream, timestamp)
     else:
         stream = stream or stream_of(topic, fields, streams)
-        found = event or _document(value, fields, timestamp)
+        found = event or _document(value, fields, timestamp, stream)
     return Foreign(stream, b"", found) if isinstance(found, Fault) else Foreign(stream, found, None)
 
 
@@ -89,25 +89,30 @@ def why_no_object(value: bytes) -> str:
     return f"no JSON object, but {type(found).__name__.replace('NoneType', 'null')}"
 
 
-def _document(value: bytes, fields: Mapping[str, Any] | None, timestamp: int) -> bytes | Fault:
-    """One line of JSON: an object as it is, with a time if it has none; a text as the ``message`` of one.
+def _document(value: bytes, fields: dict[str, Any] | None, timestamp: int, stream: str) -> bytes | Fault:
+    """One line of JSON: an object as it is, with a time and its stream if it says neither; a text as ``message``.
 
     ``fields`` is what ``decode`` says of the value, ``timestamp`` Kafka's, in milliseconds.
     """
     time = iso(timestamp)
     if fields is None:
-        return _message(value, time) if time else _timeless(timestamp)
-    if fields.get("@timestamp") is not None:
-        return value.strip().translate(_ONE_LINE)
-    if time is None:
-        return _timeless(timestamp)
-    if "@timestamp" in fields:
+        return _message(value, time, stream) if time else _timeless(timestamp)
+    more: dict[str, Any] = {}
+    if fields.get("@timestamp") is None:
+        if time is None:
+            return _timeless(timestamp)
+        more["@timestamp"] = time
+    if not any(name == "data_stream" or name.startswith("data_stream.") for name in fields):
+        more |= _said(stream)
+    rest = value.strip()[1:].translate(_ONE_LINE)
+    if "@timestamp" in more and "@timestamp" in fields:  # it is null
         try:
-            return orjson.dumps({**fields, "@timestamp": time})
+            return orjson.dumps({**fields, **more})
         except orjson.JSONEncodeError:  # nested beyond its limit of 254
             return Fault(Reason.JSON, "the value cannot be written as JSON again")
-    rest = value.strip()[1:].translate(_ONE_LINE)
-    return b'{"@timestamp":"' + time.encode() + (b'",' if fields else b'"') + rest
+    if not more:
+        return b"{" + rest
+    return orjson.dumps(more)[:-1] + (b"," if fields else b"") + rest
 
 
 def _event_of(value: bytes, headers: Headers, fields: Mapping[str, Any] | None) -> CloudEvent | Fault | None:
@@ -132,10 +137,17 @@ def _event(event: CloudEvent, stream: str, timestamp: int) -> bytes | Fault:
         return Fault(Reason.JSON, "the event cannot be written as JSON again")
 
 
-def _message(value: bytes, time: str) -> bytes | Fault:
+def _said(stream: str) -> dict[str, Any]:
+    """``data_stream.*`` as documents of a stream have it; nothing of a name that is none."""
+    if not is_stream(stream):
+        return {}
+    return {"data_stream": dict(zip(("type", "dataset", "namespace"), stream.split("-"), strict=True))}
+
+
+def _message(value: bytes, time: str, stream: str) -> bytes | Fault:
     if binary := why_no_text(value):
         return Fault(Reason.JSON, f"not JSON: {binary}")
-    return orjson.dumps({"@timestamp": time, "message": value.decode()})
+    return orjson.dumps({"@timestamp": time, **_said(stream), "message": value.decode()})
 
 
 def _timeless(timestamp: int) -> Fault:

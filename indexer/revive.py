@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from indexer.cloud_events import with_json
-from indexer.foreign import foreign, iso, why_no_object
+from indexer.foreign import foreign, iso, stream_of, why_no_object
 from indexer.mend import CannotMend, Mend, decode, encode, mend
 from indexer.reasons import Reason
 from tailrace.letters import Letter
@@ -57,6 +57,13 @@ def revive(letter: Letter, mends: Sequence[Mend], wish: Wish) -> Revived | Unfit
         if isinstance(found, Unfit):
             return found
         header, value = found
+    elif letter.reason == Reason.STREAM.value and value != letter.value:
+        # It never was in that stream, so it may go to the one that a mend names.
+        before, after = (stream_of(letter.subject.topic, decode(one), wish.streams) for one in (letter.value, value))
+        stream = header.stream if before == after else after
+        if not is_stream(stream):
+            return Unfit(_no_stream(stream))
+        header = header._replace(stream=stream)
     flagged = header_prefix(header.stream, may_repeat=True) + header.record_id
     others = [(name, said) for name, said in letter.headers if name != HEADER]
     return Revived(letter.key, value, [(HEADER, flagged.encode()), *others])
@@ -94,8 +101,12 @@ def _as_foreign(letter: Letter, value: bytes, wish: Wish) -> tuple[Header, bytes
         helps = "; --as-text sends it as a message" if found.fault.reason is Reason.JSON else "; --set @timestamp=…"
         return Unfit(found.fault.text + helps)
     if not is_stream(found.stream):
-        return Unfit(f"{found.stream[:100]!r} is no data stream's name; --set data_stream.dataset=…")
+        return Unfit(_no_stream(found.stream))
     record_id = letter.record_id or f"{topic}-{partition}-{offset}"
     if not is_record_id(record_id):
         return Unfit(f"{record_id[:100]!r} cannot be a document's id")
     return Header(may_repeat=True, stream=found.stream, record_id=record_id), found.document
+
+
+def _no_stream(name: str) -> str:
+    return f"{name[:100]!r} is no data stream's name; --set data_stream.dataset=…"

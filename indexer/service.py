@@ -84,7 +84,8 @@ async def _run(
         await consumer.stop()
     if consumer.complaint:
         raise MendTopic(consumer.complaint)
-    structlog.get_logger().info("stopped")
+    if not once:  # else what it came to is told in other words
+        structlog.get_logger().info("stopped")
     return complete
 
 

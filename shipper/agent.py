@@ -68,6 +68,9 @@ class Agent:
             self._meet_kafka()
             await self._live(lookout, once=once)
             await self._drain()
+            if not once:  # else what it came to is told in other words
+                known = [one.settled for one in self._follow.sources]
+                structlog.get_logger().info("stopped", files=len(known), unacknowledged=known.count(False))
             return shipped(self._follow, self._shipper.inputs, complete=self._is_done())
         finally:
             for task in (starting, stopping):
@@ -114,9 +117,8 @@ class Agent:
         timer.cancel()
 
     def _is_done(self) -> bool:
-        files = self._follow.files.values()
         done = self._follow.settled and not self._follow.stale
-        return done and all(file.reached_goal for file in files)
+        return done and all(file.reached_goal for file in self._follow.files.values())
 
     async def _drain(self) -> None:
         """Wait for what is in flight, then store everything as clean."""
@@ -128,8 +130,6 @@ class Agent:
         await self._books.close(self._life)
         while not self._producer.told and not self._producer.failed and time.monotonic() < deadline:
             await self._wait(0.05)
-        known = self._follow.sources
-        structlog.get_logger().info("stopped", files=len(known), unacknowledged=sum(not one.settled for one in known))
 
 
 async def ship(settings: Settings, life: Life, *, once: bool) -> Shipped:

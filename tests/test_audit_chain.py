@@ -164,7 +164,7 @@ def test_what_rules_dropped_is_told_by_rule() -> None:
         "debug": (6, 600),
         "odd": (14, 0),
     }
-    assert (tally.totals.sources, tally.totals.hosts, tally.is_faulty) == (2, 1, False)
+    assert (tally.totals.sources, tally.totals.hosts, tally.is_proved) == (2, 1, True)
 
 
 def test_a_strange_record_of_the_ledger_is_left_alone() -> None:

@@ -137,20 +137,35 @@ def test_a_raw_line_break_between_tokens_becomes_a_space() -> None:
         (b'{"@timestamp":null}', "logs-some_topic-default", {"@timestamp": "T"}),
         (b'{"@timestamp":"x","n":[]}', "logs-some_topic-default", {"@timestamp": "x", "n": []}),
         (b"[1]", "logs-some_topic-default", {"@timestamp": "T", "message": "[1]"}),
-        (b'{"data_stream":{"dataset":"shop"}}', "logs-shop-default", None),
-        (b'{"data_stream.dataset":"shop","data_stream":{"namespace":"eu"}}', "logs-shop-eu", None),
-        (b'{"data_stream":{"namespace":"eu"}}', "logs-some_topic-default", None),
-        (b'{"data_stream":7}', "logs-some_topic-default", None),
     ],
 )
-def test_records_of_others_are_made_whole(value: bytes, stream: str, document: dict[str, object] | None) -> None:
-    """A JSON object keeps what it says, gets a time if it has none, and chooses its stream; text becomes message."""
+def test_records_of_others_are_made_whole(value: bytes, stream: str, document: dict[str, object]) -> None:
+    """A JSON object keeps what it says, and gets a time and the name of its stream; text becomes message."""
     found = Translator(["logs-*-*"], {}).translate([FakePolled(value, offset=12)], Origin("Some-Topic", 3))
     assert address(found.lines[0]) == (stream, "Some-Topic-3-12")
-    if document is not None:
-        if document["@timestamp"] == "T":
-            document = document | {"@timestamp": "2026-11-23T18:37:18.138Z"}
-        assert json.loads(found.documents[0]) == document
+    if document["@timestamp"] == "T":
+        document = document | {"@timestamp": "2026-11-23T18:37:18.138Z"}
+    named = {"type": "logs", "dataset": "some_topic", "namespace": "default"}
+    assert json.loads(found.documents[0]) == document | {"data_stream": named}
+
+
+@pytest.mark.parametrize(
+    ("value", "stream"),
+    [
+        (b'{"data_stream":{"dataset":"shop"}}', "logs-shop-default"),
+        (b'{"data_stream.dataset":"shop","data_stream":{"namespace":"eu"}}', "logs-shop-eu"),
+        (b'{"data_stream.type":"metrics"}', "logs-some_topic-default"),
+        (b'{"data_stream":{"namespace":"eu"}}', "logs-some_topic-default"),
+        (b'{"data_stream":7}', "logs-some_topic-default"),
+    ],
+)
+def test_records_of_others_choose_their_stream(value: bytes, stream: str) -> None:
+    """What they say of it stays as it is, even where it is half of it."""
+    found = Translator(["logs-*-*"], {}).translate([FakePolled(value, offset=12)], Origin("Some-Topic", 3))
+    assert address(found.lines[0]) == (stream, "Some-Topic-3-12")
+    document = json.loads(found.documents[0])
+    document.pop("@timestamp")
+    assert document == json.loads(value)
 
 
 @pytest.mark.parametrize(

@@ -120,11 +120,41 @@ def test_a_record_of_others_becomes_what_the_indexer_would_have_made_of_it() -> 
     mended = revive(foreign, [Remove("n"), Set("a", 1)], WISH)
     assert isinstance(mended, Revived)
     assert mended.headers == [("t", b"1|r|logs-theirs-default|logs-2-7")]
-    assert json.loads(mended.value) == {"@timestamp": "2026-11-23T18:00:00.000Z", "a": 1}
+    stream = {"type": "logs", "dataset": "theirs", "namespace": "default"}
+    assert json.loads(mended.value) == {"@timestamp": "2026-11-23T18:00:00.000Z", "data_stream": stream, "a": 1}
     moved = revive(a_letter({}, headers=(), reason="stream", stream="bad", record_id="i"),
                    [Set("data_stream.dataset", "shop")], WISH)  # fmt: skip
     assert isinstance(moved, Revived)
     assert moved.headers == [("t", b"1|r|logs-shop-default|i")]
+
+
+@pytest.mark.parametrize(
+    ("reason", "mends", "stream"),
+    [
+        ("stream", [Set("data_stream.type", "metrics")], "metrics-shop-default"),
+        ("stream", [Set("data_stream.dataset", "cart")], "traces-cart-default"),
+        ("stream", [Set("a", 2)], "traces-old-default"),
+        ("stream", [], "traces-old-default"),
+        ("mapping", [Set("data_stream.type", "metrics")], "traces-old-default"),
+    ],
+)
+def test_a_refused_stream_can_be_changed_however_often_the_letter_was_sent(
+    reason: str, mends: list[Mend], stream: str
+) -> None:
+    """A replay gives a record our header, which must not bind it to a stream that it never was in; else it must."""
+    value = {"a": 1, "data_stream": {"type": "traces", "dataset": "shop"}}
+    headers = (("t", b"1|r|traces-old-default|cpu-2-0"),)
+    answer = revive(a_letter(value, headers=headers, reason=reason), mends, WISH)
+    assert isinstance(answer, Revived)
+    assert answer.headers == [("t", f"1|r|{stream}|cpu-2-0".encode())]
+
+
+def test_a_stream_is_not_changed_to_what_is_none() -> None:
+    """It would come back again."""
+    headers = (("t", b"1|r|traces-old-default|cpu-2-0"),)
+    answer = revive(a_letter({}, headers=headers, reason="stream"), [Set("data_stream.dataset", "A B")], WISH)
+    assert isinstance(answer, Unfit)
+    assert "is no data stream's name" in answer.text
 
 
 @pytest.mark.parametrize("headers", [(), (("t", b"1||logs-play-default|s:1"),), (("t", b"9|future"),)])
@@ -132,7 +162,9 @@ def test_as_text_anything_can_be_sent(headers: tuple[tuple[str, bytes], ...]) ->
     """Whoever sent it; with a time, which a data stream wants."""
     answer = revive(a_letter(b"caf\xe9", headers=headers, reason="json"), [Set("a", 1)], AS_TEXT)
     assert isinstance(answer, Revived)
-    assert json.loads(answer.value) == {"@timestamp": "2026-11-23T18:00:00.000Z", "message": "caf\ufffd", "a": 1}
+    said = json.loads(answer.value)
+    said.pop("data_stream", None)
+    assert said == {"@timestamp": "2026-11-23T18:00:00.000Z", "message": "caf\ufffd", "a": 1}
 
 
 @given(st.binary(max_size=40) | _TEXTS.map(encode), st.booleans())

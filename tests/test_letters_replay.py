@@ -226,6 +226,8 @@ def test_a_dropped_letter_says_who_and_why_and_is_not_sent(site: Letters) -> Non
     shown = site.letters_command("show", "--where", "settled=dropped").stdout
     assert shown.count("load test") == 6
     assert site.told("replay", "--all", "--dry-run")["chosen"] == 6
+    said = site.letters_command("replay", "--where", "settled=dropped").stdout
+    assert "Settled before: 6 letters that would fit; --again sends them again." in said
     assert site.told("replay", "--where", "settled=dropped", "--again", "--set", "n=1")["replayed"] == 6
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -157,6 +158,19 @@ def test_what_was_repaired_is_on_its_way_until_it_is_indexed(site: Site) -> None
     assert re.findall(r"partition \d+, offset (\d+)", said) == [str(record.offset) for record in copies]
     site.finish("index", "--once")
     assert [one["state"] for one in traced(site, "11")] == ["stored"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["/x"], "Say which line: "), (["/x", "5", "--text", "y"], "not both"), (["x.log", "5"], "whole")],
+)
+def test_a_line_is_named_in_one_way_in_a_whole_path(tmp_path: Path, words: list[str], said: str) -> None:
+    """Or nothing would be found, and nobody would know why."""
+    settings = tmp_path / "tailrace.toml"
+    settings.touch()
+    found = CliRunner().invoke(cli, ["trace", "-", *words, "--config", str(settings)])
+    assert found.exit_code == 2
+    assert said in found.output
 
 
 def test_a_line_that_is_indexed_while_it_is_looked_for_is_stored(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

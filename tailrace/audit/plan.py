@@ -25,8 +25,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     sources: list[Loss] = []
 
 
-def losses(text: bytes, host: str) -> list[Loss]:
-    """What a plan says is missing of a host's sources.
+def losses(text: bytes) -> list[Loss]:
+    """What a plan says is missing, of the sources of all hosts.
 
     Raises:
         MendPlan: it is no plan, or one of another version.
@@ -37,4 +37,4 @@ def losses(text: bytes, host: str) -> list[Loss]:
         raise MendPlan(f"This is no plan ({error}); make one with `tailrace audit --json > plan.json`.") from error
     if plan.version != VERSION:
         raise MendPlan(f"This plan is of form {plan.version}, and we know {VERSION}; make it with this tailrace.")
-    return [one for one in plan.sources if one.missing and one.host == host]
+    return [one for one in plan.sources if one.missing]

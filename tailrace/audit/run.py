@@ -53,6 +53,8 @@ class Audit:
         entries = await topics.ledger(self._settings, wanted)
         self._entries = sorted(entries.values(), key=lambda one: (one.host, one.path, one.time, one.source))
         self.counts["sources"] = len(entries)
+        if not entries:
+            return 0
         self._goal = await topics.ends(self._settings)
         until = time.monotonic() + wait_seconds
         while True:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from tailrace import kafka
 from tailrace.audit.chain import Kept
@@ -102,6 +103,8 @@ async def left(settings: Settings, goal: Ends) -> Ends:
     try:
         await admin.start()
         committed = await admin.list_consumer_group_offsets(settings.indexer.group)
+    except GroupCoordinatorNotAvailableError:  # a new Kafka, where nobody ever committed anything
+        committed = {}
     finally:
         await admin.close()
     done = {partition: max(0, one.offset) for partition, one in committed.items()}
@@ -119,7 +122,7 @@ def waits(source: str, goal: Ends, rest: Ends) -> bool:
 
 
 def _buried(letter: Letter, *, dropped: bool) -> Buried:
-    reason = f"{letter.reason}, dropped" if dropped else letter.reason
+    reason = f"{letter.reason}, letter dropped" if dropped else letter.reason
     kept = None if letter.is_cut else kept_in(letter.record_id, letter.value)
     if kept is not None:
         return Buried(kept, reason)

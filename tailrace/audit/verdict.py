@@ -157,9 +157,10 @@ class Tally:
         self._hosts: set[str] = set()
 
     @property
-    def is_faulty(self) -> bool:
-        """Whether bytes are missing, stored twice, or not stored yet."""
-        return bool(self.totals.missing_bytes or self.totals.doubled_bytes or self.totals.waiting_bytes)
+    def is_proved(self) -> bool:
+        """Whether there is something to prove, and no bytes of it are missing, stored twice, or not stored yet."""
+        totals = self.totals
+        return bool(totals.sources) and not (totals.missing_bytes or totals.doubled_bytes or totals.waiting_bytes)
 
     def add(self, one: Verdict) -> None:
         """One source more."""

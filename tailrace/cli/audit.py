@@ -30,7 +30,8 @@ Examples:
 
 \b
 Exit codes: 0 every byte is stored once, dead with its reason, or left out on purpose; or too old to be checked.
-1 bytes are missing, stored twice, or still on their way; or a server cannot be asked. 2 a mistake in the settings.
+1 bytes are missing, stored twice, or still on their way; or no such source is known, or a server cannot be asked.
+2 a mistake on the command line or in the settings.
 """
 
 
@@ -100,7 +101,7 @@ async def _audit(
                     tally.add(verdict)
                     printer.add(verdict, await one.copies(verdict) if verdict.doubled else {})
         printer.end(tally, one)
-        return not tally.is_faulty
+        return tally.is_proved
 
 
 def _words(counts: Mapping[str, int], seconds: float) -> str:

@@ -69,7 +69,7 @@ class Json:
             "totals": tally.totals,
             "unfinished_records": audit.unfinished,
             "notes": audit.notes,
-            "whole": not tally.is_faulty,
+            "whole": tally.is_proved,
         }
         begin = b"" if tally.totals.sources else self._between
         click.echo(begin + b"\n]," + msgspec.json.encode(rest)[1:])
@@ -137,9 +137,10 @@ def summary(tally: Tally, audit: Audit) -> Iterator[tuple[str, str | None]]:
     totals = tally.totals
     where = f"{several(totals.sources, 'source')} of {several(totals.hosts, 'host')}"
     dead = f"{totals.dead.records:,} dead{_counts(totals.dead_reasons)}"
-    dropped = f"{sum(one.records for one in totals.dropped.values()):,} dropped{_amounts(totals.dropped)}"
+    dropped = f"{sum(one.records for one in totals.dropped.values()):,} dropped by a rule{_amounts(totals.dropped)}"
     yield f"{where}: {several(totals.shipped.records, 'record')} of {size(totals.shipped.bytes)} shipped", None
-    yield f"{totals.stored.records:,} stored, {dead}, {dropped}; blank or dropped: {size(totals.skipped_bytes)}", None
+    yield f"{totals.stored.records:,} stored, {dead}, {dropped}", None
+    yield f"{size(totals.skipped_bytes)} in no record: blank, or dropped by a rule", None
     for note in audit.notes:
         yield f"! {note}", "yellow"
     if totals.expired_bytes:
@@ -148,13 +149,13 @@ def summary(tally: Tally, audit: Audit) -> Iterator[tuple[str, str | None]]:
         late = several(audit.unfinished, "record")
         yield f"✗ {size(totals.waiting_bytes)} may be on their way: the indexers have {late} left; ask again", "yellow"
     if totals.doubled_bytes:
-        yield f"✗ {size(totals.doubled_bytes)} are stored twice", "red"
+        yield f"✗ {size(totals.doubled_bytes)} are stored twice: delete all but one of each of those named", "red"
     if totals.missing_bytes:
         yield f"✗ {size(totals.missing_bytes)} are missing: tailrace audit --json > plan.json, and on the host:", "red"
         yield "  tailrace ship --repair plan.json", "red"
     if not totals.sources:
-        yield "! The ledger tells of no such source", "yellow"
-    elif not tally.is_faulty:
+        yield "✗ the ledger tells of no such source, so nothing is proved: see its topic, --host and --path", "red"
+    elif tally.is_proved:
         yield "✓ every byte is accounted for", "green"
 
 

@@ -76,7 +76,7 @@ Examples:
 \b
 Conditions: name=value, name!=value, name~pattern, name!~pattern,
 name<number, name>number, time<TIME, time>TIME.
-Names: reason, error, error_type, field, stream, dataset, service, host,
+Names: reason, error, error_type, field, stream, dataset, service, host, time,
 topic, partition, offset, id, settled, or any field of the document; after a
 dot always one of the document, as .topic=x.
 Exit codes: 0 also when there are none, 1 Kafka does not answer, 2 a mistake
@@ -185,8 +185,8 @@ Examples:
 --set takes JSON (5, true, "5"), all else is text. Mends are carried out in
 this order: those of the file, --rename, --remove, --set. A line of the file
 is `where CONDITION`, `set FIELD=VALUE`, `remove FIELD` or `rename OLD=NEW`.
-Exit codes: 0 all were sent, or there are none; 1 some had to stay, or came
-back within --wait, or Kafka does not answer; 2 a mistake on the command line
+Exit codes: 0 all were sent, or there are none; 1 some had to stay, came back,
+or were not indexed within --wait, or Kafka does not answer; 2 a mistake on the command line
 or in the settings.
 """
 )

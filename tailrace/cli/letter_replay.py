@@ -68,6 +68,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     """``replayed`` or ``dropped``."""
     dry_run: bool
     chosen: int = 0
+    passed_over: int = 0
+    """Letters that would fit, but were settled before."""
     settled: int = 0
     troubles: dict[str, Trouble] = {}
     samples: list[Sample] = []
@@ -116,7 +118,7 @@ async def replay_letters(
         KafkaError: Kafka does not answer; what was not settled is still open.
     """
     outcome = Outcome(done="replayed", dry_run=dry_run)
-    total = await _total(settings, choice)
+    total = await _total(settings, choice, outcome)
     if dry_run:
         async for letters in _chosen(settings, choice):
             records = await _revived(settings, letters, mending, wish, outcome)
@@ -155,7 +157,7 @@ async def drop_letters(settings: Settings, choice: Choice, *, by: str, note: str
         KafkaError: Kafka does not answer; what was not settled is still open.
     """
     outcome = Outcome(done="dropped", dry_run=dry_run)
-    await _total(settings, choice)
+    await _total(settings, choice, outcome)
     async with Replay(settings.kafka, by) as replay:
         async for letters in _chosen(settings, choice):
             outcome.chosen += len(letters)
@@ -174,7 +176,7 @@ def tell(outcome: Outcome, console: Console) -> None:
     if len(outcome.samples) == _MOST_SAMPLES < outcome.settled:
         console.print(f"… these are the first {_MOST_SAMPLES} that would change", style="dim")
     if not outcome.chosen:
-        console.print("No open dead letters fit; nothing to do.")
+        _tell_none(outcome, console)
         return
     letters = several(outcome.settled, "letter")
     if outcome.dry_run:
@@ -192,6 +194,13 @@ def tell(outcome: Outcome, console: Console) -> None:
         console.print("✓ The indexers are through with them, and none came back.", style="green")
 
 
+def _tell_none(outcome: Outcome, console: Console) -> None:
+    console.print("No open dead letters fit; nothing to do.")
+    if outcome.passed_over:
+        again = "; --again sends them again" if outcome.done == "replayed" else ""
+        console.print(f"Settled before: {several(outcome.passed_over, 'letter')} that would fit{again}.")
+
+
 def _tell_troubles(outcome: Outcome, console: Console) -> None:
     troubles = sorted(outcome.troubles.values(), key=lambda one: -one.letters)
     for trouble in troubles[:_MOST_TROUBLES]:
@@ -202,9 +211,13 @@ def _tell_troubles(outcome: Outcome, console: Console) -> None:
         console.print(f"✗ … and for {len(troubles) - _MOST_TROUBLES:,} more reasons (--json shows all)", style="red")
 
 
-async def _total(settings: Settings, choice: Choice) -> int:
+async def _total(settings: Settings, choice: Choice, outcome: Outcome) -> int:
     """How many letters are meant, found before any of them is touched: a misspelt name must not choose them all."""
-    total = sum([len(some) async for some in _chosen(settings, choice)])
+    total = fit = 0
+    async for letters in _chosen(settings, choice._replace(settled=True)):
+        fit += len(letters)
+        total += len(choice.of(letters))
+    outcome.passed_over = fit - total
     for unmet in choice.where.unmet:
         if unmet.near:
             raise click.UsageError(

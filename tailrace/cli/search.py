@@ -217,5 +217,5 @@ def _narrowed(wanted: Wanted) -> str:
 
 def _advice(wanted: Wanted) -> str:
     if wanted != Wanted():
-        return "look further back (--last 1d), or with fewer conditions"
-    return "look further back (--last 1d), or see with `tailrace tail` whether lines arrive"
+        return "look further back with --last, or with fewer conditions"
+    return "look further back with --last, or see with `tailrace tail` whether lines arrive"

@@ -89,8 +89,12 @@ def trace(
     host itself its registry is read too. Where no index has the line, its partition is read through, and all copies
     of its record are named; of a stored one the first.
     """
-    if (offset is None) is not bool(text):
+    if offset is not None and text:
+        raise click.UsageError("Say which line in one way: an OFFSET or --text TEXT, not both.")
+    if offset is None and not text:
         raise click.UsageError("Say which line: an OFFSET, or --text TEXT.")
+    if not path.startswith("/"):
+        raise click.UsageError(f"PATH must be whole, as documents have it in log.file.path: not {path!r}.")
     set_up_log(settings.log)
     host = host_of(settings) if host == "-" else host
     found = asyncio.run(_trace(settings, host, path, offset, text, number))
@@ -116,7 +120,7 @@ async def _trace(settings: Settings, host: str, path: str, offset: int | None, t
         click.secho(f"! {note}", fg="yellow", err=True)
     read = [one for one in found if one.state is not State.UNREAD]
     if not found:
-        what = "No line says so" if search.names else "Nobody knows such a file"
+        what = "No line that was shipped says so" if search.names else "Nobody knows such a file"
         raise MendInputs(f"{what}: {path} of {host}. `tailrace audit --host {host}` shows what was shipped.")
     return sorted(read or found, key=lambda one: one.told, reverse=True)
 
