@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
+from click.testing import CliRunner
 from processes import Site, append
+
+from tailrace.cli import cli
 
 pytestmark = [pytest.mark.edge, pytest.mark.usefixtures("templates")]
 
@@ -66,8 +71,35 @@ def test_an_audit_that_cannot_begin_says_nothing_to_programs(site: Site) -> None
     (said,) = site.finish("audit", "--json", "--wait", "0", log="audit", expect=1).splitlines()
     assert said.startswith("Error: "), said
     site.elasticsearch = {}
-    append(site.logs / "none.log", "\n")
-    assert audited(site, "--path", "/none")["sources"] == []
+
+
+def test_an_audit_of_no_source_proves_nothing(site: Site) -> None:
+    """Or a monitor with a misspelt name would be content for ever; and it waits for nobody."""
+    shipped(site, LINES)
+    append(site.logs / "app.log", LINES)
+    site.finish("ship", "--once")
+    found = audited(site, "--path", "/none", "--wait", "600", expect=1)
+    assert (found["sources"], found["whole"], found["unfinished_records"]) == ([], False, 0)
+    assert "no such source" in site.finish("audit", "--path", "/none", log="audit", expect=1)
+
+
+def test_a_kafka_where_nobody_committed_anything_has_no_coordinator_yet(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that was shipped waits for the indexers."""
+    append(site.logs / "app.log", LINES)
+    site.finish("ship", "--once")
+
+    async def unknown(_admin: AIOKafkaAdminClient, _group: str) -> None:
+        raise GroupCoordinatorNotAvailableError
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "list_consumer_group_offsets", unknown)
+    command = ["audit", "--json", "--wait", "0", "--path", f"{site.logs}/*", "--config", str(site.write_settings())]
+    ran = CliRunner().invoke(cli, command)
+    assert ran.exit_code == 1
+    found = json.loads(ran.stdout)
+    assert [one["result"] for one in found["sources"]] == ["waiting"]
+    assert found["unfinished_records"] == 100
 
 
 def repaired(site: Site, plan: dict[str, Any], expect: int = 0) -> dict[str, Any]:
@@ -253,6 +285,7 @@ def test_only_a_plan_for_this_host_is_followed(site: Site) -> None:
     plan = audited(site, expect=1)
     other = {**plan, "sources": [{**plan["sources"][0], "host": "another"}]}
     assert repaired(site, other)["ranges"] == 0
+    assert "repair it there" in site.finish("ship", "--repair", str(site.folder / "plan.json"), log="repair")
     wrong = {**plan, "sources": [{**plan["sources"][0], "missing": [{"start": 2000, "end": 99_999}]}]}
     assert "have been shipped" in repaired(site, wrong, expect=1)["done"][0]["reason"]
     strange = {**plan, "sources": [{**plan["sources"][0], "source": "nobody"}]}
