@@ -1,5 +1,6 @@
 """A record that another program sent to its document and stream, or to why it can have none. No I/O."""
 
+import functools
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from indexer.no_text import why_no_text
 from indexer.reasons import Reason
 from tailrace.record import is_stream, is_stream_part
 
+_PARTS = ("type", "dataset", "namespace")
 _ONE_LINE = bytes.maketrans(b"\n\r", b"  ")
 
 
@@ -66,16 +68,20 @@ def is_event_alone(headers: Headers) -> bool:
 
 
 def stream_of(topic: str, fields: Mapping[str, Any] | None, streams: Mapping[str, str]) -> str:
-    """The stream that a record names in ``data_stream.*``, else its topic's; ``streams`` are the settings'."""
-    nested = fields.get("data_stream") if fields else None
+    """The stream that a record names in ``data_stream.*``, and its topic's in what it does not name.
+
+    ``streams`` are the settings'.
+    """
+    whole = streams.get(topic) or f"logs-{_dataset(topic)}-default"
+    if not fields or not _names_stream(fields):
+        return whole
+    nested = fields.get("data_stream")
     parts: list[str] = []
-    for name, default in (("type", "logs"), ("dataset", ""), ("namespace", "default")):
+    for name, default in zip(_PARTS, whole.split("-"), strict=True):
         found = nested.get(name) if isinstance(nested, dict) else None
-        found = fields.get(f"data_stream.{name}", found) if fields else found
+        found = fields.get(f"data_stream.{name}", found)
         parts.append(found if isinstance(found, str) and found else default)
-    if parts[1]:
-        return "-".join(parts)
-    return streams.get(topic) or f"logs-{_dataset(topic)}-default"
+    return "-".join(parts)
 
 
 def why_no_object(value: bytes) -> str:
@@ -102,7 +108,7 @@ def _document(value: bytes, fields: dict[str, Any] | None, timestamp: int, strea
         if time is None:
             return _timeless(timestamp)
         more["@timestamp"] = time
-    if not any(name == "data_stream" or name.startswith("data_stream.") for name in fields):
+    if not _names_stream(fields):
         more |= _said(stream)
     rest = value.strip()[1:].translate(_ONE_LINE)
     if "@timestamp" in more and "@timestamp" in fields:  # it is null
@@ -137,11 +143,16 @@ def _event(event: CloudEvent, stream: str, timestamp: int) -> bytes | Fault:
         return Fault(Reason.JSON, "the event cannot be written as JSON again")
 
 
-def _said(stream: str) -> dict[str, Any]:
+def _names_stream(fields: Mapping[str, Any]) -> bool:
+    return any(name == "data_stream" or name.startswith("data_stream.") for name in fields)
+
+
+@functools.lru_cache(maxsize=1024)
+def _said(stream: str) -> Mapping[str, Any]:
     """``data_stream.*`` as documents of a stream have it; nothing of a name that is none."""
     if not is_stream(stream):
         return {}
-    return {"data_stream": dict(zip(("type", "dataset", "namespace"), stream.split("-"), strict=True))}
+    return {"data_stream": dict(zip(_PARTS, stream.split("-"), strict=True))}
 
 
 def _message(value: bytes, time: str, stream: str) -> bytes | Fault:

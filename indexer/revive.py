@@ -57,10 +57,8 @@ def revive(letter: Letter, mends: Sequence[Mend], wish: Wish) -> Revived | Unfit
         if isinstance(found, Unfit):
             return found
         header, value = found
-    elif letter.reason == Reason.STREAM.value and value != letter.value:
-        # It never was in that stream, so it may go to the one that a mend names.
-        before, after = (stream_of(letter.subject.topic, decode(one), wish.streams) for one in (letter.value, value))
-        stream = header.stream if before == after else after
+    elif _may_move(letter, header, mends):
+        stream = stream_of(letter.subject.topic, decode(value), wish.streams)
         if not is_stream(stream):
             return Unfit(_no_stream(stream))
         header = header._replace(stream=stream)
@@ -88,6 +86,13 @@ def _mended(letter: Letter, mends: Sequence[Mend], wish: Wish) -> bytes | Unfit:
     except CannotMend as error:
         return Unfit(str(error))
     return encode(document)
+
+
+def _may_move(letter: Letter, header: Header, mends: Sequence[Mend]) -> bool:
+    """Whether mends choose the stream of a record of others that has our header only because it was sent again."""
+    named = {name.partition(".")[0] for one in mends for name in (one.field, getattr(one, "to", ""))}
+    theirs = header.record_id.rpartition("-")[0] == f"{letter.subject.topic}-{letter.subject.partition}"
+    return letter.reason == Reason.STREAM.value and theirs and "data_stream" in named
 
 
 def _as_foreign(letter: Letter, value: bytes, wish: Wish) -> tuple[Header, bytes] | Unfit:

@@ -154,14 +154,14 @@ def test_records_of_others_are_made_whole(value: bytes, stream: str, document: d
     [
         (b'{"data_stream":{"dataset":"shop"}}', "logs-shop-default"),
         (b'{"data_stream.dataset":"shop","data_stream":{"namespace":"eu"}}', "logs-shop-eu"),
-        (b'{"data_stream.type":"metrics"}', "logs-some_topic-default"),
-        (b'{"data_stream":{"namespace":"eu"}}', "logs-some_topic-default"),
+        (b'{"data_stream.type":"metrics"}', "metrics-some_topic-default"),
+        (b'{"data_stream":{"namespace":"eu"}}', "logs-some_topic-eu"),
         (b'{"data_stream":7}', "logs-some_topic-default"),
     ],
 )
 def test_records_of_others_choose_their_stream(value: bytes, stream: str) -> None:
-    """What they say of it stays as it is, even where it is half of it."""
-    found = Translator(["logs-*-*"], {}).translate([FakePolled(value, offset=12)], Origin("Some-Topic", 3))
+    """What they say of it stays as it is, even where it is half of it; the rest is as their topic's."""
+    found = Translator(["*-*-*"], {}).translate([FakePolled(value, offset=12)], Origin("Some-Topic", 3))
     assert address(found.lines[0]) == (stream, "Some-Topic-3-12")
     document = json.loads(found.documents[0])
     document.pop("@timestamp")

@@ -133,6 +133,7 @@ def test_a_record_of_others_becomes_what_the_indexer_would_have_made_of_it() -> 
     [
         ("stream", [Set("data_stream.type", "metrics")], "metrics-shop-default"),
         ("stream", [Set("data_stream.dataset", "cart")], "traces-cart-default"),
+        ("stream", [Rename("data_stream.dataset", "labels.was")], "traces-t-default"),
         ("stream", [Set("a", 2)], "traces-old-default"),
         ("stream", [], "traces-old-default"),
         ("mapping", [Set("data_stream.type", "metrics")], "traces-old-default"),
@@ -143,16 +144,26 @@ def test_a_refused_stream_can_be_changed_however_often_the_letter_was_sent(
 ) -> None:
     """A replay gives a record our header, which must not bind it to a stream that it never was in; else it must."""
     value = {"a": 1, "data_stream": {"type": "traces", "dataset": "shop"}}
-    headers = (("t", b"1|r|traces-old-default|cpu-2-0"),)
-    answer = revive(a_letter(value, headers=headers, reason=reason), mends, WISH)
+    headers = (("t", b"1|r|traces-old-default|t-2-0"),)
+    answer = revive(a_letter(value, headers=headers, reason=reason, subject=Subject("t", 2, 9, 0)), mends, WISH)
     assert isinstance(answer, Revived)
-    assert answer.headers == [("t", f"1|r|{stream}|cpu-2-0".encode())]
+    assert answer.headers == [("t", f"1|r|{stream}|t-2-0".encode())]
+
+
+def test_a_line_of_ours_stays_in_its_stream() -> None:
+    """It may be stored there already: the setting that refused it can be newer."""
+    headers = (("t", b"1||logs-app-prod|s:0000000000000001:00000000"),)
+    found = a_letter({}, headers=headers, reason="stream", subject=Subject("t", 2, 9, 0))
+    answer = revive(found, [Set("data_stream.dataset", "cart")], WISH)
+    assert isinstance(answer, Revived)
+    assert answer.headers[0][1].startswith(b"1|r|logs-app-prod|")
 
 
 def test_a_stream_is_not_changed_to_what_is_none() -> None:
     """It would come back again."""
-    headers = (("t", b"1|r|traces-old-default|cpu-2-0"),)
-    answer = revive(a_letter({}, headers=headers, reason="stream"), [Set("data_stream.dataset", "A B")], WISH)
+    headers = (("t", b"1|r|traces-old-default|t-2-0"),)
+    found = a_letter({}, headers=headers, reason="stream", subject=Subject("t", 2, 9, 0))
+    answer = revive(found, [Set("data_stream.dataset", "A B")], WISH)
     assert isinstance(answer, Unfit)
     assert "is no data stream's name" in answer.text
 

@@ -1,5 +1,7 @@
 """Kafka to what the ledger says of each source, which dead letters there are, and how far the indexers have got."""
 
+import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
 from typing import Any
@@ -19,6 +21,8 @@ from tailrace.settings import Settings
 
 _POLL_MS = 500
 _AT_ONCE = 5000
+_COORDINATOR_SECONDS = 10.0
+_LOOK_SECONDS = 0.3
 
 Ends = dict[TopicPartition, int]
 """Of each partition the offset behind its last record."""
@@ -102,14 +106,26 @@ async def left(settings: Settings, goal: Ends) -> Ends:
     admin = AIOKafkaAdminClient(**kafka.options(settings.kafka))
     try:
         await admin.start()
-        committed = await admin.list_consumer_group_offsets(settings.indexer.group)
-    except GroupCoordinatorNotAvailableError:  # a new Kafka, where nobody ever committed anything
-        committed = {}
+        committed = await _committed(admin, settings.indexer.group)
     finally:
         await admin.close()
     done = {partition: max(0, one.offset) for partition, one in committed.items()}
     rest = {partition: end - done.get(partition, 0) for partition, end in goal.items()}
     return {partition: count for partition, count in rest.items() if count > 0}
+
+
+async def _committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, Any]:
+    """What a group committed. A new Kafka makes the topic for it when it is first asked, and has none until then."""
+    until = time.monotonic() + _COORDINATOR_SECONDS
+    while True:
+        try:
+            found: dict[TopicPartition, Any] = await admin.list_consumer_group_offsets(group)
+        except GroupCoordinatorNotAvailableError:
+            if time.monotonic() > until:
+                raise
+            await asyncio.sleep(_LOOK_SECONDS)
+        else:
+            return found
 
 
 def waits(source: str, goal: Ends, rest: Ends) -> bool:

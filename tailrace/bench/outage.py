@@ -54,7 +54,7 @@ class Outage(msgspec.Struct, frozen=True, kw_only=True):
     agent: Held
     indexer: Held
     first_seconds: float
-    """From its answer to the first documents."""
+    """From its answer until the last look at which there were no new documents."""
     caught_up_seconds: float
     """From its answer until all that had waited then was stored."""
     per_second: float
@@ -78,7 +78,7 @@ def measure_outage(ground: Ground, stack: Stack, seconds: float, progress: Calla
 
 
 class _Rate(NamedTuple):
-    """When the first documents were seen, and the last, by the monotonic clock; how many a second between."""
+    """When there were no documents yet, and when there were all, by the monotonic clock; how many a second between."""
 
     began: float
     ended: float
@@ -106,25 +106,26 @@ class _Trial:
 
     def _run(self, seconds: float) -> Outage:
         place = self._place
-        self._children = {word: Child(place.command(word), place.log(word)) for word in ("ship", "index")}
+        for word in ("ship", "index"):
+            self._children[word] = Child(place.command(word), place.log(word))
         with _writing(self._file) as load:
             self._progress(f"writing {LINES_PER_SECOND:,} lines a second")
             self._rate(place.stream, 1)
             before = self._watch(_BEFORE_SECONDS)
-            stored = self._ground.stored(place.stream)
             with self._away():
                 self._progress(f"Elasticsearch is away for {spoken_seconds(seconds)}")
                 away = self._watch(seconds)
                 self._progress("starting Elasticsearch")
-            waiting, answered = load.lines - stored, time.monotonic()
+            answered = time.monotonic()
+            waiting = load.lines - self._stored_before(place.stream)
             self._progress(f"catching up on {waiting:,} records")
             after = {word: [one.held()] for word, one in self._children.items()}
             caught_up = self._rate(place.stream, waiting, lambda: self._look(after))
         self._progress("waiting for the last lines")
         self._all_stored(load.lines)
-        self._children.pop("index").stop()
+        self._end("index")
         ceiling = self._ceiling(waiting)
-        self._children.pop("ship").stop()
+        self._end("ship")
         held = {
             word: Held(
                 before=max(before[word]), away=max(away[word]), growth=_growth(away[word]), after=max(after[word])
@@ -161,11 +162,20 @@ class _Trial:
             finally:
                 replay.kill()
 
+    def _end(self, word: str) -> None:
+        self._children[word].stop()
+        del self._children[word]
+
+    def _stored_before(self, stream: str) -> int:
+        """How many documents there were when Elasticsearch started: it has counted since."""
+        since = self._ground.stored(stream)
+        return self._documents() - since
+
     @contextlib.contextmanager
     def _away(self) -> Iterator[None]:
         """Elasticsearch stopped; started again even after a failure, for the stack may be somebody's."""
-        self._stack.stop(Name.ELASTICSEARCH)
         try:
+            self._stack.stop(Name.ELASTICSEARCH)
             yield
         finally:
             self._stack.start(Name.ELASTICSEARCH)
@@ -182,9 +192,14 @@ class _Trial:
             time.sleep(min(left, _TICK_SECONDS))
 
     def _look(self, seen: dict[str, list[float]]) -> None:
+        self._check()
         for word, one in self._children.items():
-            one.check()
             seen[word].append(one.held())
+
+    def _check(self) -> None:
+        """Notice a child that ended although nobody asked it to."""
+        for one in self._children.values():
+            one.check()
 
     def _rate(self, stream: str, count: int, look: Callable[[], None] = lambda: None) -> _Rate:
         """How soon so many documents are stored since Elasticsearch started."""
@@ -192,6 +207,7 @@ class _Trial:
         first = last = self._ground.stored(stream)
         while last < count:
             look()
+            self._check()
             time.sleep(_LOOK_SECONDS)
             stored, now = self._ground.stored(stream), time.monotonic()
             if stored != last:
@@ -208,9 +224,13 @@ class _Trial:
         Raises:
             BenchFailed: there are fewer after a while, or more.
         """
+        found = before = self._documents()
         until = time.monotonic() + _PATIENCE_SECONDS
-        while (found := self._documents()) < count and time.monotonic() < until:
+        while found < count and time.monotonic() < until:
             time.sleep(1)
+            self._check()
+            if (found := self._documents()) != before:
+                before, until = found, time.monotonic() + _PATIENCE_SECONDS
         if found != count:
             raise BenchFailed(f"{count:,} lines were written and {found:,} documents are in {self._place.stream}")
 
@@ -225,9 +245,16 @@ class _Load:
     def __init__(self, file: Path) -> None:
         self._file = file
         self.lines = 0
+        self.error: OSError | None = None
 
     def write(self, ended: threading.Event) -> None:
-        """Append at a steady rate until it is ended."""
+        """Append at a steady rate until it is ended, or cannot."""
+        try:
+            self._write(ended)
+        except OSError as error:
+            self.error = error
+
+    def _write(self, ended: threading.Event) -> None:
         source = lines(1 << 62, seed=7, start=int(time.time()) - 3600)
         due = time.monotonic()
         with self._file.open("ab", buffering=0) as opened:
@@ -249,6 +276,8 @@ def _writing(file: Path) -> Iterator[_Load]:
     finally:
         ended.set()
         thread.join()
+    if load.error is not None:
+        raise BenchFailed(f"{file} cannot be written to: {load.error.strerror}")
 
 
 def _growth(seen: list[float]) -> float:

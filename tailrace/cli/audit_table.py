@@ -149,12 +149,15 @@ def summary(tally: Tally, audit: Audit) -> Iterator[tuple[str, str | None]]:
         late = several(audit.unfinished, "record")
         yield f"✗ {size(totals.waiting_bytes)} may be on their way: the indexers have {late} left; ask again", "yellow"
     if totals.doubled_bytes:
-        yield f"✗ {size(totals.doubled_bytes)} are stored twice: delete all but one of each of those named", "red"
+        yield (
+            f"✗ {size(totals.doubled_bytes)} are stored twice: of each record, delete all documents but one",
+            "red",
+        )
     if totals.missing_bytes:
         yield f"✗ {size(totals.missing_bytes)} are missing: tailrace audit --json > plan.json, and on the host:", "red"
         yield "  tailrace ship --repair plan.json", "red"
     if not totals.sources:
-        yield "✗ the ledger tells of no such source, so nothing is proved: see its topic, --host and --path", "red"
+        yield "✗ the ledger tells of no source that was asked for, so nothing is proved", "red"
     elif tally.is_proved:
         yield "✓ every byte is accounted for", "green"
 

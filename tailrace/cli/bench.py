@@ -43,10 +43,10 @@ Exit codes: 0 measured, whether or not the targets are met; 1 something failed; 
 @click.option("--formats", "only_formats", is_flag=True, help="Only the shipper, with lines of each format.")
 @click.option(
     "--outage",
-    type=click.FloatRange(1),
+    type=click.FloatRange(1, 86_400),
     default=None,
     metavar="SECONDS",
-    help=f"Only how it goes without Elasticsearch, at {LINES_PER_SECOND:,} lines a second. Stops and starts it twice.",
+    help=f"Only an outage, at {LINES_PER_SECOND:,} lines a second: Elasticsearch is stopped and started again, twice.",
 )
 @click.option("--lines", type=click.IntRange(3), default=None, help="Lines to ship and to store in each round.")
 @click.option("--rounds", type=click.IntRange(1), default=None, help="How often; ratios are medians over the rounds.")
@@ -128,9 +128,8 @@ def _tell_outage(borne: Outage, *, as_json: bool) -> None:
     console.print(_held(borne))
     console.print(_targets(found))
     click.echo(
-        f"All {borne.lines:,} lines are stored exactly once. {borne.waiting:,} waited after "
-        f"{spoken_seconds(borne.seconds)}: the first of them was stored {spoken_seconds(borne.first_seconds)} after "
-        f"Elasticsearch answered, the last {spoken_seconds(borne.caught_up_seconds)} after; "
+        f"All {borne.lines:,} lines are stored exactly once. {borne.waiting:,} waited when Elasticsearch was back; "
+        f"it had so many {spoken_seconds(borne.caught_up_seconds)} later: "
         f"{borne.per_second:,.0f} documents/s, the replay {borne.ceiling_per_second:,.0f}."
     )
 

@@ -213,17 +213,15 @@ def _tell_troubles(outcome: Outcome, console: Console) -> None:
 
 async def _total(settings: Settings, choice: Choice, outcome: Outcome) -> int:
     """How many letters are meant, found before any of them is touched: a misspelt name must not choose them all."""
-    total = fit = 0
-    async for letters in _chosen(settings, choice._replace(settled=True)):
-        fit += len(letters)
-        total += len(choice.of(letters))
-    outcome.passed_over = fit - total
+    total = sum([len(some) async for some in _chosen(settings, choice)])
     for unmet in choice.where.unmet:
         if unmet.near:
             raise click.UsageError(
                 f"{unmet} Nothing was done; with a dot before it, .{unmet.name}, it is taken as it is."
             )
         click.echo(str(unmet), err=True)
+    if not total:
+        outcome.passed_over = sum([len(some) async for some in _chosen(settings, choice._replace(settled=True))])
     return total
 
 

@@ -32,20 +32,19 @@ def mend(settings: Settings, plan: Path, *, as_json: bool) -> int:
     except OSError as error:
         raise MendPlan(f"Cannot read {plan}: {error.strerror}; name what `tailrace audit --json` printed.") from error
     host = host_of(settings)
-    found = losses(text)
-    return daemon.run(lambda life: _mend(settings, host, found, life, as_json=as_json), settings.log)
+    planned = losses(text)
+    return daemon.run(lambda life: _mend(settings, host, planned, life, as_json=as_json), settings.log)
 
 
-async def _mend(settings: Settings, host: str, losses: list[Loss], life: Life, *, as_json: bool) -> None:
-    found = [loss for loss in losses if loss.host == host]
+async def _mend(settings: Settings, host: str, planned: list[Loss], life: Life, *, as_json: bool) -> None:
+    found = [loss for loss in planned if loss.host == host]
     ranges = sum(len(loss.missing) for loss in found)
     missing = sum(one.size for loss in found for one in loss.missing)
     telling = Telling(settings.log, _look, _words)
     sentence = f"Missing of {in_line(host)}: {size(missing)} in {several(ranges, 'range')} of {_sources(found)}."
-    others = sorted({loss.host for loss in losses} - {host})
-    telling.say(sentence, "repairing", sources=len(found), ranges=ranges, bytes=missing, other_hosts=others)
-    if others and not found:
-        click.echo(f"! What the plan misses is of {listed(map(in_line, others))}: repair it there.", err=True)
+    telling.say(sentence, "repairing", sources=len(found), ranges=ranges, bytes=missing)
+    if others := sorted({loss.host for loss in planned} - {host}):
+        telling.say(f"! Other bytes are missing of {listed(others)}: repair them there.", "others miss", hosts=others)
     done: list[Repaired] = []
     if found:
         async with telling:

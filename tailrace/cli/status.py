@@ -204,8 +204,8 @@ def _show(report: Report, number: int, now: float) -> None:
             click.echo(joined(cells))
     if len(report.files) > len(shown):
         click.echo(f"… and {len(report.files) - len(shown):,} more (-n 0 shows all)")
-    most = "" if report.running else "at most "  # nobody saw when it was written, only when the last was shipped
-    oldest = f", the oldest unread for {most}{age(report.oldest_unread_seconds)}" if report.behind_bytes else ""
+    is_known = report.running and report.behind_bytes  # without an agent nobody saw when it was written
+    oldest = f", the oldest unread for {age(report.oldest_unread_seconds)}" if is_known else ""
     agent = f"agent {report.pid} runs" if report.running else "no agent runs"
     click.echo(f"{several(report.files_total, 'file')}, {size(report.behind_bytes)} behind{oldest}; {agent}")
     for problem in report.problems:
