@@ -155,8 +155,9 @@ def test_a_step_that_mends_several_things_is_told_once(tmp_path: Path, capsys: p
     """At the end, with the number of lines that it is for; a step of one thing stands under it."""
     steps = ["run `tailrace setup`", "run `tailrace setup`", "start it"]
     found = [Finding(Mark.WRONG, f"thing {number}", "is away", step) for number, step in enumerate(steps)]
-    check_command._show(check_command._Report("file", ok=False, findings=found), connect=True)
+    check_command._show(check_command._Report("file", ok=False, findings=found), 1)
     said = capsys.readouterr().out
+    assert said.index("thing 0") < said.index("What answers\n") < said.index("thing 1")
     assert said.count("tailrace setup") == 1
     assert "→ for 2 of these: run `tailrace setup`\n" in said
     assert "✗ thing 2  is away\n           → start it\n" in said

@@ -50,6 +50,7 @@ def check(context: click.Context, settings: Settings, *, connect: bool, as_json:
     set_up_log(settings.log)
     file = context.meta.get(SETTINGS_FILE, "")
     found = list(check_settings.findings(settings))
+    of_settings = len(found)
     if connect:
         from tailrace.cli import check_servers  # noqa: PLC0415 - the clients take half a second to load
 
@@ -59,15 +60,19 @@ def check(context: click.Context, settings: Settings, *, connect: bool, as_json:
     if as_json:
         click.echo(msgspec.json.encode(report))
     else:
-        _show(report, connect=connect)
+        _show(report, of_settings)
     context.exit(0 if report.ok else 1)
 
 
-def _show(report: _Report, *, connect: bool) -> None:
+def _show(report: _Report, of_settings: int) -> None:
+    """The first ``of_settings`` findings are of the settings, the others of what they name."""
+    connect = of_settings < len(report.findings)
     click.echo(f"Settings of {report.settings_file}{_power()}")
     width = max(len(one.subject) for one in report.findings)
     steps = Counter(one.next_step for one in report.findings)
-    for one in report.findings:
+    for number, one in enumerate(report.findings):
+        if number == of_settings:
+            click.echo("What answers")
         sign, colour = _SIGNS[one.mark]
         click.echo(f"{click.style(sign, fg=colour)} {one.subject.ljust(width)}  {neutral(one.text)}")
         if one.next_step and steps[one.next_step] == 1:

@@ -39,8 +39,8 @@ def setup(settings: Settings, *, dry_run: bool, as_json: bool) -> None:
     """Create topics, templates and dashboards, showing what changes.
 
     Safe to repeat: a second run finds nothing to do. What the settings file says is made so; partitions and replicas
-    of topics that exist are left alone, and so are the template tailrace@custom, which is yours, and the topics that
-    only indexer.topics names, which are others'.
+    of topics that exist are left alone, and so are the template tailrace@custom, which is yours, and existing topics
+    that only indexer.topics names, which are others'.
     """
     set_up_log(settings.log)
     done: list[Change] = []
