@@ -16,6 +16,7 @@ import orjson
 from indexer import activity
 from indexer.no_text import why_no_text
 from tailrace import ecs
+from tailrace.record import stream_fields
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -191,13 +192,13 @@ def _fill(document: ecs.Document, event: CloudEvent, stream: str) -> None:
 
 
 def _finished(document: ecs.Document, stream: str, received: str | None) -> dict[str, Any]:
-    kind, dataset, namespace = stream.split("-", 2)
+    named = stream_fields(stream)
     document.put("event.kind", "event")
-    document.put("event.dataset", dataset)
+    document.put("event.dataset", named["dataset"])
     if received is not None:
         document.put("event.created", received)
     fields = document.fields
-    fields["data_stream"] = {"type": kind, "dataset": dataset, "namespace": namespace}
+    fields["data_stream"] = named
     fields["ecs"] = {"version": ecs.VERSION}
     if document.labels:
         fields["labels"] = document.labels

@@ -1,6 +1,5 @@
 """A record that another program sent to its document and stream, or to why it can have none. No I/O."""
 
-import functools
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,9 +11,8 @@ from indexer import cloud_events
 from indexer.cloud_events import CloudEvent, Headers
 from indexer.no_text import why_no_text
 from indexer.reasons import Reason
-from tailrace.record import is_stream, is_stream_part
+from tailrace.record import is_stream_part, stream_fields
 
-_PARTS = ("type", "dataset", "namespace")
 _ONE_LINE = bytes.maketrans(b"\n\r", b"  ")
 
 
@@ -77,7 +75,7 @@ def stream_of(topic: str, fields: Mapping[str, Any] | None, streams: Mapping[str
         return whole
     nested = fields.get("data_stream")
     parts: list[str] = []
-    for name, default in zip(_PARTS, whole.split("-"), strict=True):
+    for name, default in stream_fields(whole).items():
         found = nested.get(name) if isinstance(nested, dict) else None
         found = fields.get(f"data_stream.{name}", found)
         parts.append(found if isinstance(found, str) and found else default)
@@ -109,7 +107,7 @@ def _document(value: bytes, fields: dict[str, Any] | None, timestamp: int, strea
             return _timeless(timestamp)
         more["@timestamp"] = time
     if not _names_stream(fields):
-        more |= _said(stream)
+        more["data_stream"] = stream_fields(stream)
     rest = value.strip()[1:].translate(_ONE_LINE)
     if "@timestamp" in more and "@timestamp" in fields:  # it is null
         try:
@@ -147,18 +145,10 @@ def _names_stream(fields: Mapping[str, Any]) -> bool:
     return any(name == "data_stream" or name.startswith("data_stream.") for name in fields)
 
 
-@functools.lru_cache(maxsize=1024)
-def _said(stream: str) -> Mapping[str, Any]:
-    """``data_stream.*`` as documents of a stream have it; nothing of a name that is none."""
-    if not is_stream(stream):
-        return {}
-    return {"data_stream": dict(zip(_PARTS, stream.split("-"), strict=True))}
-
-
 def _message(value: bytes, time: str, stream: str) -> bytes | Fault:
     if binary := why_no_text(value):
         return Fault(Reason.JSON, f"not JSON: {binary}")
-    return orjson.dumps({"@timestamp": time, **_said(stream), "message": value.decode()})
+    return orjson.dumps({"@timestamp": time, "data_stream": stream_fields(stream), "message": value.decode()})
 
 
 def _timeless(timestamp: int) -> Fault:

@@ -19,6 +19,7 @@ STREAM_PART_RULE = 'use lower case, at most 100 characters, and none of \\ / * ?
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 TOPIC_RULE = "use letters, digits, dots, - and _, at most 249"
 """What ``is_topic`` wants, in words."""
+_PARTS = ("type", "dataset", "namespace")
 SAFE_ID = bytes(byte for byte in range(0x21, 0x7F) if byte not in b'"\\|')
 """The bytes that an id may have."""
 _SAFE_ID = re.compile(r"[!#-\[\]-{}~]{1,512}")
@@ -62,6 +63,11 @@ def parse_header(header: bytes) -> Header | None:
 def is_stream(name: str) -> bool:
     """Whether a name is a valid data stream ``type-dataset-namespace`` (Elastic's naming scheme)."""
     return _STREAM.fullmatch(name) is not None and name.isprintable()
+
+
+def stream_fields(stream: str) -> dict[str, str]:
+    """What the documents of a data stream have in ``data_stream`` (Elastic's naming scheme)."""
+    return dict(zip(_PARTS, stream.split("-", 2), strict=True))
 
 
 def is_stream_part(name: str) -> bool:

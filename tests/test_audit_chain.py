@@ -165,6 +165,7 @@ def test_what_rules_dropped_is_told_by_rule() -> None:
         "odd": (14, 0),
     }
     assert (tally.totals.sources, tally.totals.hosts, tally.is_proved) == (2, 1, True)
+    assert not Tally().is_proved, "nothing was looked at"
 
 
 def test_a_strange_record_of_the_ledger_is_left_alone() -> None:

@@ -149,6 +149,13 @@ def test_records_of_others_are_made_whole(value: bytes, stream: str, document: d
     assert json.loads(found.documents[0]) == document | {"data_stream": named}
 
 
+def test_json_of_others_keeps_its_very_bytes() -> None:
+    """Only what it lacks stands before them: no number is written anew."""
+    value = b'{"@timestamp": "x", "n": 123456789012345678901234567890, "f": 1.0}'
+    (document,) = Translator(["logs-*-*"], {}).translate([FakePolled(value)], Origin("t", 3)).documents
+    assert document == b'{"data_stream":{"type":"logs","dataset":"t","namespace":"default"},' + value[1:]
+
+
 @pytest.mark.parametrize(
     ("value", "stream"),
     [

@@ -134,6 +134,7 @@ def test_a_record_of_others_becomes_what_the_indexer_would_have_made_of_it() -> 
         ("stream", [Set("data_stream.type", "metrics")], "metrics-shop-default"),
         ("stream", [Set("data_stream.dataset", "cart")], "traces-cart-default"),
         ("stream", [Rename("data_stream.dataset", "labels.was")], "traces-t-default"),
+        ("stream", [Rename("zone", "data_stream.namespace")], "traces-shop-eu"),
         ("stream", [Set("a", 2)], "traces-old-default"),
         ("stream", [], "traces-old-default"),
         ("mapping", [Set("data_stream.type", "metrics")], "traces-old-default"),
@@ -143,7 +144,7 @@ def test_a_refused_stream_can_be_changed_however_often_the_letter_was_sent(
     reason: str, mends: list[Mend], stream: str
 ) -> None:
     """A replay gives a record our header, which must not bind it to a stream that it never was in; else it must."""
-    value = {"a": 1, "data_stream": {"type": "traces", "dataset": "shop"}}
+    value = {"zone": "eu", "data_stream": {"type": "traces", "dataset": "shop"}}
     headers = (("t", b"1|r|traces-old-default|t-2-0"),)
     answer = revive(a_letter(value, headers=headers, reason=reason, subject=Subject("t", 2, 9, 0)), mends, WISH)
     assert isinstance(answer, Revived)

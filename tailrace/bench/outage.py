@@ -146,8 +146,7 @@ class _Trial:
 
     def _ceiling(self, count: int) -> float:
         """Documents a second of a replay, of so many, on a node that has just started."""
-        file, stream = self._ground.folder / "outage.ndjson", f"{self._place.dataset}_replayed"
-        stream = f"logs-{stream}-default"
+        file, stream = self._ground.folder / "outage.ndjson", f"logs-{self._place.dataset}_replayed-default"
         servers = self._ground.bootstrap_servers
         self._progress("preparing the same bodies for the ceiling")
         child.run(bodies.command("prepare", servers, self._place.topic, stream, str(file)), self._place.log("prepare"))
@@ -201,13 +200,12 @@ class _Trial:
         for one in self._children.values():
             one.check()
 
-    def _rate(self, stream: str, count: int, look: Callable[[], None] = lambda: None) -> _Rate:
+    def _rate(self, stream: str, count: int, look: Callable[[], None] | None = None) -> _Rate:
         """How soon so many documents are stored since Elasticsearch started."""
         began = moved = time.monotonic()
         first = last = self._ground.stored(stream)
         while last < count:
-            look()
-            self._check()
+            (look or self._check)()
             time.sleep(_LOOK_SECONDS)
             stored, now = self._ground.stored(stream), time.monotonic()
             if stored != last:

@@ -185,9 +185,9 @@ Examples:
 --set takes JSON (5, true, "5"), all else is text. Mends are carried out in
 this order: those of the file, --rename, --remove, --set. A line of the file
 is `where CONDITION`, `set FIELD=VALUE`, `remove FIELD` or `rename OLD=NEW`.
-Exit codes: 0 all were sent, or there are none; 1 some had to stay, came back,
-or were not indexed within --wait, or Kafka does not answer; 2 a mistake on the command line
-or in the settings.
+Exit codes: 0 all were sent, or there are none; 1 some had to stay, came back
+or were not indexed within --wait, or Kafka does not answer; 2 a mistake on
+the command line or in the settings.
 """
 )
 @where_option

@@ -87,7 +87,7 @@ def trace(
 
     HOST is the host's name as documents have it (- is this one), PATH the file's, OFFSET a byte in the line. On the
     host itself its registry is read too. Where no index has the line, its partition is read through, and all copies
-    of its record are named; of a stored one the first.
+    of its record are named; of a stored one the first since it was read.
     """
     if offset is not None and text:
         raise click.UsageError("Say which line in one way: an OFFSET or --text TEXT, not both.")
