@@ -65,6 +65,29 @@ def test_a_stopped_writer_has_written_all_it_counted(name: str, tmp_path: Path) 
 
 
 @pytest.mark.crash
+def test_a_signal_at_whatever_line_ends_a_writer(tmp_path: Path) -> None:
+    """Wherever SIGTERM meets it, in the midst of its wait for the next tick too, it ends: that takes no lock."""
+    script = (
+        "import signal, sys\n"
+        "from tailrace.demo import fleet\n"
+        "def trace(frame, event, _argument):\n"
+        "    global seen\n"
+        "    if event == 'line' and (seen or frame.f_code is fleet.write.__code__):\n"
+        "        seen += 1\n"
+        "        if seen == at:\n"
+        "            signal.raise_signal(signal.SIGTERM)\n"
+        "    return trace\n"
+        "for at in range(1, 100):\n"
+        "    seen = 0\n"
+        "    sys.settrace(trace)\n"
+        "    fleet.main('recommendations', sys.argv[1], sys.argv[2], '1000', '60')\n"
+        "    sys.settrace(None)\n"
+        "    assert seen >= at\n"
+    )
+    subprocess.run([sys.executable, "-c", script, tmp_path / "app.log", tmp_path / "counts"], check=True, timeout=20)
+
+
+@pytest.mark.crash
 def test_a_leashed_command_ends_with_its_starter(tmp_path: Path) -> None:
     """Even a starter that is killed with SIGKILL leaves no child behind."""
     note = tmp_path / "pid"

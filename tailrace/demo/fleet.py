@@ -9,9 +9,9 @@ import random
 import signal
 import struct
 import sys
-import threading
 import time
 from pathlib import Path
+from types import FrameType
 from typing import NamedTuple, Self
 
 from tailrace.demo.services import SERVICES
@@ -85,7 +85,22 @@ class RotatedFile:
         os.pwrite(self._counter, _COUNTS.pack(*self.counts), 0)
 
 
-def write(name: str, file: RotatedFile, per_second: float, rotate_seconds: float, stop: threading.Event) -> None:
+class Stop:
+    """Whether SIGTERM or SIGINT has come. Without a lock: a handler of Python runs in the midst of whatever it meets.
+
+    Hazard: a ``threading.Event`` waits for ever when it is set while its own waiter holds its lock.
+    """
+
+    def __init__(self) -> None:
+        self.is_set = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._set)
+
+    def _set(self, _number: int, _frame: FrameType | None) -> None:
+        self.is_set = True
+
+
+def write(name: str, file: RotatedFile, per_second: float, rotate_seconds: float, stop: Stop) -> None:
     """Let a service live until the stop: about so many things a second, in gentle waves, a rotation now and then.
 
     It begins slowly, as services do.
@@ -94,7 +109,8 @@ def write(name: str, file: RotatedFile, per_second: float, rotate_seconds: float
     begun = last = time.monotonic()
     rotate_at = begun + rotate_seconds
     due = 0.0
-    while not stop.wait(_TICK_SECONDS):
+    while not stop.is_set:
+        time.sleep(_TICK_SECONDS)
         now = time.monotonic()
         wave = (1 + 0.3 * math.sin((now - begun) / 3)) * min(1.0, 0.2 + (now - begun) / _RAMP_SECONDS)
         due += min(now - last, _TICK_SECONDS * _MOST_TICKS) * per_second * wave
@@ -109,9 +125,7 @@ def write(name: str, file: RotatedFile, per_second: float, rotate_seconds: float
 
 def main(name: str, path: str, counts: str, per_second: str, rotate_seconds: str) -> None:
     """Run one service until a signal."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
+    stop = Stop()
     with RotatedFile(Path(path), Path(counts)) as file:
         write(name, file, float(per_second), float(rotate_seconds), stop)
 
