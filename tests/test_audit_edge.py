@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 from click.testing import CliRunner
 from processes import Site, append
 
+from tailrace.audit.run import Audit
+from tailrace.audit.verdict import Verdict
 from tailrace.cli import cli
+from tailrace.errors import TailraceError
 
 pytestmark = [pytest.mark.edge, pytest.mark.usefixtures("templates")]
 
@@ -71,6 +75,25 @@ def test_an_audit_that_cannot_begin_says_nothing_to_programs(site: Site) -> None
     (said,) = site.finish("audit", "--json", "--wait", "0", log="audit", expect=1).splitlines()
     assert said.startswith("Error: "), said
     site.elasticsearch = {}
+
+
+def test_an_audit_that_fails_midway_says_nothing_to_programs(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor when Elasticsearch goes away after the first of two sources."""
+    append(site.logs / "other.log", LINES)
+    shipped(site, LINES)
+    verdicts = Audit.verdicts
+
+    async def broken(audit: Audit) -> AsyncGenerator[Verdict, None]:
+        async for verdict in verdicts(audit):
+            yield verdict
+            raise TailraceError("gone")
+
+    command = ["audit", "--json", "--wait", "0", "--path", f"{site.logs}/*", "--config", str(site.write_settings())]
+    assert len(json.loads(CliRunner().invoke(cli, command).stdout)["sources"]) == 2
+    monkeypatch.setattr(Audit, "verdicts", broken)
+    ran = CliRunner().invoke(cli, command)
+    assert (ran.exit_code, ran.stdout) == (1, "")
+    assert "gone" in ran.stderr
 
 
 def test_an_audit_of_no_source_proves_nothing(site: Site) -> None:

@@ -75,6 +75,11 @@ def test_a_text_that_begins_with_a_dash_is_not_half_an_option(tmp_path: Path, co
         ("tailrace ship --on", "plain,--once"),
         ("tailrace search -", "plain,--last"),
         ("tailrace audit -c /et", "file,/et"),
+        ("tailrace try -c /et", "file,/et"),
+        ("tailrace test -c /et", "file,/et"),
+        ("tailrace install --root /et", "dir,/et"),
+        ("tailrace search --level e", "plain,error"),
+        ("tailrace dead-letters stats --by reason,fi", "plain,reason,field"),
     ],
 )
 def test_the_tab_key_completes(words: str, found: str) -> None:

@@ -1,6 +1,8 @@
 """Verdicts to a table and a summary for people, or to one JSON document for programs."""
 
 import datetime
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Protocol
 
@@ -25,6 +27,7 @@ _COLOURS = {
 }
 _ORDER = list(Result)
 _MOST_RANGES = 5
+_IN_MEMORY_BYTES = 4_194_304
 _HEADINGS = ("RESULT", "SHIPPED", "RECORDS", "STORED", "DEAD", "DROPPED", "HOST", "PATH")
 _DROPPED = _HEADINGS.index("DROPPED")
 """This column is left out where no rule dropped anything."""
@@ -48,23 +51,24 @@ class _Row(NamedTuple):
 
 
 class Json:
-    """One JSON document, written as it comes: a plan for ``tailrace ship --repair`` too.
+    """One JSON document, a plan for ``tailrace ship --repair`` too.
 
-    It begins with the first verdict, so that an audit which cannot begin writes nothing.
+    It is kept back (in a temporary file, if it is large) until all is told: an audit that fails writes nothing.
     """
 
     def __init__(self) -> None:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        self._kept = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115 - it lives as long as we do
         self._between = f'{{"version":{VERSION},"time":"{now}","sources":[\n'.encode()
 
     def add(self, verdict: Verdict, copies: Copies) -> None:
         """One source more."""
         said = {**msgspec.to_builtins(verdict), "copies": copies}
-        click.echo(self._between + msgspec.json.encode(said), nl=False)
+        self._kept.write(self._between + msgspec.json.encode(said))
         self._between = b",\n"
 
     def end(self, tally: Tally, audit: Audit) -> None:
-        """All were told."""
+        """All were told: print them."""
         rest = {
             "totals": tally.totals,
             "unfinished_records": audit.unfinished,
@@ -72,7 +76,9 @@ class Json:
             "whole": tally.is_proved,
         }
         begin = b"" if tally.totals.sources else self._between
-        click.echo(begin + b"\n]," + msgspec.json.encode(rest)[1:])
+        self._kept.write(begin + b"\n]," + msgspec.json.encode(rest)[1:] + b"\n")
+        self._kept.seek(0)
+        shutil.copyfileobj(self._kept, click.get_binary_stream("stdout"))
 
 
 class Table:

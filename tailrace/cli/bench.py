@@ -50,7 +50,7 @@ Exit codes: 0 measured, whether or not the targets are met; 1 something failed; 
 )
 @click.option("--lines", type=click.IntRange(3), default=None, help="Lines to ship and to store in each round.")
 @click.option("--rounds", type=click.IntRange(1), default=None, help="How often; ratios are medians over the rounds.")
-@click.option("--seconds", type=click.FloatRange(0.1), default=20.0, show_default=True, help="Measure latency so long.")
+@click.option("--seconds", type=click.FloatRange(0.1), default=None, help="Measure latency so long; default 20.")
 @click.option(
     "--dir",
     "folder",
@@ -66,7 +66,7 @@ def bench(
     outage: float | None,
     lines: int | None,
     rounds: int | None,
-    seconds: float,
+    seconds: float | None,
     folder: Path | None,
     as_json: bool,
 ) -> None:
@@ -77,12 +77,13 @@ def bench(
     partition, with several, and two of one group. Other work on the machine makes rates low; ratios and processor
     seconds stand it better.
     """
-    if outage is not None and (only_formats or quick or lines or rounds):
-        raise click.UsageError("--outage is measured alone: leave out --quick, --formats, --lines and --rounds")
+    if outage is not None and (only_formats or quick or lines or rounds or seconds):
+        others = "--quick, --formats, --lines, --rounds and --seconds"
+        raise click.UsageError(f"--outage is measured alone: leave out {others}")
     plan = Plan(
         lines=lines or (_QUICK_LINES if quick else Plan().lines),
         rounds=rounds or (_QUICK_ROUNDS if quick else Plan().rounds),
-        latency_seconds=seconds,
+        latency_seconds=seconds or Plan().latency_seconds,
     )
     # Ended like an interruption, so that the stack we started does not outlive us.
     signal.signal(signal.SIGTERM, lambda _number, _frame: signal.raise_signal(signal.SIGINT))

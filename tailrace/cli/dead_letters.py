@@ -35,12 +35,19 @@ from tailrace.cli.lines import quiet_pipe
 from tailrace.cli.options import config_option, json_option
 from tailrace.cli.reach_kafka import kafka_errors
 from tailrace.daemon import set_up_log
-from tailrace.letter_groups import USUAL, Groups, by_names
+from tailrace.letter_groups import BY, USUAL, Groups, by_names
 from tailrace.letter_topic import read_letters
 from tailrace.letters import Letter
 from tailrace.settings import Settings
 from tailrace.where import Where, where
 from tailrace.words import age, several
+
+
+def _more_names(_context: click.Context, _option: click.Parameter, begun: str) -> list[str]:
+    """The words that may come next in a list of what to group by."""
+    before, comma, last = begun.rpartition(",")
+    taken = before.split(",")
+    return [before + comma + name for name in BY if name.startswith(last) and name not in taken]
 
 
 @click.group(
@@ -85,7 +92,12 @@ in a condition or the settings.
 )
 @where_option
 @click.option(
-    "--by", default=",".join(USUAL), show_default=True, metavar="NAMES", help="What to group by, with commas."
+    "--by",
+    default=",".join(USUAL),
+    show_default=True,
+    metavar="NAMES",
+    shell_complete=_more_names,
+    help="What to group by, with commas.",
 )
 @settled_option
 @json_option

@@ -46,9 +46,16 @@ class _File(msgspec.Struct, frozen=True):
 @click.option("--all", "part", flag_value="all", default="all", help="Shipper and indexer (the default).")
 @click.option("--agent", "part", flag_value="agent", help="Only the shipper.")
 @click.option("--indexer", "part", flag_value="indexer", help="Only the indexer.")
-@click.option("--root", "--prefix", default="/", metavar="DIR", help="Write below this folder, and start nothing.")
+@click.option(
+    "--root",
+    "--prefix",
+    type=click.Path(file_okay=False),
+    default="/",
+    metavar="DIR",
+    help="Write below this folder, and start nothing.",
+)
 @click.option("--user", default="tailrace", show_default=True, metavar="NAME", help="Who the services run as.")
-@click.option("--executable", metavar="FILE", help="What the units run; else the tailrace that runs now.")
+@click.option("--executable", type=click.Path(), metavar="FILE", help="What the units run; else the tailrace that runs now.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be written.")
 @click.option("--enable", is_flag=True, help="Start the services now and at every boot.")
 def install(part: str, root: str, user: str, executable: str | None, *, dry_run: bool, enable: bool) -> None:

@@ -69,7 +69,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     dry_run: bool
     chosen: int = 0
     passed_over: int = 0
-    """Letters that would fit, but were settled before."""
+    """Letters that would fit, but were settled before; counted only where no open one does."""
     settled: int = 0
     troubles: dict[str, Trouble] = {}
     samples: list[Sample] = []
@@ -93,6 +93,7 @@ class Outcome(msgspec.Struct, kw_only=True):
             "dry_run": self.dry_run,
             "chosen": self.chosen,
             self.done: self.settled,
+            "passed_over": self.passed_over,
             "left": [msgspec.to_builtins(one) for one in self.troubles.values()],
         }
         return found if self.waited is None else {**found, "indexed": self.waited, "returned": self.returned}

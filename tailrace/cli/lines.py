@@ -26,7 +26,14 @@ def _known_level(_context: click.Context, _option: click.Parameter, value: str) 
 _OPTIONS = (
     click.option("--service", "services", multiple=True, metavar="NAME", help="Only this service; * and ? may stand."),
     click.option("--host", "hosts", multiple=True, metavar="NAME", help="Only this host; * and ? may stand."),
-    click.option("--level", default="", metavar="LEVEL", callback=_known_level, help="This level and worse."),
+    click.option(
+        "--level",
+        default="",
+        metavar="LEVEL",
+        callback=_known_level,
+        shell_complete=lambda _context, _option, begun: [name for name in levels.NAMES if name.startswith(begun)],
+        help="This level and worse.",
+    ),
     click.option("--field", "-f", "fields", multiple=True, metavar="NAME", help="Show this field too; labels: all."),
     click.option("--utc", is_flag=True, help="Times in UTC instead of this machine's zone."),
     click.option("--color/--no-color", "colour", default=None, help="Colours; else as the terminal and $NO_COLOR say."),

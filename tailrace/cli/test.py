@@ -45,7 +45,14 @@ what has none is run all the same.
 
 @click.command("test", epilog=_EPILOG)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--config", "-c", "settings_file", metavar="FILE", help="The settings file, whatever the cases say.")
+@click.option(
+    "--config",
+    "-c",
+    "settings_file",
+    type=click.Path(),
+    metavar="FILE",
+    help="The settings file, whatever the cases say.",
+)
 @click.option(
     "--junit", "report", type=click.Path(path_type=Path), metavar="FILE", help="Also write JUnit's XML there."
 )

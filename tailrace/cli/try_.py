@@ -79,7 +79,12 @@ class _Known(click.Choice[str]):
     "--most", type=click.IntRange(min=1), default=1_000_000, show_default=True, help="Stop after so many records."
 )
 @click.option(
-    "--config", "-c", "settings_file", metavar="FILE", help="Take the input of this settings file that names FILE."
+    "--config",
+    "-c",
+    "settings_file",
+    type=click.Path(),
+    metavar="FILE",
+    help="Take the input of this settings file that names FILE.",
 )
 @json_option
 @click.pass_context
