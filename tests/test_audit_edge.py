@@ -79,7 +79,7 @@ def test_an_audit_that_cannot_begin_says_nothing_to_programs(site: Site) -> None
 
 def test_an_audit_that_fails_midway_says_nothing_to_programs(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor when Elasticsearch goes away after the first of two sources."""
-    append(site.logs / "other.log", LINES)
+    append(site.logs / "other.log", LINES.upper())
     shipped(site, LINES)
     verdicts = Audit.verdicts
 

@@ -1,7 +1,9 @@
 """``tailrace bench`` measures what it says, on real servers; how fast they are is for people to judge."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import orjson
 import pytest
@@ -12,6 +14,7 @@ from shipper.formats import format_of
 from shipper.multiline import joiner_of
 from shipper.times import Times
 from tailrace.bench.by_format import CASES
+from tailrace.bench.cores import apart
 from tailrace.bench.lines import lines
 from tailrace.bench.outage import LINES_PER_SECOND
 from tailrace.bench.samples import SAMPLES
@@ -40,6 +43,45 @@ def test_lines_of_a_format_are_the_same_each_time_and_of_that_format(name: str) 
     assert all(format_of(entry)(record, Document(Times("UTC"))) for record in records)
     traces = sum(b"\n" in record for record in records)
     assert traces == 0 if name != "java" else 0.02 < traces / len(records) < 0.09
+
+
+def _cores_of(pid: int) -> set[frozenset[int]]:
+    """Where the threads of a process may run."""
+    return {frozenset(os.sched_getaffinity(int(one.name))) for one in Path(f"/proc/{pid}/task").iterdir()}
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one core only")
+def test_a_process_has_cores_to_itself_for_a_while() -> None:
+    """All its threads, those too that run already; whoever we start meanwhile has the others, and all is given back."""
+    script = (
+        "import threading, time\n"
+        "for _ in range(5): threading.Thread(target=time.sleep, args=[60], daemon=True).start()\n"
+        "print(flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    ours = os.sched_getaffinity(0)
+    with (
+        subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as node,
+        subprocess.Popen(["sleep", "60"]) as broker,
+    ):
+        assert node.stdout
+        node.stdout.readline()
+        with apart(node.pid, [broker.pid]) as own:
+            (held,) = _cores_of(node.pid)
+            (rest,) = _cores_of(broker.pid)
+            assert held == set(own) == ours - rest
+            assert os.sched_getaffinity(0) == rest
+        assert _cores_of(node.pid) == _cores_of(broker.pid) == {frozenset(ours)}
+        assert os.sched_getaffinity(0) == ours
+        os.sched_setaffinity(0, {min(ours)})
+        try:
+            with apart(node.pid, [broker.pid]) as own:
+                assert own == []
+                assert _cores_of(node.pid) == {frozenset(ours)}
+        finally:
+            os.sched_setaffinity(0, ours)
+            node.kill()
+            broker.kill()
 
 
 @pytest.mark.edge
@@ -78,6 +120,8 @@ def test_a_small_run_gives_every_figure(stack: Stack) -> None:
     wanted = ["shipper"] * 3 + [part for part in parts for _ in range(3)] + ["latency"] * 2
     assert [one["part"] for one in found["targets"]] == wanted
     assert found["machine"]["cores"] >= 1
+    assert len(figures["apart"]) == (len(os.sched_getaffinity(0)) + 1) // 2 % len(os.sched_getaffinity(0))
+    assert all(_cores_of(one.pid) == {frozenset(os.sched_getaffinity(0))} for one in stack.status()), "given back"
 
 
 @pytest.mark.crash
@@ -100,6 +144,20 @@ def test_a_short_outage_gives_every_figure(breakable_stack: Stack) -> None:
         assert outage[word]["growth"] < outage[word]["away"]
     assert [one["part"] for one in found["targets"]] == ["outage"] * 4
     assert all(one.state == "running" for one in breakable_stack.status())
+
+
+@pytest.mark.edge
+def test_sigterm_ends_it_where_ctrl_c_is_ignored(stack: Stack, tmp_path: Path) -> None:
+    """A shell has what it puts into the background ignore SIGINT; its children and its files are gone all the same."""
+    words = [sys.executable, "-m", "tailrace", "bench", "--dir", str(stack.folder), "--lines", "3000"]
+    ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *words]
+    with subprocess.Popen(ignoring, stderr=subprocess.PIPE, env={**os.environ, "TMPDIR": str(tmp_path)}) as ran:
+        assert ran.stderr
+        while b"warming" not in ran.stderr.readline() and ran.poll() is None:
+            pass
+        ran.terminate()
+        assert ran.wait(60) == 130
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_outage_is_measured_alone() -> None:

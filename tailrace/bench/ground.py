@@ -77,6 +77,7 @@ class Ground:
         self.word = f"bench{secrets.token_hex(3)}"
         self.bootstrap_servers = stack.bootstrap_servers
         self.elasticsearch_url = stack.elasticsearch_url
+        self.pids = {server.name: server.pid for server in stack.status()}
         address = urllib.parse.urlsplit(stack.elasticsearch_url)
         self._http = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
 

@@ -1,5 +1,6 @@
 """The measurements in their order, each in the same run as what it is compared with."""
 
+import contextlib
 import os
 import statistics
 import sys
@@ -11,10 +12,12 @@ import orjson
 
 from tailrace.bench import child, latency
 from tailrace.bench.child import Spent
+from tailrace.bench.cores import apart
 from tailrace.bench.ground import Ground, Place
 from tailrace.bench.lines import lines
 from tailrace.bench.loads import MILLION, Load, least, load_of
 from tailrace.bench.storing import Indexing, Storing
+from tailrace.stack import Name
 
 Progress = Callable[[str], None]
 """Called with what is being measured now."""
@@ -27,6 +30,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int = 3
     helper_lines: int = 50_000
     latency_seconds: float = 20.0
+    is_apart: bool = True
+    """Whether Elasticsearch has cores to itself while storing is measured, where there is more than one."""
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +44,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     shipper: Load
     bare: Load
     shipper_cpu_to_bare: float
+    apart: list[int]
+    """The cores that Elasticsearch had to itself while storing was measured; none if all shared all."""
     indexing: list[Indexing]
     helper: Load
     latency: latency.Latency
@@ -55,10 +62,14 @@ def measure(ground: Ground, plan: Plan, progress: Progress) -> Figures:
     shipped = _Shipping(ground, plan, progress)
     for number in range(plan.rounds):
         shipped.round(number)
-    stored = Storing(ground, files, plan.lines, progress)
-    for number in range(plan.rounds):
-        stored.round(number)
-    helped = stored.helper(min(plan.helper_lines, plan.lines))
+    pids = dict(ground.pids)
+    node = pids.pop(Name.ELASTICSEARCH)
+    with contextlib.ExitStack() as held:
+        cores = held.enter_context(apart(node, pids.values())) if plan.is_apart else []
+        stored = Storing(ground, files, plan.lines, progress)
+        for number in range(plan.rounds):
+            stored.round(number)
+        helped = stored.helper(min(plan.helper_lines, plan.lines))
     progress(f"one line every {latency.EVERY_SECONDS * 1000:g} ms for {plan.latency_seconds:g} s")
     ground.settle()
     waited = latency.measure(ground, plan.latency_seconds)
@@ -73,6 +84,7 @@ def measure(ground: Ground, plan: Plan, progress: Progress) -> Figures:
             / max(1e-9, other.cpu_seconds - shipped.bare_start.cpu_seconds)
             for one, other in zip(shipped.ours, shipped.bare, strict=True)
         ),
+        apart=cores,
         indexing=stored.figures(),
         helper=helped,
         latency=waited,

@@ -69,6 +69,7 @@ class Storing:
         for number in range(_WARM):
             self._prepare(warm, f"{warm.stream.removesuffix('-default')}{number}-default")
             child.run(self._replay(1), warm.log("replay"))
+        child.run(warm.command("index", "--once"), warm.log("index"))
 
     def round(self, number: int) -> None:
         """One more run of each case and of its ceiling."""

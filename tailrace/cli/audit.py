@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 
@@ -20,6 +21,7 @@ from tailrace.daemon import set_up_log
 from tailrace.settings import Settings
 from tailrace.words import several
 
+_IN_MEMORY_BYTES = 4_194_304
 _EPILOG = """\b
 Examples:
   tailrace audit                              every source of every host
@@ -88,20 +90,21 @@ async def _audit(
     full: bool,
     as_json: bool,
 ) -> bool:
-    async with elasticsearch_client(settings) as client:
-        one = Audit(settings, client, full=full)
-        telling = Telling(settings.log, lambda: dict(one.counts), _words)
-        tally = Tally()
-        async with telling:
-            async with kafka_errors(settings):
-                await one.begin(wanted, wait_seconds)
-            printer: Printer = Json() if as_json else Table(number)
-            async with aclosing(one.verdicts()) as verdicts:
-                async for verdict in verdicts:
-                    tally.add(verdict)
-                    printer.add(verdict, await one.copies(verdict) if verdict.doubled else {})
-        printer.end(tally, one)
-        return tally.is_proved
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as kept:
+        printer: Printer = Json(kept) if as_json else Table(number)
+        async with elasticsearch_client(settings) as client:
+            one = Audit(settings, client, full=full)
+            telling = Telling(settings.log, lambda: dict(one.counts), _words)
+            tally = Tally()
+            async with telling:
+                async with kafka_errors(settings):
+                    await one.begin(wanted, wait_seconds)
+                async with aclosing(one.verdicts()) as verdicts:
+                    async for verdict in verdicts:
+                        tally.add(verdict)
+                        printer.add(verdict, await one.copies(verdict) if verdict.doubled else {})
+            printer.end(tally, one)
+    return tally.is_proved
 
 
 def _words(counts: Mapping[str, int], seconds: float) -> str:

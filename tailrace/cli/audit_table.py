@@ -1,10 +1,8 @@
 """Verdicts to a table and a summary for people, or to one JSON document for programs."""
 
 import datetime
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, Protocol
+from typing import IO, NamedTuple, Protocol
 
 import click
 import msgspec
@@ -27,7 +25,7 @@ _COLOURS = {
 }
 _ORDER = list(Result)
 _MOST_RANGES = 5
-_IN_MEMORY_BYTES = 4_194_304
+_AT_ONCE = 65_536
 _HEADINGS = ("RESULT", "SHIPPED", "RECORDS", "STORED", "DEAD", "DROPPED", "HOST", "PATH")
 _DROPPED = _HEADINGS.index("DROPPED")
 """This column is left out where no rule dropped anything."""
@@ -53,12 +51,12 @@ class _Row(NamedTuple):
 class Json:
     """One JSON document, a plan for ``tailrace ship --repair`` too.
 
-    It is kept back (in a temporary file, if it is large) until all is told: an audit that fails writes nothing.
+    It is kept in a file until all is told: an audit that fails prints nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kept: IO[bytes]) -> None:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        self._kept = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115 - it lives as long as we do
+        self._kept = kept
         self._between = f'{{"version":{VERSION},"time":"{now}","sources":[\n'.encode()
 
     def add(self, verdict: Verdict, copies: Copies) -> None:
@@ -78,7 +76,8 @@ class Json:
         begin = b"" if tally.totals.sources else self._between
         self._kept.write(begin + b"\n]," + msgspec.json.encode(rest)[1:] + b"\n")
         self._kept.seek(0)
-        shutil.copyfileobj(self._kept, click.get_binary_stream("stdout"))
+        while some := self._kept.read(_AT_ONCE):
+            click.echo(some, nl=False)
 
 
 class Table:

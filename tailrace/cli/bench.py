@@ -2,7 +2,6 @@
 
 import os
 import platform
-import signal
 import tempfile
 from pathlib import Path
 from typing import Self
@@ -20,8 +19,9 @@ from tailrace.bench.measure import Figures, Plan, loads_microseconds, measure
 from tailrace.bench.outage import LINES_PER_SECOND, Outage, measure_outage
 from tailrace.bench.targets import Verdict, indexing_words, outage_verdicts, verdicts
 from tailrace.cli.options import json_option
+from tailrace.cli.runs import forward_sigterm
 from tailrace.stack import Stack
-from tailrace.words import spoken_seconds
+from tailrace.words import several, spoken_seconds
 
 _QUICK_LINES, _QUICK_ROUNDS = 300_000, 2
 
@@ -50,6 +50,7 @@ Exit codes: 0 measured, whether or not the targets are met; 1 something failed; 
 )
 @click.option("--lines", type=click.IntRange(3), default=None, help="Lines to ship and to store in each round.")
 @click.option("--rounds", type=click.IntRange(1), default=None, help="How often; ratios are medians over the rounds.")
+@click.option("--shared-cores", is_flag=True, help="Give Elasticsearch no cores of its own while storing is measured.")
 @click.option("--seconds", type=click.FloatRange(0.1), default=None, help="Measure latency so long; default 20.")
 @click.option(
     "--dir",
@@ -66,6 +67,7 @@ def bench(
     outage: float | None,
     lines: int | None,
     rounds: int | None,
+    shared_cores: bool,
     seconds: float | None,
     folder: Path | None,
     as_json: bool,
@@ -74,19 +76,20 @@ def bench(
 
     The product's own processes run against a real Kafka and a real Elasticsearch on this machine, each next to what it
     is compared with: a bare trial of the shipper's shape, and a replay of prepared bulk requests, for indexers with one
-    partition, with several, and two of one group. Other work on the machine makes rates low; ratios and processor
-    seconds stand it better.
+    partition, with several, and two of one group. Meanwhile Elasticsearch has the upper half of the cores to itself, as
+    if it were on hosts of its own. Other work on the machine makes rates low; ratios and processor seconds stand it
+    better.
     """
-    if outage is not None and (only_formats or quick or lines or rounds or seconds):
-        others = "--quick, --formats, --lines, --rounds and --seconds"
+    if outage is not None and (only_formats or quick or lines or rounds or shared_cores or seconds):
+        others = "--quick, --formats, --lines, --rounds, --shared-cores and --seconds"
         raise click.UsageError(f"--outage is measured alone: leave out {others}")
     plan = Plan(
         lines=lines or (_QUICK_LINES if quick else Plan().lines),
         rounds=rounds or (_QUICK_ROUNDS if quick else Plan().rounds),
         latency_seconds=seconds or Plan().latency_seconds,
+        is_apart=not shared_cores,
     )
-    # Ended like an interruption, so that the stack we started does not outlive us.
-    signal.signal(signal.SIGTERM, lambda _number, _frame: signal.raise_signal(signal.SIGINT))
+    forward_sigterm()  # so that the stack we started does not outlive us
     with tempfile.TemporaryDirectory(prefix="tailrace-bench-") as made, _Steps() as steps:
         stack = Stack(folder or Path(made) / "stack")
         try:
@@ -115,6 +118,8 @@ def bench(
         console.print(_table(figures))
         console.print(_targets(found))
     console.print(_by_format(formats))
+    if figures is not None:
+        click.echo(_cores(figures))
     click.echo(
         f"{plan.lines:,} lines, {plan.rounds} rounds; orjson.loads takes {loads_microseconds():.2f} µs a line here."
     )
@@ -209,6 +214,13 @@ def _table(figures: Figures) -> Table:
             f"{load.resident_mib:.0f}",
         )
     return table
+
+
+def _cores(figures: Figures) -> str:
+    if not figures.apart:
+        return "While storing was measured, Elasticsearch shared all cores with the indexers and the broker."
+    own = several(len(figures.apart), "core")
+    return f"While storing was measured, Elasticsearch had {own} to itself; the indexers and the broker had the rest."
 
 
 def _held(borne: Outage) -> Table:

@@ -55,7 +55,9 @@ class _File(msgspec.Struct, frozen=True):
     help="Write below this folder, and start nothing.",
 )
 @click.option("--user", default="tailrace", show_default=True, metavar="NAME", help="Who the services run as.")
-@click.option("--executable", type=click.Path(), metavar="FILE", help="What the units run; else the tailrace that runs now.")
+@click.option(
+    "--executable", type=click.Path(), metavar="FILE", help="What the units run; else the tailrace that runs now."
+)
 @click.option("--dry-run", is_flag=True, help="Only show what would be written.")
 @click.option("--enable", is_flag=True, help="Start the services now and at every boot.")
 def install(part: str, root: str, user: str, executable: str | None, *, dry_run: bool, enable: bool) -> None:
