@@ -157,9 +157,8 @@ class Consumer:
         Raises:
             ReachKafka: it does not allow us to read.
         """
-        if self._unreadable:
-            self._skip_control_records()
-            self._unreadable.look()
+        self._skip_control_records()
+        self._unreadable.look()
         try:
             polled = await self._kafka.getmany(timeout_ms=_POLL_MS, max_records=self._at_once)
         except NoOffsetForPartitionError:
@@ -246,7 +245,8 @@ class Consumer:
                 await asyncio.sleep(delay(failures, random.random(), most=5.0))  # noqa: S311 - jitter
             if generation != self._generation:
                 return
-        if generation != self._generation:
+        # The client forgets them at once when other topics match, and tells us only after another answer.
+        if generation != self._generation or not self._kafka.assignment().issuperset(partitions):
             return
         for partition in partitions:
             owned = _begin(partition, past[partition], begins[partition], ends[partition])
@@ -282,6 +282,8 @@ class Consumer:
         for partition, owned in self._owned.items():
             if owned.leaving or owned.watermark.in_flight or self._waiting.holds(owned):
                 continue
+            if partition in self._kafka._fetcher._records:  # noqa: SLF001 - an error there has moved the position already
+                continue
             position = self._position(partition)
             if position is not None and position > owned.expected:
                 self._go_on(partition, owned, [], position)
@@ -308,7 +310,7 @@ class Consumer:
             return
         for partition, offset in offsets.items():
             owned = self._owned.get(partition)
-            if owned is None or owned.leaving or owned.expected != offset:
+            if owned is None or owned.leaving or owned.expected != offset or partition not in self._kafka.assignment():
                 continue
             begin, end = begins[partition], ends[partition]
             if offset < begin:

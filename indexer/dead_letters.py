@@ -4,6 +4,11 @@ from typing import NamedTuple
 
 from indexer.documents import Refusal
 from tailrace.letters import PREFIX, headers
+from tailrace.record import HEADER
+
+_TRUNCATED = PREFIX + "truncated"
+_MOST_HEADER_BYTES = 4096
+"""One of the shipper's is some hundred bytes."""
 
 
 class Letter(NamedTuple):
@@ -40,9 +45,18 @@ def letter(refusal: Refusal, now_ms: int) -> Letter:
     return Letter(record.key, record.value or b"", theirs + headers(ours))
 
 
+def bare(whole: Letter) -> Letter:
+    """A letter that says only why, and where the record stands: its key and its headers are too large for the topic."""
+    said = cut(whole, 0)
+    size = str(len(whole.value or b"") or 1).encode()  # of one without a value nothing is here either
+    ours = [(name, size if name == _TRUNCATED else one) for name, one in said.headers if name.startswith(PREFIX)]
+    theirs = [(name, one) for name, one in said.headers if name == HEADER and len(one or b"") <= _MOST_HEADER_BYTES]
+    return Letter(None, b"", theirs + ours)
+
+
 def cut(whole: Letter, length: int) -> Letter:
     """A letter whose value is only the first ``length`` bytes: the topic takes no larger one."""
     value = whole.value or b""
-    headers = [header for header in whole.headers if header[0] != PREFIX + "truncated"]
-    known = next((said for name, said in whole.headers if name == PREFIX + "truncated"), str(len(value)).encode())
-    return Letter(whole.key, value[:length], [*headers, (PREFIX + "truncated", known)])
+    headers = [header for header in whole.headers if header[0] != _TRUNCATED]
+    known = next((said for name, said in whole.headers if name == _TRUNCATED), str(len(value)).encode())
+    return Letter(whole.key, value[:length], [*headers, (_TRUNCATED, known)])

@@ -132,12 +132,10 @@ def _event_of(value: bytes, headers: Headers, fields: Mapping[str, Any] | None) 
 
 
 def _event(event: CloudEvent, stream: str, timestamp: int) -> bytes | Fault:
-    document = cloud_events.document_of(event, stream, iso(timestamp))
-    if document is None:
-        return _timeless(timestamp)
     try:
-        return orjson.dumps(document)
-    except orjson.JSONEncodeError:
+        document = cloud_events.document_of(event, stream, iso(timestamp))
+        return _timeless(timestamp) if document is None else orjson.dumps(document)
+    except (orjson.JSONEncodeError, RecursionError):  # nested beyond what can be written
         return Fault(Reason.JSON, "the event cannot be written as JSON again")
 
 

@@ -1,13 +1,14 @@
 """Refusals to the dead letter topic, each acknowledged by all replicas in sync before it counts as there."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from indexer.dead_letters import Letter, cut, letter
+from indexer.dead_letters import Letter, bare, cut, letter
 from indexer.documents import Refusal
 from tailrace import kafka
 from tailrace.settings import Kafka
@@ -71,18 +72,18 @@ class Letterbox:
     async def _send_cut(self, producer: AIOKafkaProducer, whole: Letter) -> None:
         """Send as much of a letter as the topic takes; where the whole of it is, its headers say."""
         length = len(whole.value or b"")
-        while True:
+        while length:
             length //= 2
-            try:
+            with contextlib.suppress(MessageSizeTooLargeError):
                 await (await self._begin(producer, cut(whole, length)))
-            except MessageSizeTooLargeError:
-                if not length:
-                    raise
-            else:
                 return
+        await (await self._begin(producer, bare(whole)))
 
     async def _begin(self, producer: AIOKafkaProducer, one: Letter) -> "asyncio.Future[object]":
-        sent: asyncio.Future[object] = await producer.send(
-            self._settings.dead_letter_topic, one.value, one.key, headers=one.headers
-        )
+        sent: asyncio.Future[object]
+        try:
+            sent = await producer.send(self._settings.dead_letter_topic, one.value, one.key, headers=one.headers)
+        except MessageSizeTooLargeError as error:  # by the client, which takes none as large as a value may unpack to
+            sent = asyncio.get_running_loop().create_future()
+            sent.set_exception(error)
         return sent

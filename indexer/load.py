@@ -125,6 +125,10 @@ class Load:
             return False
         return any(part.owned.watermark.position < part.span.start and not part.owned.leaving for part in self.parts)
 
+    def forget_look_ups(self) -> None:
+        """What was not there a while ago may be stored by now: it is to be looked up anew."""
+        self._doubts = [Doubt.ASK if doubt is Doubt.ASKED else doubt for doubt in self._doubts]
+
     def to_look_up(self, most_bytes: int) -> list[tuple[str, str]]:
         """The streams and ids of those of the next request that may be stored already; ``most_bytes`` as of ``body``.
 

@@ -52,7 +52,8 @@ class Unreadable:
         now = asyncio.get_running_loop().time()
         for partition in [one for one, until in self._until.items() if until <= now]:
             del self._until[partition]
-            self._kafka.resume(partition)
+            if partition in self._kafka.assignment():  # else the client has forgotten it, and is about to say so
+                self._kafka.resume(partition)
 
     def forget(self, partitions: Collection[TopicPartition]) -> None:
         """Their batches were read after all, are gone, or are no longer ours to read."""

@@ -122,6 +122,7 @@ class Writer:
     async def _ask(self, load: Load) -> Again | _Step:
         """One turn: the look-up belongs to it, for what was absent long ago may be stored by now."""
         most_bytes = self._pace.bytes
+        load.forget_look_ups()
         while asked := load.to_look_up(most_bytes):
             found = await look_up(self._transport, asked)
             if isinstance(found, Unanswered):

@@ -208,6 +208,20 @@ def test_what_is_no_json_is_a_clear_dead_letter(record: FakePolled, said: str) -
     assert said in refusal.text
 
 
+@pytest.mark.parametrize("depth", [250, 300, 600, 950, 980, 1000, 1015])
+def test_what_is_nested_too_deeply_is_a_document_or_a_dead_letter(depth: int) -> None:
+    """It never ends the indexer: that would read it again, and so would the next one that gets the partition."""
+    deep: Any = "x"
+    for _ in range(depth):
+        deep = [deep]
+    value = b'{"x":' + b"[" * depth + b"1" + b"]" * depth + b"}"
+    for record in (_binary(value), _structured(data={"x": 0})):
+        whole = record.value.replace(b'{"x": 0}', value) if record.value and record.value != value else record.value
+        found = _translate(record._replace(value=whole))
+        assert len(found.documents) + len(found.refusals) == 1
+        assert all(one.reason is Reason.JSON for one in found.refusals)
+
+
 @pytest.mark.parametrize("missing", ["specversion", "id", "source", "type"])
 def test_what_lacks_an_attribute_is_json_as_any_other(missing: str) -> None:
     """A service's own ``id`` and ``type`` do not make its JSON an event."""

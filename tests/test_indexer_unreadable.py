@@ -20,6 +20,11 @@ class Kafka:
 
     def __init__(self) -> None:
         self.paused: set[TopicPartition] = set()
+        self.assigned = {ONE, OTHER}
+
+    def assignment(self) -> set[TopicPartition]:
+        """As the client's."""
+        return self.assigned
 
     def pause(self, partition: TopicPartition) -> None:
         """As the client's."""
@@ -54,8 +59,14 @@ async def test_each_offset_is_said_once_however_often_it_is_tried(monkeypatch: p
         kafka.paused.clear()  # another has it
         await asyncio.sleep(0.001)
         resting.look()
+        resting.rest(UnreadableBatchError(ONE, 9, "why"))
+        kafka.paused.clear()  # the client has forgotten it, and we do not know yet
+        kafka.assigned.clear()
+        await asyncio.sleep(0.001)
+        resting.look()
     assert [(one["topic"], one["partition"], one["offset"], one["error"]) for one in said] == [
         ("t", 1, 5, "why"),
+        ("t", 1, 9, "why"),
         ("t", 1, 9, "why"),
     ]
 

@@ -94,6 +94,56 @@ def written(
     return wire, letters.taken, failures
 
 
+class Late:
+    """Stores late what it never answered: after a look-up has seen that it is not there, and with a rollover then."""
+
+    def __init__(self) -> None:
+        self.indices: list[set[str]] = [{f"s:{number}" for number in range(5)}]
+        self._looks = 0
+
+    async def request(self, _method: str, path: str, body: bytes | None = None, *, ndjson: bool = False) -> Answer:
+        await asyncio.sleep(0)
+        if "_mget" in path:
+            self._looks += 1
+            if 1 < self._looks < 5:
+                if self._looks == 4:
+                    self.indices[0] |= {f"s:{number}" for number in range(5, 10)}
+                    self.indices.append(set())
+                return Answer(0, b"it took too long")
+            index = self.indices[int(path.split("/")[1])]
+            docs = [{"found": name in index} for name in orjson.loads(body or b"")["ids"]]
+            return Answer(200, orjson.dumps({"docs": docs}))
+        if body is None or not ndjson:
+            names = [str(number) for number in range(len(self.indices))]
+            return Answer(200, orjson.dumps({"data_streams": [{"backing_indices": names}]}))
+        names = [orjson.loads(line)["create"]["_id"] for line in body.split(b"\n")[:-1:2]]
+        statuses = [409 if name in self.indices[-1] else 201 for name in names]
+        self.indices[-1].update(names)
+        conflict = {"error": {"type": "version_conflict_engine_exception", "reason": ""}}
+        items = [{"create": {"status": one, **(conflict if one == 409 else {})}} for one in statuses]
+        return Answer(200, orjson.dumps({"errors": 409 in statuses, "items": items}))
+
+
+def test_what_a_look_up_did_not_find_is_looked_up_again_when_it_did_not_go_on_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A second look-up of the same turn is long in coming; meanwhile what the first did not find is stored."""
+    monkeypatch.setattr(writer, "delay", lambda *_count, **_most: 0.0)
+    late, value = Late(), b'{"n":"%s"}' % (b"x" * 1000)
+    records = [FakePolled(value, (("t", b"1|r|logs-app-default|s:%d" % one),), offset=one) for one in range(20)]
+    owned = Owned("t", 0, 0, 0)
+
+    async def write() -> None:
+        fakes: tuple[Any, Any, Any] = late, Letters(), SimpleNamespace(sure=True)
+        one = Writer(*fakes[:2], Blockade(None), fakes[2], Pace(11_000, 3, 5.0))
+        await one.write(Load([Part(owned, owned.watermark.begin(20), records)], Translator(["logs-*-*"], {})))
+
+    asyncio.run(write())
+    first, second = late.indices
+    assert first | second == {f"s:{number}" for number in range(20)}
+    assert not first & second
+
+
 def test_what_breaks_each_connection_is_a_letter_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """After six tries alone, between which nobody waits longer than after three failures: the cluster is there."""
     wire, letters, failures = written(monkeypatch, itertools.repeat(BROKEN))
