@@ -32,6 +32,12 @@ class Rename(NamedTuple):
 Mend = Set | Remove | Rename
 
 
+class Digits(NamedTuple):
+    """A number as it was written, where no float is written so."""
+
+    text: str
+
+
 class CannotMend(ValueError):
     """A mend that a document leaves no room for; the text says which and why."""
 
@@ -47,7 +53,7 @@ def parse_set(text: str) -> Set:
         message = f"{text!r} sets nothing; write FIELD=VALUE, as labels.retries=3."
         raise ValueError(message)
     try:
-        return Set(field.strip(), json.loads(value, parse_constant=_refuse))
+        return Set(field.strip(), json.loads(value, parse_float=_number, parse_constant=_refuse))
     except (ValueError, RecursionError):
         return Set(field.strip(), value)
 
@@ -78,20 +84,28 @@ def parse_remove(text: str) -> Remove:
 
 
 def decode(value: bytes) -> dict[str, Any] | None:
-    """A JSON object, its whole numbers exact whatever their size; None if it is none."""
+    """A JSON object, its numbers exact whatever their size; None if it is none."""
     try:
-        found = json.loads(value, parse_constant=_refuse)
+        found = json.loads(value, parse_float=_number, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 
 
 def encode(document: dict[str, Any]) -> bytes:
-    """A document as one line of JSON; halves of characters stay the escapes that they were."""
+    """A document as one line of JSON; halves of characters stay the escapes that they were.
+
+    Raises:
+        CannotMend: it has more objects within each other than can be written.
+    """
     try:
-        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:
-        return json.dumps(document, separators=(",", ":")).encode()
+        try:
+            return _text(document, ascii_only=False).encode()
+        except UnicodeEncodeError:
+            return _text(document, ascii_only=True).encode()
+    except RecursionError:
+        message = "its objects are nested too deeply"
+        raise CannotMend(message) from None
 
 
 def mend(document: dict[str, Any], mends: Sequence[Mend]) -> None:
@@ -167,7 +181,7 @@ def _room(document: dict[str, Any], field: str) -> tuple[dict[str, Any], str]:
             rest = field[dot + 1 :]
             return (inner, rest) if field[:dot] in _FLAT else _room(inner, rest)
         if inner is not None:
-            message = f"cannot set {field}: {field[:dot]} is no object but {json.dumps(inner)[:60]}"
+            message = f"cannot set {field}: {field[:dot]} is no object but {_text(inner, ascii_only=True)[:60]}"
             raise CannotMend(message)
     first, _, rest = field.partition(".")
     if not rest:
@@ -179,6 +193,24 @@ def _room(document: dict[str, Any], field: str) -> tuple[dict[str, Any], str]:
 
 def _dots(field: str) -> list[int]:
     return [found.start() for found in re.finditer(r"\.", field)]
+
+
+def _number(text: str) -> float | Digits:
+    found = float(text)
+    return found if repr(found) == text else Digits(text)
+
+
+def _text(value: Any, *, ascii_only: bool) -> str:  # noqa: ANN401 - any JSON value
+    if isinstance(value, dict):
+        pairs = (
+            f"{json.dumps(k, ensure_ascii=ascii_only)}:{_text(v, ascii_only=ascii_only)}" for k, v in value.items()
+        )
+        return "{" + ",".join(pairs) + "}"
+    if isinstance(value, Digits):
+        return value.text
+    if isinstance(value, list):
+        return "[" + ",".join(_text(one, ascii_only=ascii_only) for one in value) + "]"
+    return json.dumps(value, ensure_ascii=ascii_only)
 
 
 def _refuse(constant: str) -> None:

@@ -83,9 +83,9 @@ def _mended(letter: Letter, mends: Sequence[Mend], wish: Wish) -> bytes | Unfit:
             document["@timestamp"] = time
     try:
         mend(document, mends)
+        return encode(document)
     except CannotMend as error:
         return Unfit(str(error))
-    return encode(document)
 
 
 def _may_move(letter: Letter, header: Header, mends: Sequence[Mend]) -> bool:

@@ -54,7 +54,8 @@ async def find(row: Row, disk: Disk) -> Standing | str:
 def source_of(row: Row, start: int, end: int, settings: Settings, sources: Sources) -> Source | None:
     """The source as if it had been read up to ``start`` only, to be read to ``end``; None if no input has its path.
 
-    The last of its cuts is at ``end``, for the record that begins there is stored already.
+    The last of its cuts is at ``end``, for the record that begins there is stored already. Its throttles remember
+    nothing, and so let through at least what they did at the time.
     """
     inputs = settings.shipper.inputs
     number = input_of(row.path, inputs)
@@ -63,7 +64,17 @@ def source_of(row: Row, start: int, end: int, settings: Settings, sources: Sourc
         return None
     cuts = sorted({cut for cut in row.cuts if start < cut < end} | {end})
     back = msgspec.structs.replace(
-        row, position=start, skipped=0, reach=end, anchor=Anchor(0, 0), cuts=tuple(cuts), records=0, bytes=0, blank=0
+        row,
+        position=start,
+        skipped=0,
+        reach=end,
+        anchor=Anchor(0, 0),
+        cuts=tuple(cuts),
+        records=0,
+        bytes=0,
+        blank=0,
+        dropped=(),
+        memory=b"",
     )
     return sources.known(back, number, b"")
 

@@ -26,6 +26,7 @@ from tailrace.errors import MendState, RunAgain
 from tailrace.settings import Settings
 
 _LOOK_SECONDS = 0.2
+_CHANGED = "the filters of now leave out lines of it that were sent: repair with the settings of then, --config"
 
 
 class Repaired(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,12 +101,40 @@ class _Repair:
         if isinstance(found, str):
             return [_not(loss, one, found) for one in loss.missing]
         try:
-            return [await self._range(loss, one, row, found) for one in loss.missing]
+            drops = await self._drops(loss, row, found)
+            return [
+                _not(loss, one, _CHANGED) if one in drops else await self._range(loss, one, row, found)
+                for one in loss.missing
+            ]
         finally:
             self._disk.close(found.device, found.handle)
 
+    async def _drops(self, loss: Loss, row: Row, found: Standing) -> set[Range]:
+        """The ranges of which the filters leave something out, if they leave out more than they did at the time.
+
+        Else a record of them would say of bytes which were sent that they gave none.
+        """
+        drops, kept = set[Range](), 0
+        for one in loss.missing:
+            source = source_of(row, one.start, one.end, self._settings, self._sources)
+            if source is None or not _is_shipped(one, row):
+                return set()
+            made = steps(source, found.handle, one.end, self._most, time.time_ns())
+            size = 0
+            try:
+                while (step := await self._disk.run(partial(next, made, None), found.device)) is not None:
+                    if step.dropped:
+                        drops.add(one)
+                    size = step.mark.bytes
+            except OSError:
+                return set()
+            if source.cursor < one.end:
+                return set()
+            kept += size
+        return drops if kept < loss.record_bytes else set()
+
     async def _range(self, loss: Loss, missing: Range, row: Row, found: Standing) -> Repaired:
-        if not 0 <= missing.start < missing.end <= max(row.position, row.reach):
+        if not _is_shipped(missing, row):
             return _not(loss, missing, f"only bytes before {row.position:,} have been shipped")
         while True:
             try:
@@ -150,6 +179,10 @@ class _Repair:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(producer.progress.wait(), _LOOK_SECONDS)
             producer.progress.clear()
+
+
+def _is_shipped(missing: Range, row: Row) -> bool:
+    return 0 <= missing.start < missing.end <= max(row.position, row.reach)
 
 
 def _count(dataset: str, records: int, size: int) -> None:

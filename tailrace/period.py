@@ -36,7 +36,9 @@ def duration(text: str) -> datetime.timedelta:
 
 
 def moment(text: str, now: datetime.datetime) -> datetime.datetime:
-    """A time such as ``2026-11-23T14:05``, ``2026-11-23``, ``14:05`` (today) or ``15m`` (ago), in ``now``'s zone.
+    """A time such as ``2026-11-23T14:05``, ``2026-11-23``, ``14:05`` (today) or ``15m`` (ago).
+
+    Without a zone it is what this machine's clock shows at that time, which may be an hour off what it would now.
 
     Raises:
         ValueError: it is none of these; the text says what it may be.
@@ -47,12 +49,11 @@ def moment(text: str, now: datetime.datetime) -> datetime.datetime:
     try:
         if re.match(r"\d\d?:", text):
             clock = datetime.time.fromisoformat(text.zfill(5))
-            return datetime.datetime.combine(now.date(), clock, clock.tzinfo or now.tzinfo)
-        found = datetime.datetime.fromisoformat(text)
+            return _aware(datetime.datetime.combine(now.astimezone().date(), clock, clock.tzinfo))
+        return _aware(datetime.datetime.fromisoformat(text))
     except ValueError:
         message = f"{text!r} is no time; write 2026-11-23T14:05:00, 14:05 for today, or 15m for so long ago."
         raise ValueError(message) from None
-    return found if found.tzinfo else found.replace(tzinfo=now.tzinfo)
 
 
 def period(last: str | None, since: str | None, until: str | None, now: datetime.datetime) -> Period:
@@ -83,6 +84,10 @@ def spoken(text: str) -> str:
     """A length of time in words: ``15m`` is ``15 minutes``."""
     parts = [f"{number} {_WORDS[unit][: -1 if number == '1' else None]}" for number, unit in _DURATION.findall(text)]
     return " ".join(parts)
+
+
+def _aware(found: datetime.datetime) -> datetime.datetime:
+    return found if found.tzinfo else found.astimezone()
 
 
 def _before(now: datetime.datetime, length: datetime.timedelta, text: str) -> datetime.datetime:

@@ -1,5 +1,6 @@
 """``tailrace audit`` on the real servers: it finds what was made to be missing or double, and nothing else."""
 
+import asyncio
 import gzip
 import json
 from collections.abc import AsyncGenerator
@@ -12,6 +13,9 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 from click.testing import CliRunner
 from processes import Site, append
 
+from tailrace import settings as settings_module
+from tailrace.audit import topics
+from tailrace.audit.entry import Entry
 from tailrace.audit.run import Audit
 from tailrace.audit.verdict import Verdict
 from tailrace.cli import cli
@@ -129,6 +133,37 @@ def test_a_new_kafka_has_a_coordinator_only_a_moment_after_it_was_asked(
     assert found["unfinished_records"] == 100
 
 
+def test_a_line_behind_the_ledger_does_not_stand_in_for_a_lost_one(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger lags, for good where the host died; then a line that it does not tell of yet has the same size."""
+    shipped(site, LINES)
+    one = settings_module.load(site.write_settings())
+    entries = asyncio.run(topics.ledger(one, lambda _entry: True))
+    shipped(site, "line 100 of the file\n")
+    delete(site, hits(site)[41])
+
+    async def behind(*_: object) -> dict[str, Entry]:
+        return entries
+
+    monkeypatch.setattr(topics, "ledger", behind)
+    command = ["audit", "--json", "--wait", "0", "--config", str(site.write_settings())]
+    for options in ([], ["--full"]):
+        ran = CliRunner().invoke(cli, [*command, *options])
+        (source,) = json.loads(ran.stdout)["sources"]
+        assert (ran.exit_code, source["missing"]) == (1, [{"start": 861, "end": 882}])
+
+
+def test_what_a_filter_sent_elsewhere_is_seen_there(site: Site) -> None:
+    """Though no search has seen anything of this host in that stream yet."""
+    name = site.name + ".audit"
+    elsewhere = f"logs-{name}-default"
+    site.elastic(f"/{elsewhere}/_doc?refresh=true", {"@timestamp": "2026-11-23T18:00:00Z"}, method="POST")
+    site.elastic(f"/{elsewhere}/_settings", {"index.refresh_interval": "1h"}, method="PUT")
+    site.inputs[0]["filters"] = [{"when": 'message == "audit of the first"', "route": {"dataset": name}}]
+    shipped(site, "first\naudit of the first\nsecond\n")
+    found = audited(site)
+    assert (found["whole"], found["totals"]["stored"]["records"]) == (True, 3)
+
+
 def repaired(site: Site, plan: dict[str, Any], expect: int = 0) -> dict[str, Any]:
     """What repairing a plan says to programs."""
     file = site.folder / "plan.json"
@@ -159,6 +194,49 @@ def test_repair_fills_the_hole_with_the_same_record(site: Site) -> None:
     assert len(restored) == 100
     assert restored[41]["_id"] == hit["_id"]
     assert audited(site, "--full")["whole"] is True
+
+
+def test_a_throttle_does_not_leave_out_of_a_repair_what_it_let_through(site: Site) -> None:
+    """At the position all keys have had their records; that says nothing of those before."""
+    site.inputs[0]["filters"] = [{"throttle": {"most": 1, "per_seconds": 3600, "by": ["message"]}}]
+    shipped(site, "one\ntwo\none\nthree\n")
+    assert [hit["_source"]["message"] for hit in hits(site)] == ["one", "two", "three"]
+    for _ in range(2):
+        delete(site, hits(site)[0])
+    done = repaired(site, audited(site, expect=1))
+    assert (done["complete"], done["records"]) == (True, 2)
+    site.finish("index", "--once")
+    assert [hit["_source"]["message"] for hit in hits(site)] == ["one", "two", "three"]
+    assert audited(site)["whole"] is True
+
+
+def test_filters_that_changed_do_not_hide_what_was_sent(site: Site) -> None:
+    """A record sent again would say of the line before it that it gave none: it is not sent, and the reason is told.
+
+    Where that has happened nevertheless, the sums tell of it.
+    """
+    shipped(site, "alpha\nbeta\ngamma\n")
+    alpha, beta, _ = hits(site)
+    delete(site, alpha)
+    delete(site, beta)
+    plan = audited(site, expect=1)
+    site.inputs[0]["filters"] = [{"when": 'message == "alpha"', "drop": True}]
+    done = repaired(site, plan, expect=1)
+    assert (done["complete"], done["records"], done["left_bytes"]) == (False, 0, 11)
+    assert "settings of then" in done["done"][0]["reason"]
+    later = {**beta["_source"], "tailrace": {**beta["_source"]["tailrace"], "skipped": 6}}
+    site.elastic(f"/{site.stream}/_create/{beta['_id']}?refresh=true", later, method="PUT")
+    found = audited(site, expect=1)
+    (source,) = found["sources"]
+    assert (source["result"], source["hidden_bytes"], source["missing"]) == ("missing", 6, [])
+    assert (found["whole"], found["totals"]["hidden_bytes"]) == (False, 6)
+    assert "6 B are hidden" in site.finish("audit", "--wait", "0", log="table", expect=1)
+    delete(site, hits(site)[0])
+    site.inputs[0].pop("filters")
+    done = repaired(site, plan)
+    assert (done["complete"], done["records"]) == (True, 2)
+    site.finish("index", "--once")
+    assert audited(site)["whole"] is True
 
 
 def rollover(site: Site) -> None:

@@ -212,6 +212,14 @@ def test_no_stream_is_not_taken_for_good(site: Drifting) -> None:
     assert json.loads(result.stdout) == {"conflicts": 0, "streams": []}
 
 
+def test_a_stream_that_is_not_there_yet_hides_no_other(site: Drifting) -> None:
+    """Several are named; one of them has had no document so far."""
+    site.store({"n": 1})
+    command = ["drift", "-c", str(site.write_settings()), "--json", "--stream", "logs-nothing.yet-default"]
+    result = CliRunner().invoke(cli, [*command, "--stream", site.stream])
+    assert [one["stream"] for one in json.loads(result.stdout)["streams"]] == [site.stream]
+
+
 def test_the_sum_counts_the_lines(site: Drifting) -> None:
     """A field of which two things are said counts twice, as it is seen."""
     site.template(code="keyword")

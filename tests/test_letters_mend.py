@@ -95,6 +95,22 @@ def test_a_record_keeps_its_id_and_says_that_it_may_repeat() -> None:
     assert mended == Revived(b"k", b'{"n":1}', [HEADER])
 
 
+@pytest.mark.parametrize("number", ["1234567890.12345678901", "1e400", "-0.10", "1E5", "5e-324", str(10**30), "0.1"])
+def test_numbers_that_no_mend_names_keep_their_digits(number: str) -> None:
+    """Also those that no float holds; they may be set, too."""
+    value = b'{"n":"x","a":[{"b":%s}],"\xc3\xa9":"\\ud800"}' % number.encode()
+    mended = revive(a_letter(value), [parse_set(f"n={number}")], WISH)
+    assert isinstance(mended, Revived)
+    assert mended.value == b'{"n":%s,"a":[{"b":%s}],"\\u00e9":"\\ud800"}' % (number.encode(), number.encode())
+
+
+def test_what_is_nested_too_deeply_has_to_stay() -> None:
+    """A reason, and no traceback."""
+    value = b'{"n":"x","a":%s}' % (b'{"a":' * 900 + b"1" + b"}" * 900)
+    found = revive(a_letter(value), [Set("n", 1)], WISH)
+    assert isinstance(found, Unfit) == (b'"n":1' not in getattr(found, "value", b""))
+
+
 @pytest.mark.parametrize(
     ("found", "mends", "said"),
     [

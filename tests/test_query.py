@@ -2,6 +2,8 @@
 
 import datetime
 import re
+import time
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -13,6 +15,16 @@ from tailrace.query import Wanted, expand, matcher, matches, to_elasticsearch
 NOW = datetime.datetime(2026, 11, 23, 18, 15, tzinfo=datetime.timezone(datetime.timedelta(hours=1)))
 WORST = "(emergency OR EMERGENCY OR Emergency OR panic OR PANIC OR Panic OR emerg OR EMERG OR Emerg)"
 ERRORS = "(error OR ERROR OR Error OR err OR ERR OR Err OR severe OR SEVERE OR Severe)"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def berlin() -> Iterator[None]:
+    """This machine stands in central Europe, which sets its clocks back at the end of October."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 @pytest.mark.parametrize(
@@ -110,13 +122,16 @@ def test_what_is_no_length_of_time_is_refused_with_an_example(text: str) -> None
         ("2026-11-23T14:05:00", "2026-11-23T14:05:00+01:00"),
         ("2026-11-23T14:05Z", "2026-11-23T14:05:00+00:00"),
         ("2026-11-23", "2026-11-23T00:00:00+01:00"),
+        ("2026-10-20T12:00", "2026-10-20T12:00:00+02:00"),
+        ("2026-10-25", "2026-10-25T00:00:00+02:00"),
+        ("14:05+00:00", "2026-11-23T14:05:00+00:00"),
         ("14:05", "2026-11-23T14:05:00+01:00"),
         ("9:05", "2026-11-23T09:05:00+01:00"),
         ("15m", "2026-11-23T18:00:00+01:00"),
     ],
 )
 def test_a_moment_is_iso_or_today_or_so_long_ago(text: str, means: str) -> None:
-    """Without a zone it is in the machine's."""
+    """Without a zone it is in the machine's, as its clock was then."""
     assert period.moment(text, NOW).isoformat() == means
 
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tailrace.audit.chain import Range
+from tailrace.audit.chain import Amount, Range
 from tailrace.errors import MendPlan
 
 VERSION = 1
@@ -15,6 +15,19 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     path: str = ""
     missing: list[Range] = []
+    waiting: list[Range] = []
+    expired: list[Range] = []
+    doubled: list[Range] = []
+    shipped: Amount = msgspec.field(default_factory=Amount)
+    stored: Amount = msgspec.field(default_factory=Amount)
+    dead: Amount = msgspec.field(default_factory=Amount)
+
+    @property
+    def record_bytes(self) -> int:
+        """At least so many of the missing bytes were in records, not between them; 0 where nobody can tell."""
+        if self.waiting or self.expired or self.doubled:
+            return 0
+        return max(0, self.shipped.bytes - self.stored.bytes - self.dead.bytes)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

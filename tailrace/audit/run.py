@@ -75,8 +75,7 @@ class Audit:
         if not self._entries:
             return
         streams = {one.data_stream for one in self._entries}
-        await self._stored.narrow(streams, {one.host for one in self._entries})
-        if not await self._stored.refresh():
+        if not await self._stored.begin(streams, {one.host for one in self._entries}):
             self.notes.append(UNSEEN)
         for start in range(0, len(self._entries), CHUNK):
             chunk = {one.source: one for one in self._entries[start : start + CHUNK]}
@@ -97,8 +96,9 @@ class Audit:
     async def _summed(self, chunk: Mapping[str, Entry]) -> dict[str, Sums]:
         """The sources that are proved by their sums: of all that is stored, or of what is before their positions."""
         sums = await self._stored.sums(chunk)
-        agreed = self._agreed(chunk, sums, chunk)
-        grown = {name: chunk[name].position for name, one in sums.items() if one.records > chunk[name].records}
+        # One that was read on since the ledger told of it: a line behind its position must not stand in for a lost one.
+        grown = {name: chunk[name].position for name, one in sums.items() if one.last >= chunk[name].position}
+        agreed = self._agreed(chunk.keys() - grown.keys(), sums, chunk)
         if grown:
             agreed |= self._agreed(grown, await self._stored.sums_before(grown), chunk)
         return agreed

@@ -31,18 +31,24 @@ _BY_OFFSET = ({"log.offset": {"order": "asc", "unmapped_type": "long"}},)
 
 
 class Stored:
-    """The documents of data streams whose names match ``patterns``, as they are after ``refresh``.
-
-    ``narrow`` leaves out those that are others': their indices may be many, and some may not answer.
-    """
+    """The documents of data streams whose names match ``patterns``, as they are when ``begin`` is called."""
 
     def __init__(self, client: AsyncElasticsearch, patterns: Sequence[str]) -> None:
         self._client = client
         self.index = ",".join(patterns)
         self._oldest: dict[str, int | None] = {}
 
-    async def narrow(self, streams: Iterable[str], hosts: Iterable[str]) -> None:
-        """Look from now on only where something of these hosts is stored, or should be: in ``streams``."""
+    async def begin(self, streams: Iterable[str], hosts: Iterable[str]) -> bool:
+        """Look from now on only where something of these hosts is stored, or should be: in ``streams``.
+
+        Streams that are others' may be many, and some may not answer. False if we may not refresh what we look at:
+        what was stored in the last seconds may not be seen.
+        """
+        seen = await self.refresh()  # all of them first: a filter's stream is known by what a search sees in it
+        await self._narrow(streams, hosts)
+        return seen or await self.refresh()
+
+    async def _narrow(self, streams: Iterable[str], hosts: Iterable[str]) -> None:
         some = list(dict.fromkeys(hosts))
         ours: dict[str, Any] = {"exists": {"field": "tailrace.source"}}
         if len(some) <= CHUNK:
@@ -185,13 +191,12 @@ def _together(parts: list[tuple[float, float, Sums]]) -> Sums:
     """The sums of all backing indices, and whether the offsets in any two of them are mixed."""
     parts.sort(key=lambda part: part[:2])
     total = Sums()
-    last = -1.0
     for first, end, sums in parts:
         total.records += sums.records
         total.bytes += sums.bytes
         total.skipped += sums.skipped
-        total.mixed = total.mixed or first <= last
-        last = max(last, end)
+        total.mixed = total.mixed or first <= total.last
+        total.last = max(total.last, end)
     return total
 
 

@@ -33,12 +33,14 @@ class Sums(msgspec.Struct):
     """The documents of a source before its position, added up.
 
     ``mixed`` says that the offsets in one backing index lie among those in another: only then can one id be in both.
+    ``last`` is the greatest offset of all; -1 if there is no document.
     """
 
     records: int = 0
     bytes: int = 0
     skipped: int = 0
     mixed: bool = False
+    last: float = -1
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +48,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     ``shipped`` is what Kafka acknowledged; ``skipped_bytes`` gave no record, for they are blank or a rule (``dropped``)
     left them out. Missing bytes should be stored and are nowhere; waiting ones may still be on their way;
-    expired ones cannot be checked any more. ``walked``: not only the sums were compared.
+    expired ones cannot be checked any more. Hidden ones were sent in records, and what is stored, all of it without a
+    gap, says that they gave none. ``walked``: not only the sums were compared.
     """
 
     host: str
@@ -67,6 +70,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     waiting: list[Range] = []
     expired: list[Range] = []
     doubled: list[Double] = []
+    hidden_bytes: int = 0
     walked: bool = False
 
 
@@ -85,6 +89,7 @@ class Totals(msgspec.Struct, kw_only=True):
     waiting_bytes: int = 0
     expired_bytes: int = 0
     doubled_bytes: int = 0
+    hidden_bytes: int = 0
     results: dict[str, int] = {}
 
 
@@ -127,17 +132,23 @@ def by_chain(
         unclear = gap.start in cuts or gap.end in cuts
         what = Result.EXPIRED if unclear or (expired and before) else Result.WAITING if waits else Result.MISSING
         found[what].append(gap)
+    dead = Amount(len(buried), sum(letter.kept.bytes for letter in buried))
+    is_closed = not (any(found.values()) or cuts or doubled)
+    hidden = max(0, entry.bytes - cover.stored.bytes - dead.bytes) if is_closed else 0
     result = next((what for what in (Result.MISSING, Result.WAITING, Result.EXPIRED) if found[what]), Result.WHOLE)
+    if hidden:
+        result = Result.MISSING
     if doubled and result is not Result.MISSING:
         result = Result.DOUBLED
     return msgspec.structs.replace(
         _verdict(entry, result, cover.stored),
-        dead=Amount(len(buried), sum(letter.kept.bytes for letter in buried)),
+        dead=dead,
         dead_reasons=dict(Counter(letter.reason for letter in buried)),
         missing=found[Result.MISSING],
         waiting=found[Result.WAITING],
         expired=found[Result.EXPIRED],
         doubled=doubled,
+        hidden_bytes=hidden,
         walked=True,
     )
 
@@ -160,7 +171,8 @@ class Tally:
     def is_proved(self) -> bool:
         """Whether there is something to prove, and no bytes of it are missing, stored twice, or not stored yet."""
         totals = self.totals
-        return bool(totals.sources) and not (totals.missing_bytes or totals.doubled_bytes or totals.waiting_bytes)
+        faults = (totals.missing_bytes, totals.hidden_bytes, totals.doubled_bytes, totals.waiting_bytes)
+        return bool(totals.sources) and not any(faults)
 
     def add(self, one: Verdict) -> None:
         """One source more."""
@@ -179,6 +191,7 @@ class Tally:
         totals.waiting_bytes += size(one.waiting)
         totals.expired_bytes += size(one.expired)
         totals.doubled_bytes += size(one.doubled)
+        totals.hidden_bytes += one.hidden_bytes
 
 
 def size(ranges: Collection[Range | Double]) -> int:

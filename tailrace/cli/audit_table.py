@@ -127,6 +127,8 @@ def faults(verdict: Verdict, copies: Copies) -> Iterator[str]:
     for ranges, what in kinds:
         yield from (f"bytes {_range(one)}: {what}" for one in ranges[:_MOST_RANGES])
         yield from _more(len(ranges))
+    if verdict.hidden_bytes:
+        yield f"{size(verdict.hidden_bytes)} were sent in records, and what is stored says that they gave none"
     for one in verdict.expired[:_MOST_RANGES]:
         yield f"bytes {_range(one)}: too old to be checked"
     yield from _more(len(verdict.expired))
@@ -161,6 +163,8 @@ def summary(tally: Tally, audit: Audit) -> Iterator[tuple[str, str | None]]:
     if totals.missing_bytes:
         yield f"✗ {size(totals.missing_bytes)} are missing: tailrace audit --json > plan.json, and on the host:", "red"
         yield "  tailrace ship --repair plan.json", "red"
+    if totals.hidden_bytes:
+        yield f"✗ {size(totals.hidden_bytes)} are hidden: they were sent again with filters that left them out", "red"
     if not totals.sources:
         yield "✗ the ledger tells of no source that was asked for, so nothing is proved", "red"
     elif tally.is_proved:

@@ -145,10 +145,9 @@ class _Search:
     async def begin(self) -> None:
         """Find out which sources had this path."""
         self._entries = await topics.ledger(self._settings, lambda one: one.host == self._host)
-        await self._stored.narrow((one.data_stream for one in self._entries.values()), [self._host])
-        self._documents.index = self._stored.index
-        if not await self._stored.refresh():
+        if not await self._stored.begin((one.data_stream for one in self._entries.values()), [self._host]):
             self.notes.append(UNSEEN)
+        self._documents.index = self._stored.index
         folder = Path(self._settings.shipper.state_dir)
         if self._host == host_of(self._settings) and folder.is_dir():
             stored = registry_file.read(folder)

@@ -52,7 +52,9 @@ async def budgets(client: AsyncElasticsearch, patterns: Sequence[str]) -> list[B
 async def _streams(client: AsyncElasticsearch, patterns: Sequence[str]) -> dict[str, list[str]]:
     """The backing indices of each data stream, the oldest first."""
     try:
-        found = await client.indices.resolve_index(name=list(patterns), expand_wildcards=["open", "hidden"])
+        found = await client.indices.resolve_index(
+            name=list(patterns), expand_wildcards=["open", "hidden"], ignore_unavailable=True
+        )
     except elasticsearch.NotFoundError:
         return {}
     return {one["name"]: sorted(one["backing_indices"], key=_number) for one in found["data_streams"]}
