@@ -43,7 +43,10 @@ class _Target(NamedTuple):
 
 
 class Filtered:
-    """Makes the records of one source whose input has filters; ``topics`` are those that rules send records to."""
+    """Makes the records of one source whose input has filters.
+
+    ``topics`` and ``streams`` are those that rules send records to, beside the shipper's and the input's own.
+    """
 
     def __init__(
         self,
@@ -59,6 +62,8 @@ class Filtered:
         self._targets = {home: _target(home, entry, tail_of) for home in rules.homes}
         self.topics = tuple(dict.fromkeys(home.topic for home in rules.homes if home.topic))
         own = self._targets[NOWHERE]
+        streams = dict.fromkeys(target.stream.decode() for target in self._targets.values())
+        self.streams = tuple(one for one in streams if one != own.stream.decode())
         self._tail = _SKIPPED + b"0}" + own.tail
         self._stream = b"|%b|" % own.stream
         self._dataset = b'"dataset":"%b","created":"' % own.dataset.encode()

@@ -46,7 +46,8 @@ def _entry(source: Source, host: str, now: str, *, ended: bool) -> bytes:
     ``position``, ``records`` and the bytes are those that the brokers have acknowledged: ``bytes`` gave records,
     ``skipped_bytes`` gave none, and ``trailing_skipped_bytes`` of them stand after the last record. ``dropped`` are the
     records, and the bytes among the skipped, that each rule of the filters left out. ``modified`` is when the file was
-    last written, as far as was seen: its last lines cannot be in an index that was full before.
+    last written, as far as was seen: its last lines cannot be in an index that was full before. ``routes`` are the data
+    streams that the filters of now may send records to instead of ``data_stream``.
     """
     mark = source.mark
     return orjson.dumps(
@@ -55,6 +56,7 @@ def _entry(source: Source, host: str, now: str, *, ended: bool) -> bytes:
             "host": {"name": host},
             "path": source.path,
             "data_stream": source.stream,
+            "routes": source.encoder.streams,
             "position": source.watermark.position,
             "records": mark.records,
             "bytes": mark.bytes,

@@ -90,6 +90,8 @@ class Encoder:
             self._filtered = Filtered(rules, entry, source, self, self._tail_of, self._constant())
         self.topics = self._filtered.topics if self._filtered is not None else ()
         """The topics that filters may send records to, beside the shipper's own."""
+        self.streams = self._filtered.streams if self._filtered is not None else ()
+        """The same of data streams."""
 
     @property
     def memory(self) -> bytes:

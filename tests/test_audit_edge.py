@@ -320,6 +320,21 @@ def test_what_retention_took_is_not_called_missing(site: Site) -> None:
     assert by_name["fresh.log"]["missing"] == [{"start": 0, "end": 13}]
 
 
+@pytest.mark.parametrize("deleted", ["", ".audit"])
+def test_what_retention_took_from_one_of_two_streams_is_not_called_missing(site: Site, deleted: str) -> None:
+    """Filters send some lines elsewhere, and each stream is deleted on days of its own."""
+    site.inputs[0]["filters"] = [{"when": 'message == "audit"', "route": {"dataset": site.name + ".audit"}}]
+    shipped(site, "one\naudit\ntwo\naudit\nthree\n")
+    stream = f"logs-{site.name}{deleted}-default"
+    assert audited(site)["totals"]["stored"]["records"] == 5
+    (old,) = site.elastic(f"/{stream}/_settings")
+    site.elastic(f"/{stream}/_rollover", {}, method="POST")
+    site.elastic(f"/{old}", method="DELETE")
+    (source,) = audited(site)["sources"]
+    assert source["result"] == "expired"
+    assert sum(one["end"] - one["start"] for one in source["expired"]) == (12 if deleted else 14)
+
+
 TRACE = 'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    x()\nValueError: no\n'
 
 

@@ -16,6 +16,7 @@ class _Told(msgspec.Struct, frozen=True, kw_only=True):
     host: _Host = _Host()
     path: str = ""
     data_stream: str = ""
+    routes: tuple[str, ...] = ()
     position: int
     records: int
     bytes: int
@@ -33,13 +34,15 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     All before ``position`` is acknowledged by Kafka: ``bytes`` of it in ``records``, ``skipped`` in none, of which
     ``trailing`` stand behind the last record. ``dropped`` says by which rule records were left out; their bytes are
     among the skipped. ``modified`` is when the file was last written, as far as the shipper saw; ``time`` is when the
-    ledger was told. Both are RFC 3339, and empty where nobody knows.
+    ledger was told. Both are RFC 3339, and empty where nobody knows. ``routes`` are the streams that filters may send
+    records to instead of ``data_stream``.
     """
 
     source: str
     host: str
     path: str
     data_stream: str
+    routes: tuple[str, ...]
     position: int
     records: int
     bytes: int
@@ -72,6 +75,7 @@ def entry(value: bytes) -> Entry | None:
         host=told.host.name,
         path=told.path,
         data_stream=told.data_stream,
+        routes=told.routes,
         position=told.position,
         records=told.records,
         bytes=told.bytes,

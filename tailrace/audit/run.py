@@ -74,7 +74,7 @@ class Audit:
         """
         if not self._entries:
             return
-        streams = {one.data_stream for one in self._entries}
+        streams = {stream for one in self._entries for stream in (one.data_stream, *one.routes)}
         if not await self._stored.begin(streams, {one.host for one in self._entries}):
             self.notes.append(UNSEEN)
         for start in range(0, len(self._entries), CHUNK):
@@ -121,12 +121,15 @@ class Audit:
     async def _judge(self, entry: Entry, cover: Cover) -> Verdict:
         doubled = await self._doubles(entry, cover) if cover.conflicts else []
         whole = not cover.gaps(entry.begin, entry.chain_end)
-        oldest = None if whole else await self._stored.oldest(entry.data_stream)
+        streams = () if whole else (entry.data_stream, *entry.routes)
+        oldest = [one for one in [await self._stored.oldest(stream) for stream in streams] if one is not None]
         written = _milliseconds(entry.modified)
-        expired = oldest is not None and (cover.first is not None or written is None or written <= oldest)
+        ended = any(written is None or written <= one for one in oldest)
+        expired = bool(oldest) and (cover.first is not None or ended)
         waits = not whole and topics.waits(entry.source, self._goal, self._rest)
         letters = self._dead.get(entry.source, ())
-        return by_chain(entry, cover, doubled, letters, waits=waits, expired=expired)
+        routed = ended and bool(entry.routes)
+        return by_chain(entry, cover, doubled, letters, waits=waits, expired=expired, routed=routed)
 
     async def _doubles(self, entry: Entry, cover: Cover) -> list[Double]:
         """Which documents have the same bytes: the chain is walked where some are covered more than once."""

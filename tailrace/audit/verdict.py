@@ -116,11 +116,13 @@ def by_chain(
     *,
     waits: bool,
     expired: bool,
+    routed: bool = False,
 ) -> Verdict:
     """The verdict on a source of which all documents were seen, from what they cover and which have the same bytes.
 
     ``waits``: records of it may still be on their way from Kafka. ``expired``: data of its age have been deleted, so
-    what would stand before its first document cannot be checked.
+    what would stand before its first document cannot be checked. ``routed``: they may have been deleted of one of
+    several data streams that have its records, so no gap can be checked.
     """
     known = {letter.kept.record_id: letter for letter in letters}
     first = cover.first
@@ -128,7 +130,7 @@ def by_chain(
     cuts = {letter.kept.offset for letter in buried if letter.is_cut}
     found: dict[Result, list[Range]] = {Result.EXPIRED: [], Result.WAITING: [], Result.MISSING: []}
     for gap in _parted(cover.gaps(entry.begin, entry.chain_end), cuts):
-        before = first is None or gap.end <= first
+        before = routed or first is None or gap.end <= first
         unclear = gap.start in cuts or gap.end in cuts
         what = Result.EXPIRED if unclear or (expired and before) else Result.WAITING if waits else Result.MISSING
         found[what].append(gap)

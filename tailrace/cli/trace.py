@@ -145,7 +145,8 @@ class _Search:
     async def begin(self) -> None:
         """Find out which sources had this path."""
         self._entries = await topics.ledger(self._settings, lambda one: one.host == self._host)
-        if not await self._stored.begin((one.data_stream for one in self._entries.values()), [self._host]):
+        streams = {stream for one in self._entries.values() for stream in (one.data_stream, *one.routes)}
+        if not await self._stored.begin(streams, [self._host]):
             self.notes.append(UNSEEN)
         self._documents.index = self._stored.index
         folder = Path(self._settings.shipper.state_dir)
