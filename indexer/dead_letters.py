@@ -45,6 +45,12 @@ def letter(refusal: Refusal, now_ms: int) -> Letter:
     return Letter(record.key, record.value or b"", theirs + headers(ours))
 
 
+def place(one: Letter) -> bytes:
+    """Where the record stands that a letter is about: topic, partition and offset, as bytes that no other place has."""
+    said = dict(one.headers)
+    return b"/".join(said.get(PREFIX + name, b"") for name in ("topic", "partition", "offset"))
+
+
 def bare(whole: Letter) -> Letter:
     """A letter that says only why, and where the record stands: its key and its headers are too large for the topic."""
     said = cut(whole, 0)

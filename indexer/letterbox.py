@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from indexer.dead_letters import Letter, bare, cut, letter
+from indexer.dead_letters import Letter, bare, cut, letter, place
 from indexer.documents import Refusal
 from tailrace import kafka
 from tailrace.settings import Kafka
@@ -80,9 +80,13 @@ class Letterbox:
         await (await self._begin(producer, bare(whole)))
 
     async def _begin(self, producer: AIOKafkaProducer, one: Letter) -> "asyncio.Future[object]":
+        topic = self._settings.dead_letter_topic
+        number = None
+        if one.key is None:  # another copy of it goes where the first went: there stands what became of it
+            number = kafka.key_hash(place(one)) % len(await producer.partitions_for(topic))
         sent: asyncio.Future[object]
         try:
-            sent = await producer.send(self._settings.dead_letter_topic, one.value, one.key, headers=one.headers)
+            sent = await producer.send(topic, one.value, one.key, number, headers=one.headers)
         except MessageSizeTooLargeError as error:  # by the client, which takes none as large as a value may unpack to
             sent = asyncio.get_running_loop().create_future()
             sent.set_exception(error)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import MessageSizeTooLargeError
 
@@ -17,7 +18,7 @@ from indexer.revive import Revived
 from tailrace import kafka
 from tailrace.errors import RunSetup
 from tailrace.letter_topic import partitions_of
-from tailrace.letters import Letter, Settled, Settlement, Settling, Subject, settling_headers
+from tailrace.letters import PREFIX, Letter, Settled, Settlement, Settling, Subject, settling_headers
 from tailrace.settings import Kafka
 
 _MOST_BYTES = 100_000_000
@@ -133,8 +134,8 @@ class Replay:
         return sent
 
 
-async def fetch_whole(settings: Kafka, letters: Sequence[Letter]) -> dict[Subject, bytes]:
-    """The values of letters that were cut, from the topics they came from, as far as these still have them.
+async def fetch_whole(settings: Kafka, letters: Sequence[Letter]) -> dict[Subject, Letter]:
+    """Letters that were cut with all of their records, from the topics they came from, as far as these have them.
 
     Raises:
         KafkaError: Kafka does not answer.
@@ -142,19 +143,19 @@ async def fetch_whole(settings: Kafka, letters: Sequence[Letter]) -> dict[Subjec
     consumer = AIOKafkaConsumer(
         **kafka.options(settings), group_id=None, enable_auto_commit=False, auto_offset_reset="none"
     )
-    found: dict[Subject, bytes] = {}
+    found: dict[Subject, Letter] = {}
     await consumer.start()
     try:
         for letter in letters:
-            value = await _whole(consumer, letter) if await _is_there(settings, letter.subject) else None
-            if value is not None:
-                found[letter.subject] = value
+            whole = await _whole(consumer, letter) if await _is_there(settings, letter.subject) else None
+            if whole is not None:
+                found[letter.subject] = whole
     finally:
         await kafka.stop(consumer)
     return found
 
 
-async def _whole(consumer: AIOKafkaConsumer, letter: Letter) -> bytes | None:
+async def _whole(consumer: AIOKafkaConsumer, letter: Letter) -> Letter | None:
     topic, number, offset, timestamp = letter.subject
     partition = TopicPartition(topic, number)
     consumer.assign([partition])
@@ -166,7 +167,10 @@ async def _whole(consumer: AIOKafkaConsumer, letter: Letter) -> bytes | None:
     for record in polled.get(partition, ()):
         value: bytes = record.value or b""
         same = record.offset == offset and record.timestamp == timestamp and value.startswith(letter.value)
-        return value if same and len(value) == letter.length else None
+        if not same or len(value) != letter.length:
+            return None
+        headers = tuple((name, said) for name, said in record.headers if not name.startswith(PREFIX))
+        return msgspec.structs.replace(letter, key=record.key, value=value, headers=headers)
     return None
 
 

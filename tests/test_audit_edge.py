@@ -20,6 +20,7 @@ from tailrace.audit.run import Audit
 from tailrace.audit.verdict import Verdict
 from tailrace.cli import cli
 from tailrace.errors import TailraceError
+from tailrace.settings import Settings
 
 pytestmark = [pytest.mark.edge, pytest.mark.usefixtures("templates")]
 
@@ -285,6 +286,28 @@ def test_a_dead_letter_is_no_gap(site: Site) -> None:
     (source,) = audited(site, expect=1)["sources"]
     assert source["missing"] == [{"start": 35, "end": 41}]
     assert source["dead"]["records"] == 2
+
+
+def test_a_letter_that_is_replayed_meanwhile_is_no_gap(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its record is behind what the audit waits for, and the letter is settled when it is read."""
+    append(site.logs / "app.log", "refused\n")
+    site.finish("ship", "--once")
+    site.indexer = {"allowed_streams": ["logs-nothing-default"]}
+    site.finish("index", "--once")
+    site.indexer = {}
+    ends = topics.ends
+
+    async def replayed(settings: Settings) -> topics.Ends:
+        found = await ends(settings)
+        site.finish("dead-letters", "replay", "--all")
+        return found
+
+    monkeypatch.setattr(topics, "ends", replayed)
+    ran = CliRunner().invoke(cli, ["audit", "--json", "--wait", "0", "--config", str(site.write_settings())])
+    (source,) = json.loads(ran.stdout)["sources"]
+    assert (ran.exit_code, source["result"], source["dead"]["records"]) == (0, "whole", 1)
+    site.finish("index", "--once")
+    assert audited(site)["totals"]["stored"]["records"] == 1
 
 
 def test_what_is_not_indexed_yet_is_on_its_way(site: Site) -> None:

@@ -163,6 +163,7 @@ def test_fields_that_were_not_indexed() -> None:
     assert found["n"].text == "no long in 3 of the newest index's documents"
     assert found[""].text == "4 of 1,000 fields; 6 not indexed: labels.a, labels.b, labels.c, labels.d, labels.e, …"
     assert found[""].seen == beyond
+    assert "" not in _found(_fields(t="text"), ignored={"t.keyword": 4}), "a multi-field that is too long"
 
 
 def test_a_label_that_is_a_text_and_a_number() -> None:

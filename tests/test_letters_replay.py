@@ -292,6 +292,8 @@ def test_a_letter_that_was_cut_is_sent_whole_while_its_record_is_there(site: Let
         )
         for one in site.conflicts(2)
     ]
+    large = ("trace", bytes(random.Random(8).choices(b"abcdefghij", k=20_000)))
+    records[1] = records[1]._replace(headers=[*records[1].headers, large])
     site.send(records)
     site.index_once()
     (first, _) = [json.loads(line) for line in site.letters_command("show", "--json").stdout.splitlines()]
@@ -300,6 +302,8 @@ def test_a_letter_that_was_cut_is_sent_whole_while_its_record_is_there(site: Let
     assert site.told("replay", "--all", "--set", "n=1")["replayed"] == 2
     assert site.index_once()["stored"] == 2
     exactly_once(site, records)
+    again = [large in one.headers for one in site.topic_records()]
+    assert again.count(True) == 2, "in the record that is sent again, too"
 
 
 async def topics(site: Letters) -> list[str]:

@@ -20,7 +20,7 @@ from tailrace.settings import Settings
 from tailrace.show import lookup
 
 _MOST_HITS = 10
-_MOST_SOURCES = 100
+_MOST_SOURCES = 10_000
 _EARLY_MS = 5_000
 _LATE_MS = 3_600_000
 """A record is sent so soon after it was read; what was read again later is a repetition."""

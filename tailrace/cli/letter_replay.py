@@ -14,8 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from indexer.changes import Key, compare
+from indexer.foreign import decode
 from indexer.group import Group
-from indexer.mend import decode
 from indexer.mend_file import Rule, mends_for
 from indexer.replay import Replay, fetch_whole
 from indexer.revive import Revived, Unfit, Wish, revive
@@ -241,7 +241,7 @@ async def _revived(
     whole = await fetch_whole(settings.kafka, cut) if cut else {}
     found = []
     for letter in letters:
-        full = msgspec.structs.replace(letter, value=whole[letter.subject]) if letter.subject in whole else letter
+        full = whole.get(letter.subject, letter)
         revived = revive(full, mends_for(full, mending), wish)
         if isinstance(revived, Unfit):
             outcome.stays(letter, revived.text)

@@ -12,6 +12,7 @@ from tailrace.drift.mapping import OBJECT, Fields
 NEAR = 0.8
 """From this share of the limit of fields on, a stream is near it."""
 _TEXTS = ("keyword", "text", "flattened")
+_OBJECTS = ("object", "nested", "passthrough")
 _LABELS, _NUMBERS = "labels.", "numeric_labels."
 _MOST_ROOTS = 3
 _MOST_NAMES = 5
@@ -186,7 +187,9 @@ def _budget(facts: Facts) -> Iterator[Finding]:
     roots = sorted(((count, root) for root, count in fields.by_root.items() if count > 1), reverse=True)[:_MOST_ROOTS]
     most = f" ({', '.join(f'{root} {count:,}' for count, root in roots)})" if roots else ""
     text = f"{fields.count:,} of {facts.limit:,} fields{most}"
-    beyond = {name: count for name, count in facts.ignored.items() if name not in fields.types}
+    unknown = {name: count for name, count in facts.ignored.items() if name not in fields.types}
+    # What stands below a value is a multi-field of it (message.keyword): no matter of the limit.
+    beyond = {name: count for name, count in unknown.items() if fields.types.get(_above(name), "object") in _OBJECTS}
     if beyond:
         some = ", ".join(list(beyond)[:_MOST_NAMES]) + (", …" if len(beyond) > _MOST_NAMES else "")
         yield Finding(What.FULL, "", f"{text}; {len(beyond):,} not indexed: {some}", seen=beyond)
@@ -194,6 +197,10 @@ def _budget(facts: Facts) -> Iterator[Finding]:
         yield Finding(What.FULL, "", text)
     elif share >= NEAR:
         yield Finding(What.NEAR, "", text)
+
+
+def _above(name: str) -> str:
+    return name.rpartition(".")[0]
 
 
 def _some(indices: Sequence[str]) -> str:
