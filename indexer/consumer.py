@@ -11,6 +11,9 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
+    InconsistentGroupProtocolError,
+    InvalidGroupIdError,
+    InvalidSessionTimeoutError,
     KafkaError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
@@ -167,6 +170,11 @@ class Consumer:
             await self._out_of_range(error.args[0])
         except (GroupAuthorizationFailedError, TopicAuthorizationFailedError) as error:
             raise ReachKafka(f"Kafka does not allow us to read: {error!r}; grant it, or mend [kafka].") from error
+        except (InvalidSessionTimeoutError, InvalidGroupIdError, InconsistentGroupProtocolError) as error:
+            raise ReachKafka(
+                f"Kafka does not take us into the group {self._settings.group} ({error!r}): mend indexer.group (only "
+                "indexers may be in it) or indexer.session_seconds (6 to 1800, as brokers are by default)."
+            ) from error
         except UnreadableBatchError as error:
             self._let_rest(error)
         except RecordTooLargeError as error:  # a broker gives the first batch whole, however large: its length is wrong

@@ -32,10 +32,13 @@ class Rename(NamedTuple):
 Mend = Set | Remove | Rename
 
 
-class Digits(NamedTuple):
-    """A number as it was written, where no float is written so."""
+class Digits:
+    """A number as it was written (``text``), where no float is written so."""
 
-    text: str
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
 
 
 class CannotMend(ValueError):
@@ -201,15 +204,22 @@ def _number(text: str) -> float | Digits:
 
 
 def _text(value: Any, *, ascii_only: bool) -> str:  # noqa: ANN401 - any JSON value
+    try:
+        return json.dumps(value, ensure_ascii=ascii_only, separators=(",", ":"))
+    except TypeError:  # digits somewhere in it
+        return _pieces(value, ascii_only=ascii_only)
+
+
+def _pieces(value: Any, *, ascii_only: bool) -> str:  # noqa: ANN401 - as above
     if isinstance(value, dict):
         pairs = (
-            f"{json.dumps(k, ensure_ascii=ascii_only)}:{_text(v, ascii_only=ascii_only)}" for k, v in value.items()
+            f"{json.dumps(k, ensure_ascii=ascii_only)}:{_pieces(v, ascii_only=ascii_only)}" for k, v in value.items()
         )
         return "{" + ",".join(pairs) + "}"
     if isinstance(value, Digits):
         return value.text
     if isinstance(value, list):
-        return "[" + ",".join(_text(one, ascii_only=ascii_only) for one in value) + "]"
+        return "[" + ",".join(_pieces(one, ascii_only=ascii_only) for one in value) + "]"
     return json.dumps(value, ensure_ascii=ascii_only)
 
 

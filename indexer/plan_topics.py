@@ -68,6 +68,10 @@ def topics(settings: Settings, brokers: int) -> list[Topic]:
     return [_durable(topic, topic.replicas) for topic in wanted]
 
 
+_LEAST = {"min.insync.replicas", "max.message.bytes"}
+"""Configs that somebody may have set higher: that is durable too, and other programs' records may need it."""
+
+
 def plan(wanted: Topic, found: FoundTopic | None) -> Change:
     """What to do to one topic: make it, alter the configs that differ, or leave it."""
     if found is None:
@@ -75,7 +79,10 @@ def plan(wanted: Topic, found: FoundTopic | None) -> Change:
         tree = {"partitions": wanted.partitions, "replicas": wanted.replicas, **wanted.configs}
         change = compare(KIND, wanted.name, tree, None)
         return msgspec.structs.replace(change, notes=notes)
-    configs = _durable(wanted, found.replicas).configs if wanted.ours else {}
+    configs = dict(_durable(wanted, found.replicas).configs) if wanted.ours else {}
+    configs |= {
+        key: found.configs[key] for key in _LEAST & configs.keys() if _is_more(found.configs.get(key), configs[key])
+    }
     notes = (*_left_alone(wanted, found), *_short(_policy_retention({**found.configs, **configs})))
     before = {key: found.configs.get(key) for key in configs}
     keys = tuple(Key(key, before[key], configs[key]) for key in sorted(configs) if before[key] != configs[key])
@@ -94,6 +101,10 @@ def _durable(topic: Topic, replicas: int) -> Topic:
     """An acknowledged record must outlive a broker: with three replicas, two have it."""
     configs: Mapping[str, str] = {**topic.configs, "min.insync.replicas": "2" if replicas > 2 else "1"}
     return msgspec.structs.replace(topic, configs=dict(configs))
+
+
+def _is_more(found: str | None, wanted: str) -> bool:
+    return found is not None and found.isdecimal() and int(found) > int(wanted)
 
 
 def _left_alone(wanted: Topic, found: FoundTopic) -> tuple[str, ...]:

@@ -40,11 +40,13 @@ class Dashboards:
         return [plan_dashboards.plan(wanted, found.get(key)) for key, wanted in self._wanted.items()]
 
     async def apply(self, changes: list[Change], done: list[Change]) -> None:
-        """Import all objects in one file if one differs, since they refer to each other."""
-        if all(change.act is Act.KEEP for change in changes):
+        """Import what differs in one file, since these refer to each other; what people edited in others stays."""
+        wanted = zip(changes, self._wanted.values(), strict=True)
+        differing = [one for change, one in wanted if change.act is not Act.KEEP]
+        if not differing:
             return
         form = aiohttp.FormData()
-        lines = plan_dashboards.ndjson(list(self._wanted.values()))
+        lines = plan_dashboards.ndjson(differing)
         form.add_field("file", lines, filename="tailrace.ndjson", content_type="application/ndjson")
         answer = await self._post("/api/saved_objects/_import?overwrite=true", data=form)
         # The status is 200 whatever became of the objects: the body tells.

@@ -167,7 +167,7 @@ async def _whole(consumer: AIOKafkaConsumer, letter: Letter) -> Letter | None:
     for record in polled.get(partition, ()):
         value: bytes = record.value or b""
         same = record.offset == offset and record.timestamp == timestamp and value.startswith(letter.value)
-        if not same or len(value) != letter.length:
+        if not same or (len(value) or 1) != letter.length:  # of one that had no value its letter cannot say so
             return None
         headers = tuple((name, said) for name, said in record.headers if not name.startswith(PREFIX))
         return msgspec.structs.replace(letter, key=record.key, value=value, headers=headers)

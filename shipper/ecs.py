@@ -31,6 +31,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
 _LEVELS = {
     "warning": "warn",
     "err": "error",
+    "severe": "error",
     "information": "info",
     "informational": "info",
     "crit": "critical",

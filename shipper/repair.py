@@ -115,23 +115,23 @@ class _Repair:
         Else a record of them would say of bytes which were sent that they gave none.
         """
         drops, kept = set[Range](), 0
-        for one in loss.missing:
-            source = source_of(row, one.start, one.end, self._settings, self._sources)
-            if source is None or not _is_shipped(one, row):
-                return set()
-            made = steps(source, found.handle, one.end, self._most, time.time_ns())
-            size = 0
-            try:
-                while (step := await self._disk.run(partial(next, made, None), found.device)) is not None:
-                    if step.dropped:
-                        drops.add(one)
-                    size = step.mark.bytes
-            except OSError:
-                return set()
-            if source.cursor < one.end:
-                return set()
+        for one in loss.missing if loss.least_record_bytes else ():
+            size, is_dropped = await self._made(one, row, found)
             kept += size
-        return drops if kept < loss.record_bytes else set()
+            drops |= {one} if is_dropped else set()
+        return drops if kept < loss.least_record_bytes else set()
+
+    async def _made(self, missing: Range, row: Row, found: Standing) -> tuple[int, bool]:
+        """How many bytes of a range give records, and whether any is dropped; all if it cannot be read to its end."""
+        source = source_of(row, missing.start, missing.end, self._settings, self._sources)
+        if source is None or not _is_shipped(missing, row):
+            return missing.size, False
+        made = steps(source, found.handle, missing.end, self._most, time.time_ns())
+        size, is_dropped = 0, False
+        with contextlib.suppress(OSError):
+            while (step := await self._disk.run(partial(next, made, None), found.device)) is not None:
+                size, is_dropped = step.mark.bytes, is_dropped or bool(step.dropped)
+        return (size if source.cursor >= missing.end else missing.size), is_dropped
 
     async def _range(self, loss: Loss, missing: Range, row: Row, found: Standing) -> Repaired:
         if not _is_shipped(missing, row):

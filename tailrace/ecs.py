@@ -100,11 +100,11 @@ class Document:
             if type_of(value) is dict and value and depth < _DEPTH:
                 self.walk(name, value, depth + 1)
             elif type_of(value) is dict:
-                self.labels[label_of(name)[:_KEY_CHARACTERS]] = as_text(value)
+                self.labels[_cut(label_of(name))] = as_text(value)
             else:
                 claim = claims.get(name)
                 if claim is None or not claim(self, name, value):
-                    self.label(label_of(name)[:_KEY_CHARACTERS], value)
+                    self.label(_cut(label_of(name)), value)
 
     def put(self, path: str, value: object) -> bool:
         """Set an ECS field by its dotted path; False if the place is taken."""
@@ -135,6 +135,10 @@ def key_of(key: str) -> str:
     parts = [part.strip() for part in key[:_KEY_CHARACTERS].split(".")]
     name = ".".join(part for part in parts if part)
     return "".join(char if char.isprintable() else "_" for char in name) or "_"
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _KEY_CHARACTERS else name[:_KEY_CHARACTERS].rstrip(". ")
 
 
 def as_text(value: Any) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from elasticsearch import AsyncElasticsearch
 
 from tailrace.causes import cause
-from tailrace.errors import LOOK_CLOSER, ReachElasticsearch
+from tailrace.errors import LOOK_CLOSER, FixSettings, ReachElasticsearch
 from tailrace.settings import Elasticsearch, secret
 
 
@@ -13,7 +13,7 @@ def client(elastic: Elasticsearch, *, connections: int = 10) -> AsyncElasticsear
     """A client that never retries by itself: a hidden retry would make an outcome we must know of invisible.
 
     Raises:
-        FixSettings: a secret cannot be read.
+        FixSettings: a secret or a certificate cannot be read, or goes with no address.
     """
     arguments: dict[str, Any] = {
         "hosts": elastic.hosts,
@@ -31,7 +31,10 @@ def client(elastic: Elasticsearch, *, connections: int = 10) -> AsyncElasticsear
         arguments["api_key"] = api_key
     elif elastic.username:
         arguments["basic_auth"] = (elastic.username, secret(elastic, "password"))
-    return AsyncElasticsearch(**arguments)
+    try:
+        return AsyncElasticsearch(**arguments)
+    except (OSError, ValueError) as error:
+        raise FixSettings(f"Cannot make a client of [elasticsearch]: {error}.") from error
 
 
 def silence(elastic: Elasticsearch, error: BaseException) -> ReachElasticsearch:

@@ -19,6 +19,8 @@ PREFIX = "tailrace."
 """All headers of ours in that topic begin so."""
 _MOST_BYTES = 1024
 """Most bytes of one header of ours."""
+_MOST_LEVELS = 200
+"""Elasticsearch maps 20 of them."""
 
 
 class Polled(Protocol):
@@ -111,14 +113,24 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
         return self.stream.split("-")[1] if self.stream.count("-") > 1 else ""
 
     def document(self) -> dict[str, Any] | None:
-        """The value as an object; None if it is cut or is none."""
+        """The value as an object; None if it is cut or is none, or is nested too deeply to be looked into."""
         if self.is_cut:
             return None
         try:
             found = orjson.loads(self.value)
         except orjson.JSONDecodeError:
             return None
-        return found if isinstance(found, dict) else None
+        return found if isinstance(found, dict) and not _is_deep(found) else None
+
+
+def _is_deep(tree: dict[str, Any]) -> bool:
+    level: list[Any] = [tree]
+    for _ in range(_MOST_LEVELS):
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+        level = [one for one in level if isinstance(one, (dict, list))]
+        if not level:
+            return False
+    return True
 
 
 def read(partition: int, record: Polled) -> Letter | Settling | None:

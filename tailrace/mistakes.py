@@ -42,6 +42,11 @@ _NOT_NEGATIVE = {
     "shipper": ("partial_line_seconds", "linger_seconds", "drain_seconds", "forget_seconds"),
     "indexer": ("linger_seconds", "drain_seconds"),
 }
+_NEEDED = {
+    "topics": "names no topic; give at least one.",
+    "group": "is empty; indexers that share the topics need a name in common.",
+    "allowed_streams": "allows no data stream; every record would be a dead letter.",
+}
 _WANTED = {
     "str": "text in quotes",
     "int": "a whole number without quotes",
@@ -211,13 +216,33 @@ def _wrong_names(settings: "Settings") -> Iterator[str]:
     for path, topic in topics.items():
         if not is_topic(topic):
             yield f"{path}: {topic!r} cannot be a topic's name; {TOPIC_RULE}."
-    if not settings.indexer.topics:
-        yield "indexer.topics: names no topic; give at least one."
+    yield from _shared_topics(topics, settings)
+    for key, lack in _NEEDED.items():
+        if not getattr(settings.indexer, key):
+            yield f"indexer.{key}: {lack}"
     if settings.indexer.member and not is_topic(settings.indexer.member):
         yield f"indexer.member: {settings.indexer.member!r} cannot be; {TOPIC_RULE}."
     for topic, stream in settings.indexer.streams.items():
         if not is_stream(stream):
             yield f"indexer.streams.{topic}: {stream!r} is no data stream like logs-app-default."
+
+
+def _shared_topics(topics: dict[str, str], settings: "Settings") -> Iterator[str]:
+    """The ledger's and the letters' topics by the paths that name them, where anything else has them, too."""
+    own = {path: topic for path, topic in topics.items() if path.startswith("kafka.")}
+    records = {path: topic for path, topic in topics.items() if path not in own} | dict(_routes(settings))
+    for path, topic in own.items():
+        others = own if path == "kafka.dead_letter_topic" else {}
+        also = [other for other, name in {**records, **others}.items() if name == topic and other != path]
+        if also:
+            yield f"{path}: {topic} is {also[0]} too; each needs a topic of its own."
+
+
+def _routes(settings: "Settings") -> Iterator[tuple[str, str]]:
+    for number, entry in enumerate(settings.shipper.inputs):
+        for place, one in enumerate(entry.filters):
+            if one.route is not None and one.route.topic:
+                yield f"shipper.inputs[{number}].filters[{place}].route.topic", one.route.topic
 
 
 def _wrong_multiline(multiline: "Multiline", here: str) -> Iterator[str]:

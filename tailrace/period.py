@@ -87,7 +87,10 @@ def spoken(text: str) -> str:
 
 
 def _aware(found: datetime.datetime) -> datetime.datetime:
-    return found if found.tzinfo else found.astimezone()
+    try:
+        return found if found.tzinfo else found.astimezone()
+    except (OverflowError, ValueError):  # at an end of the calendar, where an hour matters to nobody
+        return found.replace(tzinfo=datetime.UTC)
 
 
 def _before(now: datetime.datetime, length: datetime.timedelta, text: str) -> datetime.datetime:

@@ -353,6 +353,8 @@ def secret(section: Kafka | Elasticsearch | Kibana, key: str) -> str:
         return Path(name).read_text("utf-8").strip()
     except OSError as error:
         raise FixSettings(f"Cannot read {key}_file = {name}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise FixSettings(f"Cannot read {key}_file = {name}: it is no UTF-8.") from error
 
 
 def _expand(value: Any, path: str, name: str) -> Any:  # noqa: ANN401 - the tree of a TOML file

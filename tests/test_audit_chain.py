@@ -2,12 +2,14 @@
 
 from itertools import pairwise
 
+import msgspec
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tailrace.audit.chain import Cover, Kept, Range, joined, walked
-from tailrace.audit.entry import Entry, entry
+from tailrace.audit.entry import RECOUNTED, Entry, entry
+from tailrace.audit.plan import Loss
 from tailrace.audit.verdict import Buried, Result, Sums, Tally, Verdict, agree, by_chain, by_sums
 
 
@@ -135,6 +137,27 @@ def test_a_gap_is_called_what_it_can_be_known_to_be() -> None:
     old = judged(holed, expired=True)
     assert (old.result, old.expired, old.missing) == (Result.MISSING, [Range(0, 10)], [Range(22, 32)])
     assert judged([], expired=True).result is Result.EXPIRED
+
+
+def test_bytes_that_were_sent_and_are_in_no_record_are_hidden() -> None:
+    """The records are without a gap, and one of them says too much was skipped; not where the counts were made anew."""
+    chain = [Kept("s:0", 0, 10, 0), Kept("s:20", 20, 10, 10)]
+    found = by_chain(told(30, 3), cover(chain), [], [], waits=False, expired=False)
+    assert (found.result, found.hidden_bytes, found.missing_record_bytes) == (Result.MISSING, 10, 0)
+    reset = told(30, 3, dropped={RECOUNTED: {"records": 0, "bytes": 0}})
+    assert reset.dropped == {}
+    assert by_chain(reset, cover(chain), [], [], waits=False, expired=False).result is Result.WHOLE
+    honest = told(30, 2, bytes=20, skipped_bytes=10)
+    assert by_chain(honest, cover(chain), [], [], waits=False, expired=False).result is Result.WHOLE
+
+
+def test_a_plan_says_how_much_of_what_is_missing_was_in_records() -> None:
+    """Of a part of it nobody knows."""
+    found = by_chain(told(50, 4, bytes=45, skipped_bytes=5), cover(FOUR[:1]), [], [], waits=False, expired=False)
+    assert (found.missing_bytes, found.missing_record_bytes) == (40, 35)
+    loss = msgspec.convert(msgspec.to_builtins(found), Loss)
+    assert loss.least_record_bytes == 35
+    assert msgspec.structs.replace(loss, missing=[Range(10, 22)]).least_record_bytes == 0
 
 
 def test_a_dead_letter_that_was_cut_leaves_open_where_it_ends() -> None:

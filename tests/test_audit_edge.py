@@ -15,9 +15,10 @@ from processes import Site, append
 
 from tailrace import settings as settings_module
 from tailrace.audit import topics
+from tailrace.audit.chain import Kept
 from tailrace.audit.entry import Entry
 from tailrace.audit.run import Audit
-from tailrace.audit.verdict import Verdict
+from tailrace.audit.verdict import Buried, Verdict
 from tailrace.cli import cli
 from tailrace.errors import TailraceError
 from tailrace.settings import Settings
@@ -147,10 +148,17 @@ def test_a_line_behind_the_ledger_does_not_stand_in_for_a_lost_one(site: Site, m
 
     monkeypatch.setattr(topics, "ledger", behind)
     command = ["audit", "--json", "--wait", "0", "--config", str(site.write_settings())]
+    letter = Buried(Kept("x:2100:0", 2100, 900, 0), "mapping")
+
+    async def buried(*_: object) -> dict[str, list[Buried]]:
+        return {source: [letter] for source in entries}  # neither must one that is dead
+
+    monkeypatch.setattr(topics, "buried", buried)
     for options in ([], ["--full"]):
         ran = CliRunner().invoke(cli, [*command, *options])
         (source,) = json.loads(ran.stdout)["sources"]
         assert (ran.exit_code, source["missing"]) == (1, [{"start": 861, "end": 882}])
+        assert (source["missing_record_bytes"], source["dead"]["records"]) == (21, 0)
 
 
 def test_what_a_filter_sent_elsewhere_is_seen_there(site: Site) -> None:

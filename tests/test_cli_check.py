@@ -199,10 +199,6 @@ def test_a_file_that_two_inputs_match_is_named(tmp_path: Path) -> None:
         ('[elasticsearch]\nca_file = "/absent"\n', "wrong elasticsearch: ca_file /absent cannot be read"),
         ('[kibana]\nurl = "http://k"\npassword_file = "/absent"\n', "wrong kibana: Cannot read password_file"),
         ('[shipper]\nstate_dir = "/dev/null"\n', "wrong state folder: /dev/null is no folder"),
-        (
-            '[indexer]\ntopics = ["tailrace.dead-letters"]\n',
-            "wrong indexer: tailrace.dead-letters cannot be a topic of",
-        ),
         ("[indexer]\nslice_bytes = 200000000\n", "look indexer: indexer.slice_bytes is 191 MiB, more than Elastic"),
         ('[indexer]\nids = "auto"\n', "look indexer: indexer.ids is auto: what is sent again (after a crash, an"),
         ("", "look inputs: none: nothing would be shipped from here"),
@@ -223,14 +219,12 @@ def test_records_that_nobody_would_index_are_named(tmp_path: Path) -> None:
 
 
 def test_a_topic_that_filters_route_to_and_nobody_reads_is_named(tmp_path: Path) -> None:
-    """A name or a pattern of indexer.topics is enough; the ledger is no topic to route to."""
+    """A name or a pattern of indexer.topics is enough."""
     (tmp_path / "a.log").write_text("x\n")
     text = with_input(tmp_path, "*.log", "filters = [{ route = { topic = 'loud' } }]\n")
     assert findings(tmp_path, text) == ["look indexer: loud, where filters route to, is not among indexer.topics"]
     for topics in ('["tailrace.logs", "loud"]', '["tailrace.logs", "^lo"]'):
         assert findings(tmp_path, f"{text}[indexer]\ntopics = {topics}\n") == []
-    text = with_input(tmp_path, "*.log", "filters = [{ route = { topic = 'tailrace.ledger' } }]\n")
-    assert "wrong indexer: tailrace.ledger cannot be a topic of records too" in findings(tmp_path, text)
 
 
 def test_a_typo_in_the_file_is_named_and_is_exit_code_2(tmp_path: Path) -> None:

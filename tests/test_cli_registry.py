@@ -13,7 +13,7 @@ from processes import Site, chain
 from shipper import registry_file
 from shipper.identity import Place, anchor_of, head_of
 from shipper.registry import Registry
-from shipper.registry_row import Row
+from shipper.registry_row import RECOUNTED, Row
 from tailrace.cli import cli
 from tailrace.errors import MendState, SayYes
 
@@ -79,7 +79,7 @@ def test_an_export_comes_back(host: Host) -> None:
     with host.file.open("ab") as file:
         file.write(b"sent after the export\n")
     assert host.run("import", str(export)).output == "1 row stored.\n"
-    assert host.rows == [msgspec.structs.replace(host.row, reach=41)]
+    assert host.rows == [msgspec.structs.replace(host.row, reach=41, dropped=((RECOUNTED, 0, 0),))]
     export.write_text("no export")
     result = host.run("import", str(export))
     assert isinstance(result.exception, MendState)
@@ -139,6 +139,7 @@ def test_a_reset_to_a_position_counts_what_is_before_it(host: Host, position: in
     (row,) = host.rows
     assert (row.records, row.bytes, row.blank, row.skipped) == counts
     assert (row.position, row.reach, row.anchor) == (position, 25, anchor_of(TEXT[:position]))
+    assert row.dropped == ((RECOUNTED, 0, 0),)
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,16 @@ from collections.abc import Collection, Mapping
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.subscription_state import SubscriptionState
+from aiokafka.errors import (
+    InconsistentGroupProtocolError,
+    InvalidGroupIdError,
+    InvalidSessionTimeoutError,
+    KafkaError,
+)
 from aiokafka.record.util import calc_crc32c
 from fakes import batch
 from processes import in_loop
@@ -21,6 +28,7 @@ from indexer.group import Past
 from indexer.ownership import Owned
 from indexer.slices import Waiting
 from indexer.unreadable import Unreadable
+from tailrace.errors import ReachKafka
 from tailrace.settings import Indexer
 
 ONE, OTHER = TopicPartition("app.one", 0), TopicPartition("app.one", 1)
@@ -174,3 +182,20 @@ async def test_partitions_that_the_client_has_forgotten_are_not_adopted() -> Non
         await asyncio.sleep(0.015)
         subscription.subscribe_from_pattern({"app.one", "app.two"})
     assert not reading._owned
+
+
+@pytest.mark.parametrize("refusal", [InvalidSessionTimeoutError, InvalidGroupIdError, InconsistentGroupProtocolError])
+def test_a_group_that_never_takes_us_in_ends_the_indexer(refusal: type[KafkaError]) -> None:
+    """It would try for ever, with one warning in its log."""
+
+    async def poll() -> None:
+        client = subscribed(ONE)
+
+        async def refused(**_: object) -> None:
+            raise refusal
+
+        client.getmany = refused
+        await Reading(client).poll()
+
+    with pytest.raises(ReachKafka, match=r"indexer\.group .* indexer\.session_seconds"):
+        asyncio.run(poll())

@@ -62,3 +62,12 @@ def test_what_strangers_write_is_neither(headers: tuple[tuple[str, bytes], ...])
     """Anybody who may write to the topic may write anything; none of it is an error."""
     assert read(0, FakePolled(b"x", headers)) is None
     assert read(0, FakePolled(None, headers)) is None
+
+
+def test_what_is_nested_too_deeply_is_not_looked_into() -> None:
+    """Whoever looks into it does so level by level, and a person's terminal would end first."""
+    for depth, is_there in ((100, True), (198, True), (201, False), (1000, False)):
+        value = b'{"a":' * depth + b"[1]" + b"}" * depth
+        found = read(0, _written(letter(REFUSAL._replace(record=RECORD._replace(value=value)), 5)))
+        assert isinstance(found, Letter)
+        assert (found.document() is not None) == is_there

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from tailrace import settings
+from tailrace.elastic import client
 from tailrace.errors import FixSettings
+from tailrace.settings import Elasticsearch
 
 MINIMAL = """
 [kafka]
@@ -171,6 +173,21 @@ def test_a_value_outside_a_closed_set_lists_the_set(text: str, sentence: str) ->
         ('[indexer]\ntopics = [".."]\n', "indexer.topics[0]: '..' cannot be a topic's name"),
         ("[indexer]\ntopics = []\n", "indexer.topics: names no topic"),
         ('[indexer]\ntopics = ["a", "^b("]\n', "indexer.topics[1]: missing )"),
+        ('[indexer]\ngroup = ""\n', "indexer.group: is empty"),
+        ("[indexer]\nallowed_streams = []\n", "indexer.allowed_streams: allows no data stream"),
+        (
+            '[indexer]\ntopics = ["a", "tailrace.dead-letters"]\n',
+            "kafka.dead_letter_topic: tailrace.dead-letters is indexer.topics[1] too; each needs a topic of its own.",
+        ),
+        ('[shipper]\ntopic = "tailrace.ledger"\n', "kafka.ledger_topic: tailrace.ledger is shipper.topic too"),
+        (
+            '[kafka]\nledger_topic = "x"\ndead_letter_topic = "x"\n',
+            "kafka.dead_letter_topic: x is kafka.ledger_topic too",
+        ),
+        (
+            '[[shipper.inputs]]\npaths = ["/x"]\ndataset = "d"\nfilters = [{ route = { topic = "tailrace.ledger" } }]\n',
+            "kafka.ledger_topic: tailrace.ledger is shipper.inputs[0].filters[0].route.topic too",
+        ),
         ('[indexer]\nmember = "a b"\n', "indexer.member: 'a b' cannot be; use letters"),
         (
             '[indexer.streams]\naudit = "Audit"\n',
@@ -258,3 +275,14 @@ def test_a_secret_comes_from_its_key_or_its_file(tmp_path: Path) -> None:
     assert settings.secret(settings.Kafka(password_file=str(file)), "password") == "q"
     with pytest.raises(FixSettings, match=r"Cannot read password_file = .*: No such file"):
         settings.secret(settings.Kafka(password_file=str(tmp_path / "absent")), "password")
+
+
+def test_a_secret_that_is_no_text_and_certificates_that_are_none_are_named(tmp_path: Path) -> None:
+    """In a sentence, wherever a client is made of them."""
+    latin = tmp_path / "password"
+    latin.write_bytes(b"\xe4")
+    with pytest.raises(FixSettings, match="it is no UTF-8"):
+        client(Elasticsearch(username="a", password_file=str(latin)))
+    for hosts in (["https://127.0.0.1:1"], ["http://127.0.0.1:1"]):
+        with pytest.raises(FixSettings, match=r"Cannot make a client of \[elasticsearch\]"):
+            client(Elasticsearch(hosts=hosts, ca_file=str(tmp_path / "none.pem")))

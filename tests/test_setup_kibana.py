@@ -107,6 +107,19 @@ def test_what_is_missing_is_imported_once() -> None:
     assert fake.imports == 1
 
 
+def test_what_people_edited_stays_when_another_object_is_imported() -> None:
+    """A search that somebody deleted comes back, and the dashboard beside it stays as they made it."""
+    fake = FakeKibana()
+    _run(fake)
+    (key,) = [one for one in fake.objects if one[1] == "tailrace-logs-overview"]
+    fake.objects[key]["attributes"]["panelsJSON"] = "[theirs]"
+    (search,) = [one for one in fake.objects if one[1] == "tailrace-latest-lines"]
+    del fake.objects[search]
+    assert [change.act for change in _run(fake)] == [Act.KEEP, Act.CREATE, Act.KEEP]
+    assert fake.objects[key]["attributes"]["panelsJSON"] == "[theirs]"
+    assert search in fake.objects
+
+
 def test_a_dry_run_imports_nothing() -> None:
     """It only asks."""
     fake = FakeKibana()

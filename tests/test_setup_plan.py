@@ -129,6 +129,17 @@ def test_a_long_refusal_names_streams_whole_and_says_how_many_more() -> None:
     assert " word …; " in plan_templates.refusal("word " * 300)
 
 
+def test_what_was_set_higher_stays() -> None:
+    """More copies before an acknowledgement, and room for larger records of other programs, are no fault."""
+    topic = _topic(Settings(), "tailrace.logs", 3)
+    higher = {"min.insync.replicas": "3", "max.message.bytes": "10485760"}
+    found = FoundTopic(3, 3, {**topic.configs, **higher}, higher)
+    assert plan_topics.plan(topic, found).act is Act.KEEP
+    lower = {"min.insync.replicas": "1", "max.message.bytes": "1048588"}
+    change = plan_topics.plan(topic, FoundTopic(3, 3, {**topic.configs, **lower}, lower))
+    assert [key.name for key in change.keys] == ["max.message.bytes", "min.insync.replicas"]
+
+
 def test_altering_keeps_what_others_set() -> None:
     """AlterConfigs replaces all configs of a topic: those that we do not know are sent along."""
     topic = _topic(Settings(), "tailrace.logs")

@@ -51,7 +51,15 @@ def test_each_alias_of_the_time_is_known(key: str) -> None:
 @pytest.mark.parametrize("key", ecs.ALIASES["level"])
 @pytest.mark.parametrize(
     ("written", "level"),
-    [("WARNING", "warn"), ("Err", "error"), ("INFO", "info"), (30, "info"), (60, "fatal"), (7, "7")],
+    [
+        ("WARNING", "warn"),
+        ("Err", "error"),
+        ("SEVERE", "error"),
+        ("INFO", "info"),
+        (30, "info"),
+        (60, "fatal"),
+        (7, "7"),
+    ],
 )
 def test_each_alias_of_the_level_is_known(key: str, written: object, level: str) -> None:
     """In lower case under its common name; the numbers are pino's and bunyan's."""

@@ -6,6 +6,9 @@ import msgspec
 
 from tailrace.audit.chain import Amount
 
+RECOUNTED = ""
+"""As of the shipper's registry: a rule of this name is none."""
+
 
 class _Host(msgspec.Struct, frozen=True):
     name: str = ""
@@ -52,6 +55,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     ended: bool
     modified: str
     time: str
+    recounted: bool = False
+    """Somebody has set the shipper's position by hand: the counts need not be those of what is stored, to the byte."""
 
     @property
     def begin(self) -> int:
@@ -81,10 +86,11 @@ def entry(value: bytes) -> Entry | None:
         bytes=told.bytes,
         skipped=told.skipped_bytes,
         trailing=min(told.trailing_skipped_bytes, told.position),
-        dropped={rule: _amount(said) for rule, said in told.dropped.items()},
+        dropped={rule: _amount(said) for rule, said in told.dropped.items() if rule != RECOUNTED},
         ended=told.ended,
         modified=told.modified,
         time=told.time,
+        recounted=RECOUNTED in told.dropped,
     )
 
 

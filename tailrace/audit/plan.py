@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tailrace.audit.chain import Amount, Range
+from tailrace.audit.chain import Range
 from tailrace.errors import MendPlan
 
 VERSION = 1
@@ -15,19 +15,15 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     path: str = ""
     missing: list[Range] = []
-    waiting: list[Range] = []
-    expired: list[Range] = []
-    doubled: list[Range] = []
-    shipped: Amount = msgspec.field(default_factory=Amount)
-    stored: Amount = msgspec.field(default_factory=Amount)
-    dead: Amount = msgspec.field(default_factory=Amount)
+    missing_bytes: int = 0
+    missing_record_bytes: int = 0
+    """As of ``Verdict``, of all that the audit found."""
 
     @property
-    def record_bytes(self) -> int:
-        """At least so many of the missing bytes were in records, not between them; 0 where nobody can tell."""
-        if self.waiting or self.expired or self.doubled:
-            return 0
-        return max(0, self.shipped.bytes - self.stored.bytes - self.dead.bytes)
+    def least_record_bytes(self) -> int:
+        """At least so many of the missing bytes were in records; 0 where nobody can tell, as of a part of a plan."""
+        is_all = sum(one.size for one in self.missing) == self.missing_bytes
+        return self.missing_record_bytes if is_all else 0
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -65,10 +65,10 @@ class Audit:
                 break
             await asyncio.sleep(_LOOK_SECONDS)
         self._dead = await topics.buried(self._settings, entries.keys())
-        for (
-            source,
-            letters,
-        ) in early.items():  # one that was replayed since is dead still: its record is behind the goal
+        for source, letters in early.items():
+            if topics.waits(source, self._goal, self._rest):
+                continue
+            # One that was replayed since is dead still, as far as we look: its record is behind the goal.
             known = self._dead.setdefault(source, [])
             ids = {one.kept.record_id for one in known}
             known += [one for one in letters if one.kept.record_id not in ids]
@@ -88,9 +88,10 @@ class Audit:
         for start in range(0, len(self._entries), CHUNK):
             chunk = {one.source: one for one in self._entries[start : start + CHUNK]}
             summed = {} if self._full else await self._summed(chunk)
-            for name, sums in summed.items():
-                self._count(sums.records)
-                yield by_sums(chunk[name], sums)
+            for name, one in chunk.items():
+                if name in summed:
+                    self._count(summed[name].records)
+                    yield by_sums(one, summed[name])
             rest = {name: one for name, one in chunk.items() if name not in summed}
             covers = await self._covers(rest) if rest else {}
             for name, one in rest.items():
@@ -106,7 +107,7 @@ class Audit:
         sums = await self._stored.sums(chunk)
         # One that was read on since the ledger told of it: a line behind its position must not stand in for a lost one.
         grown = {name: chunk[name].position for name, one in sums.items() if one.last >= chunk[name].position}
-        agreed = self._agreed(chunk.keys() - grown.keys(), sums, chunk)
+        agreed = self._agreed([name for name in chunk if name not in grown], sums, chunk)
         if grown:
             agreed |= self._agreed(grown, await self._stored.sums_before(grown), chunk)
         return agreed
@@ -121,8 +122,8 @@ class Audit:
         async with aclosing(self._stored.scan(chunk)) as pages:
             async for page in pages:
                 for name, covered in page.items():
-                    position = chunk[name].position
-                    covers[name].take([one for one in covered if one[0] < position])
+                    begin, position = chunk[name].begin, chunk[name].position
+                    covers[name].take([one for one in covered if begin <= one[0] < position])
                     self.counts["records"] += len(covered)
         return covers
 
@@ -135,7 +136,8 @@ class Audit:
         ended = any(written is None or written <= one for one in oldest)
         expired = bool(oldest) and (cover.first is not None or ended)
         waits = not whole and topics.waits(entry.source, self._goal, self._rest)
-        letters = self._dead.get(entry.source, ())
+        dead = self._dead.get(entry.source, ())
+        letters = [one for one in dead if entry.begin <= one.kept.offset < entry.position]
         routed = ended and bool(entry.routes)
         return by_chain(entry, cover, doubled, letters, waits=waits, expired=expired, routed=routed)
 

@@ -44,9 +44,9 @@ class Stored:
         Streams that are others' may be many, and some may not answer. False if we may not refresh what we look at:
         what was stored in the last seconds may not be seen.
         """
-        seen = await self.refresh()  # all of them first: a filter's stream is known by what a search sees in it
+        await self.refresh()  # all that we may: a filter's stream is known by what a search sees in it
         await self._narrow(streams, hosts)
-        return seen or await self.refresh()
+        return await self.refresh()
 
     async def _narrow(self, streams: Iterable[str], hosts: Iterable[str]) -> None:
         some = list(dict.fromkeys(hosts))

@@ -71,6 +71,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     expired: list[Range] = []
     doubled: list[Double] = []
     hidden_bytes: int = 0
+    missing_bytes: int = 0
+    missing_record_bytes: int = 0
+    """At least so many of all missing bytes were in records, not between them; 0 where nobody can tell."""
     walked: bool = False
 
 
@@ -135,8 +138,10 @@ def by_chain(
         what = Result.EXPIRED if unclear or (expired and before) else Result.WAITING if waits else Result.MISSING
         found[what].append(gap)
     dead = Amount(len(buried), sum(letter.kept.bytes for letter in buried))
-    is_closed = not (any(found.values()) or cuts or doubled)
-    hidden = max(0, entry.bytes - cover.stored.bytes - dead.bytes) if is_closed else 0
+    lacking = max(0, entry.bytes - cover.stored.bytes - dead.bytes)
+    if entry.recounted or doubled or cuts or found[Result.EXPIRED] or found[Result.WAITING]:
+        lacking = 0  # nobody can tell
+    hidden = 0 if found[Result.MISSING] else lacking
     result = next((what for what in (Result.MISSING, Result.WAITING, Result.EXPIRED) if found[what]), Result.WHOLE)
     if hidden:
         result = Result.MISSING
@@ -151,6 +156,8 @@ def by_chain(
         expired=found[Result.EXPIRED],
         doubled=doubled,
         hidden_bytes=hidden,
+        missing_bytes=size(found[Result.MISSING]),
+        missing_record_bytes=lacking - hidden,
         walked=True,
     )
 

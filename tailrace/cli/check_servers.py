@@ -183,7 +183,11 @@ async def _privileges(client: AsyncElasticsearch, streams: list[str]) -> Finding
 
 async def _kibana(settings: Settings) -> AsyncGenerator[Finding]:
     section = settings.kibana
-    context = ssl.create_default_context(cafile=section.ca_file) if section.ca_file else True
+    try:
+        context = ssl.create_default_context(cafile=section.ca_file) if section.ca_file else True
+    except OSError as error:
+        yield wrong("kibana", f"cannot use kibana.ca_file {section.ca_file} ({error})", "name a file with certificates")
+        return
     try:
         async with (
             aiohttp.ClientSession() as session,

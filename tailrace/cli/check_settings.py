@@ -189,9 +189,6 @@ def _indexer(settings: Settings) -> Iterator[Finding]:
         if not Topics(settings).match(topic):
             name = f"shipper.topic {topic}" if topic == settings.shipper.topic else f"{topic}, where filters route to,"
             yield look(subject, f"{name} is not among indexer.topics", "add it, unless another indexer has it")
-    for topic in (settings.kafka.dead_letter_topic, settings.kafka.ledger_topic):
-        if topic in (*indexer.topics, *ours):
-            yield wrong(subject, f"{topic} cannot be a topic of records too", "give each its own name in [kafka]")
     for stream in dict.fromkeys(stream for entry in settings.shipper.inputs for stream in _streams(entry)):
         if not any(fnmatch.fnmatchcase(stream, pattern) for pattern in indexer.allowed_streams):
             yield wrong(

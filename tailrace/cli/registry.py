@@ -4,7 +4,7 @@ import asyncio
 import fnmatch
 import os
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 import click
@@ -16,7 +16,7 @@ from shipper.lines import is_blank
 from shipper.names import is_packed
 from shipper.registry import Registry
 from shipper.registry_file import NAME
-from shipper.registry_row import NO_MEMORY, Row
+from shipper.registry_row import NO_MEMORY, RECOUNTED, Row
 from shipper.scan import place_of, scan
 from tailrace.cli.ask import agreed
 from tailrace.cli.groups import Suggesting
@@ -145,7 +145,12 @@ def import_rows(settings: Settings, file: Path) -> None:
     except msgspec.MsgspecError as error:
         raise MendState(f"{file} is no export of a registry: {error}; nothing was changed.") from error
     # Whatever was sent since the export stood in the file: all of it may repeat.
-    rows = [msgspec.structs.replace(row, reach=max(row.reach, row.size, _present_size(row.path))) for row in rows]
+    rows = [
+        msgspec.structs.replace(
+            row, reach=max(row.reach, row.size, _present_size(row.path)), dropped=_recounted(row.dropped)
+        )
+        for row in rows
+    ]
     _change(settings, lambda one: asyncio.run(one.save(rows)), create=True)
     click.echo(f"{several(len(rows), 'row')} stored.")
     known = {row.place for row in _stored(settings)}
@@ -299,7 +304,7 @@ def _reset(row: Row, position: int, *, new_source: bool) -> Row:
         blank=blank,
         reach=max(row.reach, row.position),
         updated=int(time.time()),
-        dropped=tuple((rule, 0, 0) for rule, _records, _bytes in row.dropped),
+        dropped=_recounted((rule, 0, 0) for rule, *_ in row.dropped),
         memory=NO_MEMORY,
     )
     return (
@@ -307,6 +312,10 @@ def _reset(row: Row, position: int, *, new_source: bool) -> Row:
         if new_source
         else fresh
     )
+
+
+def _recounted(dropped: Iterable[tuple[str, int, int]]) -> tuple[tuple[str, int, int], ...]:
+    return (*(one for one in dropped if one[0] != RECOUNTED), (RECOUNTED, 0, 0))
 
 
 def _counted(row: Row, position: int) -> tuple[int, int, int, bytes]:

@@ -1,7 +1,6 @@
 """``tailrace tail``: the lines that pass through Kafka, as they pass."""
 
 import asyncio
-import datetime
 import json
 import re
 import signal
@@ -13,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from indexer.foreign import iso
 from tailrace import kafka
 from tailrace.cli.lines import LineCommand, Printer, line_options, quiet_pipe
 from tailrace.cli.options import config_option
@@ -26,6 +26,9 @@ from tailrace.words import several
 
 _WINDOW = 10_000
 """So many records of each partition are looked through for the last lines that match."""
+
+_UNKNOWN = "1970-01-01T00:00:00.000Z"
+"""Where neither a record nor Kafka says when it was."""
 
 _QUIET_SECONDS = 10
 """While no record comes, the brokers are asked so often whether they are still there."""
@@ -231,8 +234,7 @@ def _document(record: ConsumerRecord[bytes, bytes]) -> Mapping[str, Any] | None:
     if not isinstance(document, dict):
         document = {"message": record.value.decode("utf-8", "replace")}
     if "@timestamp" not in document:
-        sent = datetime.datetime.fromtimestamp(record.timestamp / 1000, datetime.UTC)
-        document = {"@timestamp": sent.isoformat(timespec="milliseconds").replace("+00:00", "Z"), **document}
+        document = {"@timestamp": iso(record.timestamp) or _UNKNOWN, **document}
     return document
 
 
