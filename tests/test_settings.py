@@ -185,7 +185,7 @@ def test_a_value_outside_a_closed_set_lists_the_set(text: str, sentence: str) ->
             "kafka.dead_letter_topic: x is kafka.ledger_topic too",
         ),
         (
-            '[[shipper.inputs]]\npaths = ["/x"]\ndataset = "d"\nfilters = [{ route = { topic = "tailrace.ledger" } }]\n',
+            INPUT + "filters = [{ route = { topic = 'tailrace.ledger' } }]\n",
             "kafka.ledger_topic: tailrace.ledger is shipper.inputs[0].filters[0].route.topic too",
         ),
         ('[indexer]\nmember = "a b"\n', "indexer.member: 'a b' cannot be; use letters"),
