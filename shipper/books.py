@@ -66,6 +66,9 @@ class Books:
         self._reader.changed.clear()
         await self._reader.save(changed, life)
         self._follow.ended = [source for source in self._follow.ended if source not in done]
+        for source in self._follow.unsettled.intersection(done):  # a copy that comes late is no new file
+            self._follow.memory.add(source.row(self._follow.looks.updated, ended=True))
+        self._follow.unsettled.difference_update(done)
         self._ledger.farewell(done)
 
     async def close(self, life: Life) -> None:

@@ -101,7 +101,7 @@ class File:
         source = self.source
         if patience and not source.waits_for_delimiter:
             patience = source.encoder.flush_seconds
-        return source.open_bytes > 0 and not self.more and self.is_whole and now - self.grew >= patience
+        return source.open_bytes > source.room and not self.more and self.is_whole and now - self.grew >= patience
 
     @property
     def is_plain(self) -> bool:
@@ -116,16 +116,17 @@ class File:
     @property
     def reached_goal(self) -> bool:
         """Whether what was there when it was opened has been read."""
-        return self.is_read() if isinstance(self.handle, Unpacked) else self.source.cursor >= self.goal
+        source = self.source
+        return self.is_read() if isinstance(self.handle, Unpacked) else source.cursor + source.room >= self.goal
 
     def is_read(self) -> bool:
         """Whether nothing is left of it to read, as far as was seen."""
         return (
             not self.more
             and self.is_whole
-            and self.source.open_bytes == 0
+            and self.source.open_bytes == self.source.room
             and self.seen is not None
-            and self.source.at >= self.seen[0]
+            and self.source.at + self.source.room >= self.seen[0]
         )
 
     @property

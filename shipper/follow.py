@@ -44,6 +44,7 @@ class Follow:
     def __init__(self, settings: Settings, disk: Disk, known: Iterable[Row], host: dict[str, str]) -> None:
         self.files: dict[Place, File] = {}
         self.ended: list[Source] = []
+        self.unsettled: set[Source] = set()  # given up before all of them was acknowledged
         self.stale = False
         """Files moved while they were opened: scan again soon."""
         self._refused: set[Place] = set()
@@ -179,8 +180,7 @@ class Follow:
     def forget(self, names: Iterable[str]) -> None:
         """These sources were removed from the registry: their files have been gone for long."""
         for name in names:
-            row = self.memory.rows.get(name)
-            if row is not None:
+            if (row := self.memory.rows.get(name)) is not None:
                 self._complaints.forget(row.path)
             self.memory.pop(name)
             self.past.pop(name, None)
@@ -194,8 +194,7 @@ class Follow:
         """Follow files that stand where we know a source; those that are another are left."""
         rows = {one.place: self.memory.places[one.place] for one in found}
         for one in found:
-            row = rows[one.place]
-            if is_finished(row, one):
+            if is_finished(row := rows[one.place], one):
                 self.copies.park(one.place, one.size, one.modified, Wait(row.source, settled=True))
         found = [one for one in found if not self.copies.may_rest(one.place, one.size, one.modified)]
         async for one, opened in self._opened(oldest_first(found)):
@@ -211,8 +210,7 @@ class Follow:
         Those that no pattern matches are read if they are the copy of a source, or ``new``.
         """
         found = [one for one in found if one.place not in self.files and one.place not in self.memory.places]
-        now = time.time_ns()
-        old = {one.place for one in found if is_too_old(self._inputs[one.number], one.modified, now)}
+        old = {one.place for one in found if is_too_old(self._inputs[one.number], one.modified, time.time_ns())}
         self.copies.left = old
         found = [one for one in found if one.place not in old or self.copies.may_be_missed(one.path)]
         found = [one for one in found if not self.copies.may_rest(one.place, one.size, one.modified)]
@@ -319,14 +317,14 @@ class Follow:
             source = self._sources.known(known, found.number, before[len(before) - row.anchor.length :])
             self.memory.pop(verdict.name)
         source.place = found.place
+        metrics.LOST.inc(source.shorten(found.path, found.size))
         self.unsaved.add(source)
         structlog.get_logger().info("source is carried on from a copy", path=found.path, source=source.name)
         return source
 
     def _release(self, name: str) -> Source | None:
         """The source of that name from among the orphans or the open files, of which it is one no more."""
-        orphan = self.copies.orphans.pop(name, None)
-        if orphan is not None:
+        if (orphan := self.copies.orphans.pop(name, None)) is not None:
             self.ended = [source for source in self.ended if source is not orphan.source]
             self.memory.pop(name)
             return orphan.source
@@ -386,6 +384,8 @@ class Follow:
             orphan.report()
             if source.settled:
                 self.memory.add(source.row(self.looks.updated, ended=True))
+            else:
+                self.unsettled.add(source)
 
     def _let_go(self) -> None:
         for file in list(self.files.values()):

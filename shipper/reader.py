@@ -270,7 +270,7 @@ class Reader:
         source = file.source
         full = len(look.window) == self._most + len(source.anchor)
         step = source.read(look.window, read, full=full)
-        file.more = full or source.at + source.open_bytes < look.seen[0]
+        file.more = full or source.is_stale or source.at + source.open_bytes < look.seen[0]
         if step is not None:
             self._send(source, step, now)
 

@@ -16,6 +16,7 @@ from shipper.filtered import Filtered
 from shipper.filters.sieve import Rules
 from shipper.formats import format_of, plain
 from shipper.formats.auto import Auto
+from shipper.formats.fill import NO_FORMAT
 from shipper.lines import HOLE, Cut, is_blank
 from shipper.multiline import Joiner
 from shipper.quick import Quick
@@ -264,17 +265,26 @@ class Encoder:
         return {**document.fields, "log": document.log, "labels": labels}
 
     def _parsed(self, line: bytes) -> ecs.Document:
-        document = ecs.Document(self._times)
-        if self._constants.some:
-            self._constants.begin(document)
-        if line[:1] == HOLE:
-            line = line.lstrip(HOLE)
-            document.flags.append("hole")
-        if not self._format(line, document):
+        text = line.lstrip(HOLE) if line[:1] == HOLE else line
+        document = self._begun(has_hole=text is not line)
+        try:
+            is_read = self._format(text, document)
+        except NO_FORMAT:
+            document, is_read = self._begun(has_hole=text is not line), False
+        line = text
+        if not is_read:
             plain.fields(line, document)
             document.flags.append("format")
         if b"\n" in line:
             _find_trace(document)
+        return document
+
+    def _begun(self, *, has_hole: bool) -> ecs.Document:
+        document = ecs.Document(self._times)
+        if self._constants.some:
+            self._constants.begin(document)
+        if has_hole:
+            document.flags.append("hole")
         return document
 
     def _fit(self, fields: dict[str, Any], length: int, tail: bytes) -> bytes:
@@ -284,21 +294,17 @@ class Encoder:
         if "truncated" not in log.setdefault("flags", []):
             log["flags"].append("truncated")
             self._flag("truncated")
+        is_bare, value = False, b""
         while True:
-            place, key, text = max(_texts(fields), key=lambda found: len(found[2]))
-            if len(text) <= _LEAST_TEXT:
+            if not _cut_texts(fields, length - self.most_bytes):
+                if is_bare:
+                    return value  # the settings allow less than its place takes; whoever refuses it says so
                 # Not its texts but their number is too large: all but the essentials goes.
+                is_bare = True
                 fields = {name: fields[name] for name in ("@timestamp", "message", "tailrace") if name in fields}
                 fields["log"] = log = {name: log[name] for name in ("offset", "file", "flags")}
                 fields["event"] = {"dataset": dataset}
                 fields["labels"] = {"tailrace.dropped": "its fields were too many for one record"}
-            else:
-                encoded = len(orjson.dumps(text))
-                share = max(0.0, (encoded - (length - self.most_bytes) - _LEAST_TEXT) / encoded)
-                if place is fields.get("numeric_labels"):
-                    place = fields.setdefault("labels", {})
-                    del fields["numeric_labels"][key]
-                place[key] = text[: max(_LEAST_TEXT - 1, int(len(text) * share))] + _FITTED_MARK
             value = orjson.dumps(fields)[:-1] + tail
             if len(value) <= self.most_bytes:
                 return value
@@ -317,6 +323,26 @@ def _find_trace(document: ecs.Document) -> None:
     if start >= 0:
         traces.fill(document, message[start:])
         document.fields["message"] = message[:start].rstrip() or message.partition("\n")[0]
+
+
+def _cut_texts(fields: dict[str, Any], excess: int) -> bool:
+    """Cut the longest texts of a document, one after the other, until it is about so much shorter; False if none is."""
+    texts = sorted(_texts(fields), key=lambda found: len(found[2]), reverse=True)
+    if len(texts[0][2]) <= _LEAST_TEXT:
+        return False
+    for place, key, text in texts:
+        if excess <= 0 or len(text) <= _LEAST_TEXT:
+            break
+        encoded = len(orjson.dumps(text))
+        share = max(0.0, (encoded - excess - _LEAST_TEXT) / encoded)
+        less = text[: max(_LEAST_TEXT - 1, int(len(text) * share))] + _FITTED_MARK
+        excess -= encoded - len(orjson.dumps(less))
+        if place is fields.get("numeric_labels"):
+            del place[key]
+            fields.setdefault("labels", {})[key] = less
+        else:
+            place[key] = less
+    return True
 
 
 def _texts(tree: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str]]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from shipper.identity import ANCHOR_BYTES, NO_HEAD, Anchor, Head, Place, anchor_of
 from shipper.lines import HOLE, Cut, LongLine, cut, split
-from shipper.names import families, live_path
+from shipper.names import families, is_packed, live_path
 from shipper.records import Chunk, Encoder
 from shipper.registry_row import Row
 from shipper.rows import Record
@@ -76,6 +76,10 @@ class Source:
         self.open_bytes = 0
         self.waits_for_delimiter = False
         """Whether the last of the open bytes are a line without its end; else they are a record that may go on."""
+        self.room = 0
+        """How many of the open bytes are NULs up to the end of the file, where its writer may have made room."""
+        self.is_stale = False
+        """Whether the file changed while that was read, and is to be read again at once."""
         self.padded = False
         """Whether what follows the last whole line are NULs."""
         self.repeated = 0
@@ -88,6 +92,8 @@ class Source:
         encoder.remember(row.memory)
         self._mark = self.mark
         self._long: LongLine | None = None
+        self._before_long = (b"", 0)
+        self._is_void = False
         self._window = _LEAST_WINDOW
 
     @property
@@ -109,6 +115,12 @@ class Source:
             self.behind_since = now
         self.size, self.modified, self.read_at = size, modified, now
 
+    def shorten(self, path: str, size: int) -> int:
+        """It stands in this copy now: how many bytes were seen of it that are not there, written behind the copying."""
+        lost = 0 if is_packed(path) else max(0, self.size - size)
+        self.size -= lost
+        return lost
+
     def is_read_to(self, end: int) -> bool:
         """Whether whole lines beyond ``end`` were not seen when the file was last looked at."""
         return end + self.open_bytes >= self.size
@@ -129,6 +141,10 @@ class Source:
 
         It is enough that it was larger; unless what it had more was room that its writer had made for later.
         """
+        if self._long is not None and self._long.is_hole and self.cursor <= size < self.at:
+            self._leave_room(self._long)  # its writer has given back what it did not need, while we read that
+            self._is_void = True
+            return False
         shrank = size < self.at or (size < self.size and not self.padded)
         return shrank or window[: len(self.anchor)] != self.anchor
 
@@ -138,22 +154,27 @@ class Source:
         ``full`` says that the read ended for its size and not at the end of the file; ``now`` is in nanoseconds since
         1970. Hazard: only after ``is_truncated`` said no.
         """
+        if self._is_void:
+            self._is_void, self.is_stale = False, True
+            return None
         body = window[len(self.anchor) :]
         first = self.at if self._long is not None else self.at + 1
         limit = next((offset for offset in self.cuts if offset >= first), None)
         ends_at_cut = limit is not None and self.at + len(body) >= limit
         if limit is not None:
             body = body[: limit - self.at]
-        self.open_bytes = 0
+        self.open_bytes = self.room = 0
+        self.is_stale = False
         start, skipped = self.cursor, self._mark.skipped
         if self._long is not None:
-            return self._continue_long(body, now, ends_at_cut=ends_at_cut)
+            return self._continue_long(body, now, ends_at_cut=ends_at_cut, full=full)
         # A delimiter that comes after a cut is a blank line here: skipped, and counted with the next record.
         lines, rest, covered = split(body)
         self.padded = rest[:1] == HOLE
         if rest and full and not covered and not ends_at_cut:
             self._long = LongLine(self.encoder.most_line_bytes)
-            return self._continue_long(body, now, ends_at_cut=False)
+            self._before_long = (self.anchor, self.modified)
+            return self._continue_long(body, now, ends_at_cut=False, full=True)
         last = b""
         pieces: frozenset[int] = frozenset()
         if rest and ends_at_cut:
@@ -169,13 +190,14 @@ class Source:
             chunk = _join(chunk, self.encoder.single(cut(last), start + covered, chunk.skipped, self.repeat_until, now))
             covered += len(last)
         else:
-            self.waits_for_delimiter = bool(rest)
+            self.room = 0 if full else len(rest) - len(rest.rstrip(HOLE))
+            self.waits_for_delimiter = len(rest) > self.room
             self.open_bytes += len(rest)
         return self._advance(chunk, covered, window) if covered else None
 
     def make_cut(self) -> int:
         """End the unterminated line where the file ended; takes effect at the next read, and must be durable first."""
-        offset = self.cursor + self.open_bytes
+        offset = self.cursor + self.open_bytes - self.room
         if offset not in self.cuts:
             self.cuts.append(offset)
             self.cuts.sort()
@@ -264,13 +286,23 @@ class Source:
     def _anchor_of(self, before: bytes, at: int) -> Anchor:
         return anchor_of(before) if before or not at else self._stored
 
-    def _continue_long(self, body: bytes, now: int, *, ends_at_cut: bool) -> Step | None:
+    def _leave_room(self, long: LongLine) -> None:
+        """Go back to where room begins that is not written yet: what will stand there is read from its beginning."""
+        self.open_bytes = self.room = long.length
+        self.at, self._long, self.padded = self.cursor, None, True
+        self.anchor, modified = self._before_long
+        self.is_stale = modified != self.modified
+
+    def _continue_long(self, body: bytes, now: int, *, ends_at_cut: bool, full: bool) -> Step | None:
         long = self._long
         if long is None:
             raise TypeError
         line: Cut | None = long.feed(body)
         if line is None and ends_at_cut:
             line = long.cut()
+        if line is None and not full and long.is_hole:
+            self._leave_room(long)
+            return None
         if line is None:
             self.at = self.cursor + long.length
             self.anchor = (self.anchor + body)[-ANCHOR_BYTES:]

@@ -1,7 +1,6 @@
 """A time as a service wrote it to an RFC 3339 timestamp in UTC. No I/O."""
 
 import datetime
-import math
 import re
 import zoneinfo
 
@@ -189,7 +188,7 @@ def _exact(whole: int, fraction: str) -> str | None:
 
 
 def _number(value: float) -> str | None:
-    if value <= 0 or not math.isfinite(value):
+    if not 0 < value < _SCALES[-1][0]:  # nor is it one that is no number
         return None
     for most, scale in _SCALES:
         if value < most:

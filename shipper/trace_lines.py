@@ -41,9 +41,9 @@ _GO = ("go",)
 _TRACEBACK = r"[ |+]*(?:Exception Group )?Traceback \(most recent call last\):"
 _STEPS = (
     # Behind a line of the log itself, or one with the name of an exception in it.
-    _Step("log", _FRAMED, r"\s+at \S", "frames"),
+    _Step("log", _FRAMED, r"[ \t]+at \S", "frames"),
     _Step("log", ("java",), r"(?:[a-z_]\w*\.)+[A-Z][\w$]*(?:Exception|Error|Throwable)\b", "frames"),
-    _Step("log", ("java",), r"\s*(?:Caused by: |Suppressed: |\.\.\. \d+ (?:more|common))", "frames"),
+    _Step("log", ("java",), r"[ \t]*(?:Caused by: |Suppressed: |\.\.\. \d+ (?:more|common))", "frames"),
     _Step("log", ("dotnet",), r"(?:[A-Z]\w*\.)+\w*(?:Exception|Error)\b| +---> ", "frames"),
     _Step("log", ("node",), r"(?:Uncaught )?\w*(?:Error|Exception)(?: \[\w+\])?: ", "frames"),
     _Step("log", _PY, _TRACEBACK + r'|[ |]+File "', "python"),

@@ -22,7 +22,7 @@ _PYTHON = re.compile(r"^[ |+]*(?:Exception Group )?Traceback \(most recent call 
 _RAISED = re.compile(r"^[ |+]*([A-Za-z_][\w.]*)(?:: (.*))?\r?$")
 _GO = re.compile(r"^(panic|fatal error): (.*?)(?: \[recovered\])?$", re.MULTILINE)
 _RUST = re.compile(r"^thread '.*' (?:\(\d+\) )?panicked at (?:'(.*)', )?.*?:?\r?$(?:\n(.*))?", re.MULTILINE)
-_RUBY = re.compile(r"^\S+\.rb:\d+:in .*?: (.*) \(([A-Z]\w*(?:::\w+)*)\)$", re.MULTILINE)
+_RUBY = re.compile(r"^\S+\.rb:\d+:in [`'][^'\n]*': (.*) \(([A-Z]\w*(?:::\w+)*)\)$", re.MULTILINE)
 _GROUP = re.compile(r"^ *\| (\w*ExceptionGroup): (.*)$", re.MULTILINE)
 _SOURCE = re.compile(r"(?:/|file://|node:)\S+:\d+\r?\n")
 """Node shows the place in the source before the error."""

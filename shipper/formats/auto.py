@@ -4,11 +4,13 @@ The format is learnt from lines of the file, some at a time, and kept as long as
 line, but for JSON and text, which are told apart by their first byte.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from shipper import ecs
 from shipper.formats import json, plain
+from shipper.formats.fill import NO_FORMAT
 from shipper.times import Times
 
 Format = Callable[[bytes, ecs.Document], bool]
@@ -55,9 +57,10 @@ class Fits:
         for name, fits in self._candidates.items():
             for line in sample:
                 document = ecs.Document(times)
-                if fits(line, document):
-                    self._hits[name] += 1
-                    self._telling[name] += self._is_telling(name, line, document)
+                with contextlib.suppress(*NO_FORMAT):
+                    if fits(line, document):
+                        self._hits[name] += 1
+                        self._telling[name] += self._is_telling(name, line, document)
 
     def share(self, name: str) -> float:
         """Which share of the lines a format fits; 0 without lines."""

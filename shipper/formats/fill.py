@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from shipper import ecs
 from shipper.columns import is_utf8
 
+NO_FORMAT = (ArithmeticError, LookupError, TypeError, ValueError, RecursionError)
+"""What a format might raise of a line that nobody thought of: it is none of that format then, and ends nobody."""
 _NOTHING = frozenset((None, "", "-"))
 
 

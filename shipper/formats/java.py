@@ -27,7 +27,7 @@ _KINDS = tuple(
         rf"\[{_TIME}\] {_LEVEL} (?P<text>.*)",
     )
 )
-_BEHIND = re.compile(r"(.*?) \(([A-Za-z][\w.$]*(?:\.[\w$]+)+)\)", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z][\w.$]*\.[\w.$]*[\w$]")
 
 
 def fields(line: bytes, document: ecs.Document) -> bool:
@@ -42,8 +42,9 @@ def fields(line: bytes, document: ecs.Document) -> bool:
     message, logger = groups["text"], groups.get("logger")
     if "logger" not in groups:
         first, feed, rest = message.partition("\n")
-        if behind := _BEHIND.fullmatch(first):
-            message, logger = behind[1] + feed + rest, behind[2]
+        text, sign, name = first.rpartition(" (")
+        if sign and name[-1:] == ")" and _NAME.fullmatch(name, 0, len(name) - 1):
+            message, logger = text + feed + rest, name[:-1]
     document.fields["message"] = message
     fill(
         document,

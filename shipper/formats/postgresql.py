@@ -15,6 +15,8 @@ _LINE = re.compile(
 _DURATION = re.compile(r"duration: (\d+\.\d+) ms")
 _LEVELS = {"LOG": "info", "PANIC": "fatal", "DETAIL": "info", "HINT": "info", "QUERY": "info", "CONTEXT": "info"}
 _LEVELS |= {"LOCATION": "info", "STATEMENT": "info"}
+_LAST = 2**63
+"""What ``long`` does not hold any more."""
 _KNOWN_ZONES = ("UTC", "GMT")
 
 
@@ -38,7 +40,9 @@ def fields(line: bytes, document: ecs.Document) -> bool:
         ),
     )
     if duration := _DURATION.match(message):
-        document.put("event.duration", round(float(duration[1]) * 10**6))
+        nanoseconds = float(duration[1]) * 10**6
+        if nanoseconds < _LAST:
+            document.put("event.duration", round(nanoseconds))
     if zone and (zone in _KNOWN_ZONES or not zone.isalpha()):
         time += zone if zone[0] in "+-" else f" {zone}"
     return finish(document, line, document.times.utc(time))
