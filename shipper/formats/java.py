@@ -27,7 +27,7 @@ _KINDS = tuple(
         rf"\[{_TIME}\] {_LEVEL} (?P<text>.*)",
     )
 )
-_NAME = re.compile(r"[A-Za-z][\w.$]*\.[\w.$]*[\w$]")
+_NAME = re.compile(r"[A-Za-z][\w.$]*\)")
 
 
 def fields(line: bytes, document: ecs.Document) -> bool:
@@ -43,7 +43,7 @@ def fields(line: bytes, document: ecs.Document) -> bool:
     if "logger" not in groups:
         first, feed, rest = message.partition("\n")
         text, sign, name = first.rpartition(" (")
-        if sign and name[-1:] == ")" and _NAME.fullmatch(name, 0, len(name) - 1):
+        if sign and "." in name and name[-2:] != ".)" and _NAME.fullmatch(name):
             message, logger = text + feed + rest, name[:-1]
     document.fields["message"] = message
     fill(
