@@ -149,5 +149,6 @@ class File:
 
 
 def behind(files: Iterable[File]) -> int:
-    """Bytes written to these files, as far as was seen, and not yet acknowledged."""
-    return sum(max(0, file.seen[0] - file.source.watermark.position) for file in files if file.seen is not None)
+    """Bytes written to these files, as far as was seen, and not yet acknowledged; room for later ones is none."""
+    known = ((file.seen[0] - file.source.room, file.source.watermark.position) for file in files if file.seen)
+    return sum(max(0, end - position) for end, position in known)

@@ -154,7 +154,7 @@ class Follow:
         old = file.source
         before = file.seen[0] if file.seen else old.at
         old.size = max(before, old.size)
-        lost = max(0, before - old.cursor)
+        lost = max(0, before - old.cursor - old.room)
         metrics.TRUNCATIONS.inc()
         self._complaints.truncated(old, lost)
         self._orphan(old, file.number, vanished=False)

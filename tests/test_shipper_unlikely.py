@@ -17,10 +17,12 @@ from world_agent import DISK, Memory, WorldAgent
 
 from shipper import ecs
 from shipper.books import Books
+from shipper.file import behind
 from shipper.follow import Follow
 from shipper.formats import format_of, java, plain
 from shipper.formats.auto import Fits
 from shipper.identity import Place
+from shipper.orphans import Orphan
 from shipper.reader import Reader
 from shipper.records import Encoder
 from shipper.source import Source, fresh_row
@@ -167,6 +169,7 @@ async def test_lines_in_room_that_was_made_for_them_are_read(tmp_path: Path, roo
         await agent.until(lambda: time.monotonic() > end)
         (found,) = agent.agent.follow.files.values()
         assert (found.source.watermark.position, found.is_read()) == (11, True)
+        assert (behind([found]), Orphan(found.source, 0, 0.0, vanished=True).lost) == (0, 0)
         for number in range(10):
             file.write(b"line %d\n" % number)
             file.flush()
