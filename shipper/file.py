@@ -117,7 +117,8 @@ class File:
     def reached_goal(self) -> bool:
         """Whether what was there when it was opened has been read."""
         source = self.source
-        return self.is_read() if isinstance(self.handle, Unpacked) else source.cursor + source.room >= self.goal
+        room = source.room if source.open_bytes == source.room else 0
+        return self.is_read() if isinstance(self.handle, Unpacked) else source.cursor + room >= self.goal
 
     def is_read(self) -> bool:
         """Whether nothing is left of it to read, as far as was seen."""

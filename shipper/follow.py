@@ -153,8 +153,7 @@ class Follow:
         """
         old = file.source
         before = file.seen[0] if file.seen else old.at
-        old.size = max(before, old.size)
-        lost = max(0, before - old.cursor - old.room)
+        old.size, lost = max(before, old.size), max(0, before - old.cursor - old.room)
         metrics.TRUNCATIONS.inc()
         self._complaints.truncated(old, lost)
         self._orphan(old, file.number, vanished=False)
@@ -306,9 +305,9 @@ class Follow:
         if self.copies.at(verdict.name) != verdict.at:
             self.stale = True  # it was read on, or back, since
             return None
-        return self._carry_on(verdict, found, before)
+        return self._carry_on(verdict, found, opened, before)
 
-    def _carry_on(self, verdict: Take, found: Found, before: bytes) -> Source:
+    def _carry_on(self, verdict: Take, found: Found, opened: Opened, before: bytes) -> Source:
         """Read a source from another file from now on."""
         source = self._release(verdict.name)
         if source is None:
@@ -317,7 +316,8 @@ class Follow:
             source = self._sources.known(known, found.number, before[len(before) - row.anchor.length :])
             self.memory.pop(verdict.name)
         source.place = found.place
-        metrics.LOST.inc(source.shorten(found.path, found.size))
+        size = None if isinstance(opened.handle, Unpacked) else os.fstat(opened.handle).st_size
+        metrics.LOST.inc(source.shorten(size))
         self.unsaved.add(source)
         structlog.get_logger().info("source is carried on from a copy", path=found.path, source=source.name)
         return source

@@ -211,7 +211,8 @@ class Reader:
         file.looked(look.seen, now, self._shipper.poll_seconds, idle_seconds(len(self._follow.files)))
         file.goal = min(file.goal, look.seen[0])
         size = look.seen[0] if file.is_plain else max(look.seen[0], file.source.size)
-        if not file.head_fits(look.first) or file.source.is_truncated(size, look.window):
+        fits = file.head_fits(look.first)
+        if not fits or (not file.source.gives_up(size, look.window) and file.source.is_truncated(size, look.window)):
             file.seen = before
             self._follow.replace(file, look.seen[0])
             return False

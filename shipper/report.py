@@ -87,7 +87,8 @@ class Troubles(msgspec.Struct, frozen=True):
 
 def line_of_file(file: "File", troubles: Troubles) -> Line:
     """An open file."""
-    size = file.source.size if file.seen is not None else max(file.source.size, file.goal)
+    written = file.source.size - file.source.room
+    size = written if file.seen is not None else max(written, file.goal)
     state, detail = _state(file, size, troubles)
     return _line(file.source, size, state, detail)
 
@@ -100,7 +101,8 @@ def line_of_ended(source: "Source") -> Line:
 def line_of_row(row: Row, found: Found | None, missed: int, *, running: bool) -> Line:
     """A source that no agent has open: ``found`` is its file now, ``missed`` since when it is not there."""
     packed = is_packed(row.path)
-    size = row.size if found is None or packed else found.size
+    # Without the room that its writer made for later lines, if it was not written since.
+    size = row.size if found is None or packed or found.modified == row.modified else found.size
     state = State.CLOSED
     detail = ""
     if row.ended:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from shipper.identity import ANCHOR_BYTES, NO_HEAD, Anchor, Head, Place, anchor_of
 from shipper.lines import HOLE, Cut, LongLine, cut, split
-from shipper.names import families, is_packed, live_path
+from shipper.names import families, live_path
 from shipper.records import Chunk, Encoder
 from shipper.registry_row import Row
 from shipper.rows import Record
@@ -115,10 +115,11 @@ class Source:
             self.behind_since = now
         self.size, self.modified, self.read_at = size, modified, now
 
-    def shorten(self, path: str, size: int) -> int:
-        """It stands in this copy now: how many bytes were seen of it that are not there, written behind the copying."""
-        lost = 0 if is_packed(path) else max(0, self.size - size)
-        self.size -= lost
+    def shorten(self, size: int | None) -> int:
+        """It stands in a copy of this size now: how many bytes were seen that are not there; None: it is not known."""
+        lost = 0 if size is None else max(0, self.size - self.room - size)
+        self.size = self.size if size is None else min(self.size, size)
+        self._forget_room()
         return lost
 
     def is_read_to(self, end: int) -> bool:
@@ -141,12 +142,22 @@ class Source:
 
         It is enough that it was larger; unless what it had more was room that its writer had made for later.
         """
-        if self._long is not None and self._long.is_hole and self.cursor <= size < self.at:
-            self._leave_room(self._long)  # its writer has given back what it did not need, while we read that
-            self._is_void = True
-            return False
         shrank = size < self.at or (size < self.size and not self.padded)
         return shrank or window[: len(self.anchor)] != self.anchor
+
+    def gives_up(self, size: int, window: bytes) -> bool:
+        """Whether we read room and find another file there (arguments as above): its writer wrote, or gave it back.
+
+        Then what was read of it counts for nothing, and the window neither: the next look is at where room begins.
+        """
+        long = self._long
+        if long is None or not long.is_hole or size < self.cursor:
+            return False
+        if size >= self.at and window[: len(self.anchor)] == self.anchor:
+            return False
+        self._leave_room(long)
+        self._is_void = True
+        return True
 
     def read(self, window: bytes, now: int, *, full: bool) -> Step | None:
         """Take what stands in the file from ``at - len(anchor)`` on; None if no line ended and nothing moved.
@@ -238,6 +249,7 @@ class Source:
         self.encoder.remember(self._mark.memory)
         self.anchor = self._mark.anchor
         self._long = None
+        self._forget_room()
 
     def abandon(self) -> int:
         """The file was truncated, so what is not acknowledged cannot be read again: how many bytes that is."""
@@ -275,7 +287,7 @@ class Source:
             ended=ended,
             updated=min(now, self.looked or now),
             cuts=tuple(self.cuts),
-            size=self.size,
+            size=max(self.watermark.position, self.size - self.room),
             modified=self.modified,
             born=self.born,
             family=self.family,
@@ -285,6 +297,10 @@ class Source:
 
     def _anchor_of(self, before: bytes, at: int) -> Anchor:
         return anchor_of(before) if before or not at else self._stored
+
+    def _forget_room(self) -> None:
+        self.open_bytes = self.room = 0
+        self.is_stale = self._is_void = False
 
     def _leave_room(self, long: LongLine) -> None:
         """Go back to where room begins that is not written yet: what will stand there is read from its beginning."""
