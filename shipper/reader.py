@@ -63,7 +63,7 @@ class Reader:
         self._disk = disk
         self._registry = registry
         self._producer = producer
-        self._most = min(shipper.chunk_bytes, shipper.max_line_bytes)
+        self._most = shipper.read_bytes
         self._turns: Turns[File] = Turns()
         self._no_room: dict[int, list[File]] = {}
         self._no_answer: dict[int, list[File]] = {}

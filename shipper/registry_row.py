@@ -9,11 +9,6 @@ NO_MEMORY = b"{}"
 """Nothing is remembered any more; an empty memory says that nothing ever was."""
 
 
-RECOUNTED = ""
-"""A rule of this name, which no rule has, stands in ``dropped`` once somebody has set the position by hand: what was
-shipped before may be counted twice, or otherwise, since."""
-
-
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """What is stored of one source.
 

@@ -91,7 +91,7 @@ class _Repair:
         self._disk = Disk()
         self._sources = Sources(settings, {"name": host_of(settings)})
         self._sources.most_record_bytes = producer.most_record_bytes
-        self._most = min(settings.shipper.chunk_bytes, settings.shipper.max_line_bytes)
+        self._most = settings.shipper.read_bytes
 
     async def mend(self, loss: Loss, row: Row | None) -> list[Repaired]:
         """Each range of a source."""

@@ -33,8 +33,7 @@ class Sources:
         self.most_record_bytes = settings.shipper.max_record_bytes
         self._rules = [filter_rules(entry) for entry in settings.shipper.inputs]
         # They remember nothing of a file, and to make one takes longer than all the rest of opening a file.
-        window = min(settings.shipper.chunk_bytes, settings.shipper.max_line_bytes)
-        self._joiners = [joiner_of(entry, window) for entry in settings.shipper.inputs]
+        self._joiners = [joiner_of(entry, settings.shipper.read_bytes) for entry in settings.shipper.inputs]
         self._lane_of: Callable[[str], int] = lambda _name: 0
         self._lanes = 0
         self._turn = 0

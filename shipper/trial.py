@@ -33,7 +33,7 @@ def source_of(
     entry: Input, path: str, host: str, limits: Shipper, rules: Rules | None = None, around: Surroundings = NOTHING
 ) -> Source:
     """A source of that path as the agent would read it, whose records nobody sends."""
-    joiner = joiner_of(entry, min(limits.chunk_bytes, limits.max_line_bytes))
+    joiner = joiner_of(entry, limits.read_bytes)
     encoder = Encoder(
         entry, "try", path, {"name": host}, limits.max_record_bytes, limits.max_line_bytes, joiner, rules, around
     )

@@ -217,6 +217,11 @@ class Shipper(Section, frozen=True, kw_only=True):
     forget_seconds: float = 604_800.0
     """How long a file must be gone before what is stored of it is forgotten; 0 never forgets."""
 
+    @property
+    def read_bytes(self) -> int:
+        """The most that is read of a file at once, and so what a joined record must be seen whole in."""
+        return min(self.chunk_bytes, self.max_line_bytes)
+
 
 class Indexer(Section, frozen=True, kw_only=True):
     """``[indexer]``: the consumer group that loads Elasticsearch."""

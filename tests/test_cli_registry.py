@@ -13,7 +13,8 @@ from processes import Site, chain
 from shipper import registry_file
 from shipper.identity import Place, anchor_of, head_of
 from shipper.registry import Registry
-from shipper.registry_row import RECOUNTED, Row
+from shipper.registry_row import Row
+from tailrace.audit.entry import RECOUNTED
 from tailrace.cli import cli
 from tailrace.errors import MendState, SayYes
 

@@ -7,7 +7,8 @@ import msgspec
 from tailrace.audit.chain import Amount
 
 RECOUNTED = ""
-"""As of the shipper's registry: a rule of this name is none."""
+"""A rule of this name, which no rule has, stands in a source's ``dropped`` once somebody has set its position by hand:
+what was shipped before may be counted twice, or otherwise, since."""
 
 
 class _Host(msgspec.Struct, frozen=True):

@@ -47,6 +47,11 @@ def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def settings_file_option(text: str) -> Callable[..., Any]:
+    """``--config FILE`` of a command that reads it itself, or none; it receives ``settings_file``, the name or None."""
+    return click.option("--config", "-c", "settings_file", type=click.Path(), metavar="FILE", help=text)
+
+
 def settings_file() -> str:
     """Where the settings file is that the command that runs has read; empty if it read none."""
     name = click.get_current_context().meta.get(SETTINGS_FILE, "")

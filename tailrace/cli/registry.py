@@ -16,8 +16,9 @@ from shipper.lines import is_blank
 from shipper.names import is_packed
 from shipper.registry import Registry
 from shipper.registry_file import NAME
-from shipper.registry_row import NO_MEMORY, RECOUNTED, Row
+from shipper.registry_row import NO_MEMORY, Row
 from shipper.scan import place_of, scan
+from tailrace.audit.entry import RECOUNTED
 from tailrace.cli.ask import agreed
 from tailrace.cli.groups import Suggesting
 from tailrace.cli.options import config_option, json_option, terminal_width

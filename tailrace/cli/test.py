@@ -23,7 +23,7 @@ from tailrace import settings as settings_module
 from tailrace.cli.differences import told
 from tailrace.cli.junit import junit
 from tailrace.cli.margin import hung
-from tailrace.cli.options import json_option, terminal_width
+from tailrace.cli.options import json_option, settings_file_option, terminal_width
 from tailrace.errors import FixCases, TailraceError
 from tailrace.settings import Input, Settings, Shipper
 from tailrace.show import in_line, neutral
@@ -45,14 +45,7 @@ what has none is run all the same.
 
 @click.command("test", epilog=_EPILOG)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--config",
-    "-c",
-    "settings_file",
-    type=click.Path(),
-    metavar="FILE",
-    help="The settings file, whatever the cases say.",
-)
+@settings_file_option("The settings file, whatever the cases say.")
 @click.option(
     "--junit", "report", type=click.Path(path_type=Path), metavar="FILE", help="Also write JUnit's XML there."
 )

@@ -22,7 +22,7 @@ from shipper.leaves import is_everywhere, leaves
 from shipper.trial import Fit, Report, Tally, advice, fits_of, source_of, steps_of
 from shipper.unpack import Handle, Unpacked, close, packing, read_at
 from tailrace import settings as settings_module
-from tailrace.cli.options import json_option
+from tailrace.cli.options import json_option, settings_file_option
 from tailrace.errors import MendInputs
 from tailrace.formats import GROUP
 from tailrace.plugins import names_of
@@ -78,14 +78,7 @@ class _Known(click.Choice[str]):
 @click.option(
     "--most", type=click.IntRange(min=1), default=1_000_000, show_default=True, help="Stop after so many records."
 )
-@click.option(
-    "--config",
-    "-c",
-    "settings_file",
-    type=click.Path(),
-    metavar="FILE",
-    help="Take the input of this settings file that names FILE.",
-)
+@settings_file_option("Take the input of this settings file that names FILE.")
 @json_option
 @click.pass_context
 def try_(context: click.Context, /, file: Path, name: str, *, most: int, as_json: bool, **options: str) -> None:
