@@ -207,18 +207,27 @@ def test_a_hanging_elasticsearch_holds_up_a_rebalance_for_a_bounded_time(breakab
     """What is in flight when another indexer joins is left to look-ups; its late answers change nothing."""
     site = breakable_site
     site.indexer |= {"slice_actions": 100, "drain_seconds": 1.0, "linger_seconds": 0.0}
-    site.send(site.records(6000))
+    site.serve_metrics()
+    records = site.records(6000)
+    site.send(records[:3000])
     site.run("index", log="first")
     until(lambda: finished(site) > 0, every=0.01)
     site.stack.pause("elasticsearch")
-    assert finished(site) < 6000
+    site.send(records[3000:])
+
+    def shown(name: str) -> float:
+        return site.metric(f"tailrace_indexer_{name}", "indexer_listen")
+
+    until(lambda: shown("polled_records_total") > 3000 and shown("in_flight_requests") > 0)
+    assert finished(site) <= 3000
+    site.metrics.clear()
     site.run("index", log="second")
     until(lambda: readings(site, "second") == 1, 45)
     assert any(line["message"].startswith("gave partitions up with requests in flight") for line in site.said("first"))
     site.stack.resume("elasticsearch")
     site.roll_over()
     until(lambda: finished(site) == 6000)
-    exactly_once(site, site.records(6000))
+    exactly_once(site, records)
 
 
 def readings(site: Load, log: str) -> int:
