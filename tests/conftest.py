@@ -138,6 +138,20 @@ async def create_topic(bootstrap_servers: str, name: str, partitions: int = 1, *
         await admin.close()
 
 
+async def configure_topic(bootstrap_servers: str, name: str, **config: str) -> None:
+    """Set configs of a topic, named as for ``create_topic``; what is not named goes back to its default."""
+    from aiokafka.admin import AIOKafkaAdminClient
+    from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        settings = {key.replace("_", "."): value for key, value in config.items()}
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, settings)])
+    finally:
+        await admin.close()
+
+
 async def delete_topic(bootstrap_servers: str, name: str) -> None:
     """Delete a topic."""
     from aiokafka.admin import AIOKafkaAdminClient

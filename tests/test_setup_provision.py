@@ -14,6 +14,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from click.testing import CliRunner
+from conftest import configure_topic
 from refusals import refusing
 
 from indexer.changes import Act, Change
@@ -68,15 +69,6 @@ async def _topic(settings: Settings, name: str) -> tuple[int, dict[str, str]] | 
         await admin.close()
 
 
-async def _set(settings: Settings, name: str, configs: dict[str, str]) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap_servers)
-    await admin.start()
-    try:
-        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs)])
-    finally:
-        await admin.close()
-
-
 def _elastic(settings: Settings, method: str, path: str, body: Any = None) -> Any:
     async def call() -> Any:
         async with elastic.client(settings.elasticsearch) as client:
@@ -115,7 +107,7 @@ def test_a_topic_is_altered_without_resetting_what_others_set(settings: Settings
     logs = f"{names}.logs"
     found = asyncio.run(_topic(settings, logs))
     assert found is not None
-    asyncio.run(_set(settings, logs, {**found[1], "compression.type": "lz4"}))
+    asyncio.run(configure_topic(settings.kafka.bootstrap_servers[0], logs, **found[1], compression_type="lz4"))
     kafka = msgspec.structs.replace(settings.kafka, retention_hours=24, partitions=5)
     changed = msgspec.structs.replace(settings, kafka=kafka)
     change = _run(changed, names)[logs]

@@ -12,9 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from conftest import MakeTopic, create_topic, delete_topic
+from conftest import MakeTopic, configure_topic, create_topic, delete_topic
 from processes import Site, append, chain, in_loop, read_topic, until
 
 from shipper.lanes import Sending
@@ -273,7 +271,7 @@ def test_a_limit_lowered_under_way_is_met(stack: Stack, tmp_path: Path, names: s
     agent = site.agent()
     try:
         until(lambda: len(site.shipped()) == 1)
-        asyncio.run(_limit(stack.bootstrap_servers, site.topic, 20_000))
+        asyncio.run(configure_topic(stack.bootstrap_servers, site.topic, max_message_bytes="20000"))
         with path.open("a") as file:
             file.write(f"{os.urandom(200_000).hex()}\nafter\n")
         until(lambda: any(record.message == "after" for record in site.shipped()))
@@ -294,13 +292,3 @@ def _tried(producer: Producer) -> int:
     assert client is not None
     waiting = [batch for batches in client._message_accumulator._batches.values() for batch in batches]
     return max((batch.retry_count for batch in (*waiting, *client._message_accumulator._pending_batches)), default=0)
-
-
-async def _limit(bootstrap_servers: str, topic: str, size: int) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    await admin.start()
-    try:
-        resource = ConfigResource(ConfigResourceType.TOPIC, topic, configs={"max.message.bytes": str(size)})
-        await admin.alter_configs([resource])
-    finally:
-        await admin.close()

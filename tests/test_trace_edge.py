@@ -1,6 +1,8 @@
 """``tailrace trace`` on the real servers: wherever a line is, it says so."""
 
+import asyncio
 import json
+import random
 import re
 import time
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from conftest import configure_topic
 from processes import Site, append, until
 
 from tailrace.audit import topics
@@ -135,6 +138,21 @@ def test_a_letter_that_was_replayed_is_on_its_way_until_it_is_indexed(site: Site
         assert [sent["may_repeat"] for sent in one["sent"]] == [False, True]
     site.finish("index", "--once")
     assert [one["state"] for one in traced(site, "0")] == ["stored"]
+
+
+def test_any_byte_of_a_record_whose_letter_was_cut_is_in_the_dead_letters(site: Site) -> None:
+    """The letter alone does not say where the record ends; the record in its topic does."""
+    asyncio.run(configure_topic(site.bootstrap_servers, site.dead, max_message_bytes="2000"))
+    text = "".join(random.Random(9).choices("abcdefghij", k=20_000))
+    append(site.logs / "app.log", f"first line\n{text}\n")
+    site.indexer = {"allowed_streams": ["logs-nothing-default"]}
+    site.finish("ship", "--once")
+    site.finish("index", "--once")
+    site.indexer = {}
+    for where in ("11", "5000"):
+        (one,) = traced(site, where)
+        assert (one["state"], one["start"], one["end"]) == ("dead", 11, 20_012)
+        assert [letter["reason"] for letter in one["letters"]] == ["stream"]
 
 
 def test_what_was_repaired_is_on_its_way_until_it_is_indexed(site: Site) -> None:

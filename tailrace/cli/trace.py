@@ -199,7 +199,11 @@ class _Search:
         records, one.kafka = await sent(self._settings, _wish(source, offset, kept)._replace(read=read))
         one.sent = [record for _, record in records]
         newest = records[-1][0] if records else None
-        kept = kept or newest
+        if kept is None or not kept.bytes:  # of a letter that was cut only the beginning is known
+            kept = newest or kept
+        if newest is not None and not (one.letters or one.documents):
+            cut = await letters(self._settings, Wish(source, newest.record_id), [source])
+            one.letters = [why for _, _, why in cut]
         goal = {TopicPartition(record.topic, record.partition): record.offset + 1 for record in one.sent}
         waits = bool(goal) and bool(await topics.left(self._settings, goal))
         if kept is not None:
