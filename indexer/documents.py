@@ -15,6 +15,7 @@ from indexer.foreign import Fault, decode, foreign, is_event_alone, why_no_objec
 from indexer.ownership import Origin
 from indexer.reasons import Reason
 from indexer.rows import Rows
+from tailrace import letters
 from tailrace.record import HEADER, is_record_id, is_stream, parse_header
 
 _ONE_LINE = bytes.maketrans(b"\n\r", b"  ")
@@ -23,19 +24,11 @@ _MOST_STREAM_BYTES = 220
 """Elasticsearch's limit of 255 bytes for an index name, less ``.ds-`` and the date and number of a backing index."""
 
 
-class Polled(Protocol):
+class Polled(letters.Polled, Protocol):
     """What we need of a record of Kafka's, as aiokafka decodes it from a batch. Values are not changed."""
 
     @property
-    def offset(self) -> int: ...  # noqa: D102
-    @property
     def timestamp(self) -> int: ...  # noqa: D102
-    @property
-    def key(self) -> bytes | None: ...  # noqa: D102
-    @property
-    def value(self) -> bytes | None: ...  # noqa: D102
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...  # noqa: D102
 
 
 class Refusal(NamedTuple):
