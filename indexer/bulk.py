@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from tailrace.causes import NO_JSON
+
 PATH = "/_bulk?require_data_stream=true&filter_path=errors,items.*.status,items.*.error,items.*.failure_store"
 """``require_data_stream``: without a template, Elasticsearch would make a plain index of the stream's name."""
 
@@ -170,7 +172,7 @@ def failure_text(answer: bytes) -> str:
 def _failure_of(answer: bytes) -> _Error | str:
     try:
         return _failure.decode(answer).error
-    except (msgspec.DecodeError, RecursionError):
+    except NO_JSON:
         return ""
 
 
@@ -180,7 +182,7 @@ def _read_items(answer: bytes, count: int) -> Reading:
         return Reading(Whole.ALL_STORED)
     try:
         items = _answer.decode(answer).items
-    except (msgspec.DecodeError, RecursionError) as error:
+    except NO_JSON as error:
         return Reading(Whole.FAILED, text=f"the answer to a bulk request makes no sense: {error}")
     if len(items) != count:
         return Reading(Whole.FAILED, text=f"{count} actions were answered with {len(items)} items")

@@ -8,6 +8,7 @@ import msgspec
 
 from indexer import bulk
 from indexer.transport import Answer, Transport
+from tailrace.causes import NO_JSON
 
 _CHUNK = 1000
 
@@ -65,7 +66,7 @@ async def _backing_indices(transport: Transport, stream: str) -> list[str] | Una
         return _unanswered(answer)
     try:
         streams = msgspec.json.decode(answer.body, type=_Resolved).data_streams
-    except msgspec.DecodeError:
+    except NO_JSON:
         return _unanswered(answer)
     if len(streams) != 1:
         return Unanswered(f"{stream} is no data stream; run `tailrace setup`")
@@ -79,7 +80,7 @@ async def _exist(transport: Transport, index: str, ids: Sequence[str]) -> list[b
         return _unanswered(answer)
     try:
         docs = msgspec.json.decode(answer.body, type=_Documents).docs
-    except msgspec.DecodeError:
+    except NO_JSON:
         return _unanswered(answer)
     if len(docs) != len(ids):
         return Unanswered(f"{len(ids)} ids were answered with {len(docs)} documents")

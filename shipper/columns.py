@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from tailrace.causes import NO_JSON
+
 Decoder = msgspec.json.Decoder[Any]
 Column = Sequence[Any]
 """The values of one key, each ``bytes`` or ``msgspec.Raw``; None where a line lacks the key."""
@@ -46,7 +48,7 @@ def decode(by: Decoder, lines: list[bytes], together: bytes) -> list[tuple[Any, 
     if bounded and is_utf8(together):
         try:
             found = by.decode_lines(together)
-        except (msgspec.DecodeError, RecursionError):
+        except NO_JSON:
             found = []
         if len(found) == len(lines):
             return list(map(msgspec.structs.astuple, found))
@@ -58,7 +60,7 @@ def _decode(by: Decoder, line: bytes) -> tuple[Any, ...] | None:
         return None
     try:
         return msgspec.structs.astuple(by.decode(line))
-    except (msgspec.DecodeError, RecursionError):
+    except NO_JSON:
         return None
 
 

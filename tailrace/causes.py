@@ -6,8 +6,14 @@ import ssl
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import msgspec
+
 _CHAINED = ("os_error", "certificate_error", "__cause__", "__context__")
 """Where libraries keep the error below theirs; Elasticsearch's drops all but what Python keeps as the context."""
+
+
+NO_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises of bytes that are no JSON, or not of the form that is asked for: in no UTF-8, or too deep."""
 
 
 class Cause(NamedTuple):

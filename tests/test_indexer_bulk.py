@@ -81,6 +81,8 @@ def test_each_item_has_its_outcome(create: dict[str, object], outcome: Outcome) 
         (429, b'{"error":{"type":"circuit_breaking_exception","reason":"x"}}', Whole.FAILED),
         (502, b"<html>", Whole.FAILED),
         (503, b"\xff", Whole.FAILED),
+        (503, '{"error":"Service indisponible, réessayez"}'.encode("latin-1"), Whole.FAILED),
+        (200, b'{"errors":true,"items":[{"create":{"status":503,"error":{"reason":"\xff"}}}]}', Whole.FAILED),
         (413, b"", Whole.TOO_LARGE),
         (400, b"nonsense", Whole.FAILED),
         (400, b'{"error":{"type":"illegal_argument_exception","reason":"pipeline"}}', Whole.FAILED),

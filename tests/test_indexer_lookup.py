@@ -51,6 +51,8 @@ def test_a_stream_that_is_not_there_has_nothing() -> None:
         [Answer(401, NO_LOGIN)],
         [Answer(200, b"{}")],
         [Answer(200, b"nonsense")],
+        [Answer(200, b'{"data_streams":[{"backing_indices":["\xff"]}]}')],
+        [Answer(200, RESOLVED), Answer(200, b'{"docs":[{"error":{"reason":"\xff"}}]}')],
         [Answer(200, b'{"data_streams":[]}')],
         [Answer(200, RESOLVED), Answer(0, b"reset")],
         [Answer(200, RESOLVED), Answer(503, b"")],

@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 import orjson
 
+from tailrace.causes import NO_JSON
+
 Path = tuple[str, ...]
 Values = tuple[Any, ...]
 """For each of some paths the value there, None where there is none."""
@@ -44,7 +46,7 @@ class Facts:
             return [()] * len(documents)
         try:
             found = self._decoder.decode_lines(b"\n".join(documents))
-        except msgspec.DecodeError:  # something that is not an object stands where a path goes on
+        except NO_JSON:  # something that is not an object stands where a path goes on
             return [self.of_tree(orjson.loads(document)) for document in documents]
         picked = list(map(self._get, found))
         if not self._inner:

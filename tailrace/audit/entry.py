@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from tailrace.audit.chain import Amount
+from tailrace.causes import NO_JSON
 
 RECOUNTED = ""
 """A rule of this name, which no rule has, stands in a source's ``dropped`` once somebody has set its position by hand:
@@ -74,7 +75,7 @@ def entry(value: bytes) -> Entry | None:
     """A record of the ledger; None if it is not one that we understand."""
     try:
         told = msgspec.json.decode(value, type=_Told)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except NO_JSON:
         return None
     return Entry(
         source=told.source,

@@ -3,6 +3,7 @@
 import msgspec
 
 from tailrace.audit.chain import Range
+from tailrace.causes import NO_JSON
 from tailrace.errors import MendPlan
 
 VERSION = 1
@@ -42,7 +43,7 @@ def losses(text: bytes) -> list[Loss]:
     """
     try:
         plan = msgspec.json.decode(text, type=Plan)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except NO_JSON as error:
         raise MendPlan(f"This is no plan ({error}); make one with `tailrace audit --json > plan.json`.") from error
     if plan.version != VERSION:
         raise MendPlan(f"This plan is of form {plan.version}, and we know {VERSION}; make it with this tailrace.")

@@ -15,6 +15,7 @@ from tailrace import kafka
 from tailrace.audit.chain import Kept
 from tailrace.audit.entry import Entry, entry
 from tailrace.audit.verdict import Buried
+from tailrace.causes import NO_JSON
 from tailrace.letter_topic import partitions_of, read_letters
 from tailrace.letters import Letter, Settled
 from tailrace.settings import Settings
@@ -83,7 +84,7 @@ def kept_in(record_id: str, value: bytes) -> Kept | None:
     """Which bytes of a source a record covers; None if its value does not say, as one that was cut."""
     try:
         said = msgspec.json.decode(value, type=_Value)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except NO_JSON:
         return None
     return Kept(record_id, said.log.offset, said.tailrace.bytes, said.tailrace.skipped)
 
