@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from indexer.mend import Mend, parse_remove, parse_rename, parse_set
+from indexer.reasons import misspelt
 from tailrace.letters import Letter
 from tailrace.where import Where, where
 
@@ -41,6 +42,8 @@ def rules(text: str, now: datetime.datetime) -> list[Rule]:
                     conditions, mends = [], []
                 conditions.append(rest)
                 where([rest], now)
+                if fault := misspelt(rest):
+                    raise ValueError(fault)  # noqa: TRY301 - to name its line as those of the others
             elif word in _WORDS:
                 mends.append(_WORDS[word](rest))
             else:

@@ -1,7 +1,7 @@
 """A dead letter to the record that is sent again in its place, or to why there can be none. No I/O."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -11,6 +11,10 @@ from indexer.mend import CannotMend, Mend, decode, encode, mend
 from indexer.reasons import Reason
 from tailrace.letters import Letter
 from tailrace.record import HEADER, Header, header_prefix, is_record_id, is_stream, parse_header
+from tailrace.show import lookup
+
+_PROOF = ("tailrace.source", "tailrace.bytes", "tailrace.skipped", "log.offset")
+"""By these the audit knows which bytes of a file a document is."""
 
 
 class Revived(NamedTuple):
@@ -49,7 +53,7 @@ def revive(letter: Letter, mends: Sequence[Mend], wish: Wish) -> Revived | Unfit
     header = parse_header(ours[0]) if len(ours) == 1 else None
     if ours and header is None and not wish.as_text:
         return Unfit("its header t cannot be read: start an indexer of its version, or send it with --as-text")
-    value = _mended(letter, mends, wish)
+    value = _mended(letter, header, mends, wish)
     if isinstance(value, Unfit):
         return value
     if header is None:
@@ -67,7 +71,7 @@ def revive(letter: Letter, mends: Sequence[Mend], wish: Wish) -> Revived | Unfit
     return Revived(letter.key, value, [(HEADER, flagged.encode()), *others])
 
 
-def _mended(letter: Letter, mends: Sequence[Mend], wish: Wish) -> bytes | Unfit:
+def _mended(letter: Letter, header: Header | None, mends: Sequence[Mend], wish: Wish) -> bytes | Unfit:
     """The value; where nothing is changed in it, its very bytes."""
     foreign = not any(name == HEADER for name, _ in letter.headers)
     broken = Reason.JSON.value == letter.reason and wish.as_text
@@ -81,11 +85,19 @@ def _mended(letter: Letter, mends: Sequence[Mend], wish: Wish) -> bytes | Unfit:
         document = {"message": letter.value.decode("utf-8", "replace")}
         if time := iso(letter.subject.timestamp):
             document["@timestamp"] = time
+    proof = _proof(document)
     try:
         mend(document, mends)
-        return encode(document)
+        value = encode(document)
     except CannotMend as error:
         return Unfit(str(error))
+    if header is not None and header.record_id.startswith(f"{proof[0]}:") and _proof(document) != proof:
+        return Unfit("log.offset and tailrace.* say which line of its file it is, so no mend may change them")
+    return value
+
+
+def _proof(document: Mapping[str, Any]) -> list[Any]:
+    return [lookup(document, name) for name in _PROOF]
 
 
 def _may_move(letter: Letter, header: Header, mends: Sequence[Mend]) -> bool:

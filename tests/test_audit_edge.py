@@ -135,6 +135,20 @@ def test_a_new_kafka_has_a_coordinator_only_a_moment_after_it_was_asked(
     assert found["unfinished_records"] == 100
 
 
+def test_a_document_that_only_names_a_source_is_no_line_of_it(site: Site) -> None:
+    """A service's alert about a file says which it is, and not which bytes."""
+    shipped(site, LINES)
+    document = hits(site)[0]["_source"]
+    document.pop("log")
+    site.elastic(f"/{site.stream}/_create/alert?refresh=true", document, "PUT")
+    for option in ("--full", "--host=*"):
+        (source,) = audited(site, option)["sources"]
+        assert (source["result"], source["stored"]["records"]) == ("whole", 100)
+    delete(site, hits(site)[41])
+    (source,) = audited(site, expect=1)["sources"]
+    assert source["missing"] == [{"start": 41 * 21, "end": 42 * 21}]
+
+
 def test_a_line_behind_the_ledger_does_not_stand_in_for_a_lost_one(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A ledger lags, for good where the host died; then a line that it does not tell of yet has the same size."""
     shipped(site, LINES)

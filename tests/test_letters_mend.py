@@ -136,6 +136,19 @@ def test_a_letter_that_can_have_no_record_says_why(found: Letter, mends: list[Me
     assert said in answer.text
 
 
+@pytest.mark.parametrize(
+    "one", [Remove("log"), Remove("log.offset"), Rename("tailrace", "x"), Set("tailrace.bytes", 9)]
+)
+def test_which_line_a_document_is_cannot_be_mended(one: Mend) -> None:
+    """The audit would call it missing; of records of others these fields are as good as any."""
+    line = {"tailrace": {"source": "s", "bytes": 5, "skipped": 0}, "log": {"offset": 10, "file": {"path": "/x"}}}
+    answer = revive(a_letter(line), [one], WISH)
+    assert isinstance(answer, Unfit)
+    assert "no mend may change" in answer.text
+    assert isinstance(revive(a_letter(line), [Remove("log.file")], WISH), Revived)
+    assert isinstance(revive(a_letter(line, headers=()), [one], WISH), Revived)
+
+
 def test_a_record_of_others_becomes_what_the_indexer_would_have_made_of_it() -> None:
     """The same id, stream and document, only mended; of a refused stream, the one that it names now."""
     foreign = a_letter({"n": "x"}, headers=(), stream="logs-theirs-default", record_id="logs-2-7")

@@ -252,6 +252,10 @@ def test_a_misspelt_name_or_reason_chooses_no_letters(site: Letters) -> None:
     for command in (("replay", "--set", "n=1"), ("drop", "--note", "x", "--yes")):
         said = site.letters_command(*command, "--where", "resaon!=json", code=2).stderr
         assert "No letter has a field resaon; did you mean reason? Nothing was done" in said
+    rules = site.folder / "mends.txt"
+    rules.write_text("where servic.name!=playback\nremove n\n")
+    said = site.letters_command("replay", "--all", "--filter-file", str(rules), code=2).stderr
+    assert "No letter has a field servic.name; did you mean service.name? Nothing was done" in said
     assert "did you mean reason?" in site.letters_command("show", "--where", "resaon=mapping").stderr
     assert "No letter has a field colour." in site.letters_command("stats", "--where", "colour=red").stderr
     assert site.told("replay", "--where", ".resaon!=json", "--set", "n=1")["replayed"] == 2

@@ -78,7 +78,7 @@ class Stored:
 
     async def sums(self, sources: Iterable[str]) -> dict[str, Sums]:
         """What is stored of each source, added up; at most ``CHUNK``."""
-        return await self._sums({"terms": {"tailrace.source": list(sources)}})
+        return await self._sums(_of(sources))
 
     async def sums_before(self, positions: Mapping[str, int]) -> dict[str, Sums]:
         """The same of documents before a position in each source; dearer."""
@@ -112,7 +112,7 @@ class Stored:
 
         Close the generator if you leave it early.
         """
-        query = {"terms": {"tailrace.source": list(sources)}}
+        query = _of(sources)
         async with aclosing(pages(self._client, self.index, _FIELDS, query=query, bare=True)) as found:
             async for hits in found:
                 page: dict[str, list[Covered]] = {}
@@ -128,7 +128,7 @@ class Stored:
         Each page costs as much as the whole stretch: ask for a short one. Close the generator if you leave it early.
         """
         span = {"gte": start} if end is None else {"gte": start, "lt": end}
-        query = {"bool": {"filter": [{"term": {"tailrace.source": source}}, {"range": {"log.offset": span}}]}}
+        query = _lines({"term": {"tailrace.source": source}}, {"range": {"log.offset": span}})
         async with aclosing(pages(self._client, self.index, _FIELDS, sort=_BY_OFFSET, query=query)) as found:
             async for hits in found:
                 yield [Kept(hit["_id"], *(hit["fields"][name][0] for name in _FIELDS[1:])) for hit in hits]
@@ -169,12 +169,21 @@ class Stored:
         return None
 
 
+def _lines(*filters: Mapping[str, Any]) -> dict[str, Any]:
+    """Documents for which all of this holds, and that say which bytes of a file they are; a stranger's need not."""
+    return {"bool": {"filter": [*filters, *({"exists": {"field": name}} for name in _FIELDS[1:])]}}
+
+
+def _of(sources: Iterable[str]) -> dict[str, Any]:
+    return _lines({"terms": {"tailrace.source": list(sources)}})
+
+
 def _before(positions: Mapping[str, int]) -> dict[str, Any]:
     either = [
         {"bool": {"filter": [{"term": {"tailrace.source": source}}, {"range": {"log.offset": {"lt": position}}}]}}
         for source, position in positions.items()
     ]
-    return {"bool": {"filter": [{"bool": {"should": either, "minimum_should_match": 1}}]}}
+    return _lines({"bool": {"should": either, "minimum_should_match": 1}})
 
 
 def _chains(after: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The options that choose dead letters and say how they are mended, for the commands about them."""
 
 import datetime
-import difflib
 import getpass
 import socket
 from collections.abc import Callable
@@ -12,13 +11,12 @@ import click
 
 from indexer.mend import Mend, parse_remove, parse_rename, parse_set
 from indexer.mend_file import Rule, rules
-from indexer.reasons import Reason
+from indexer.reasons import misspelt
 from tailrace.cli.letter_replay import Choice
 from tailrace.where import where
 from tailrace.words import several
 
 _WHERE_HELP = "Only letters for which this holds, as reason=mapping, field=labels.n or time>2h; all given must."
-_REASONS = [reason.value for reason in Reason]
 
 
 class _Conditions(click.ParamType[Any]):
@@ -31,11 +29,8 @@ class _Conditions(click.ParamType[Any]):
             where([value], now())
         except ValueError as error:
             self.fail(str(error), param, ctx)
-        name, _, reason = (part.strip() for part in str(value).partition("="))
-        if name in ("reason", "reason!") and reason and reason not in _REASONS:
-            near = difflib.get_close_matches(reason, _REASONS, n=1)
-            advice = f"did you mean {near[0]}? " if near else ""
-            self.fail(f"{reason!r} is no reason; {advice}known are {', '.join(_REASONS)}.", param, ctx)
+        if fault := misspelt(str(value)):
+            self.fail(fault, param, ctx)
         return str(value)
 
 

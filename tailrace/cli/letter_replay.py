@@ -119,7 +119,7 @@ async def replay_letters(
         KafkaError: Kafka does not answer; what was not settled is still open.
     """
     outcome = Outcome(done="replayed", dry_run=dry_run)
-    total = await _total(settings, choice, outcome)
+    total = await _total(settings, choice, mending, outcome)
     if dry_run:
         async for letters in _chosen(settings, choice):
             records = await _revived(settings, letters, mending, wish, outcome)
@@ -158,7 +158,7 @@ async def drop_letters(settings: Settings, choice: Choice, *, by: str, note: str
         KafkaError: Kafka does not answer; what was not settled is still open.
     """
     outcome = Outcome(done="dropped", dry_run=dry_run)
-    await _total(settings, choice, outcome)
+    await _total(settings, choice, (), outcome)
     async with Replay(settings.kafka, by) as replay:
         async for letters in _chosen(settings, choice):
             outcome.chosen += len(letters)
@@ -212,10 +212,17 @@ def _tell_troubles(outcome: Outcome, console: Console) -> None:
         console.print(f"✗ … and for {len(troubles) - _MOST_TROUBLES:,} more reasons (--json shows all)", style="red")
 
 
-async def _total(settings: Settings, choice: Choice, outcome: Outcome) -> int:
-    """How many letters are meant, found before any of them is touched: a misspelt name must not choose them all."""
-    total = sum([len(some) async for some in _chosen(settings, choice)])
-    for unmet in choice.where.unmet:
+async def _total(settings: Settings, choice: Choice, mending: Sequence[Rule], outcome: Outcome) -> int:
+    """How many letters are meant, found before any of them is touched: a misspelt name must not choose them all.
+
+    Nor must one in a rule say which of them are mended.
+    """
+    total = 0
+    async for letters in _chosen(settings, choice):
+        total += len(letters)
+        for letter in letters:
+            mends_for(letter, mending)
+    for unmet in [unmet for where in (choice.where, *(rule.where for rule in mending)) for unmet in where.unmet]:
         if unmet.near:
             raise click.UsageError(
                 f"{unmet} Nothing was done; with a dot before it, .{unmet.name}, it is taken as it is."
