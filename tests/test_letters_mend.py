@@ -240,6 +240,7 @@ def test_a_file_of_mends_says_which_letters_they_are_for() -> None:
     assert mends_for(a_letter(reason="json"), found) == [Set("a", 1), Remove("b"), Rename("c", "d")]
     assert rules("# nothing\n", NOW) == []
     for wrong, said in (("\nput a=1", "line 2: 'put' is none of"), ("where x", "line 1: 'x' is no condition"),
-                        ("set a", "line 1: 'a' sets nothing"), ("remove", "line 1: ''")):  # fmt: skip
+                        ("set a", "line 1: 'a' sets nothing"), ("remove", "line 1: ''"),
+                        ("where reason!=maping", "line 1: 'maping' is no reason; did you mean mapping")):  # fmt: skip
         with pytest.raises(ValueError, match=said):
             rules(wrong, NOW)
