@@ -32,6 +32,8 @@ class Outcome(enum.Enum):
     """The document's own fault: it will never be stored as it is."""
     DIVERTED = "diverted"
     """It went to the failure store."""
+    ODD = "odd"
+    """Refused with 400, not known to be for the document's own fault: it is, if others of its stream are stored."""
     REFUSED = "refused"
     """The cluster's fault, or nobody knows: to be sent again, and looked up before."""
 
@@ -65,6 +67,11 @@ class Reading(NamedTuple):
     whole: Whole
     verdicts: Sequence[Verdict] = ()
     text: str = ""
+
+    @property
+    def has_odd(self) -> bool:
+        """Whether some record was refused for what may be its own fault."""
+        return any(verdict.outcome is Outcome.ODD for verdict in self.verdicts)
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -117,6 +124,13 @@ _FAULTY_ARGUMENT = re.compile(
     re.DOTALL,
 )
 """Elasticsearch has one type for many faults, illegal_argument_exception: these texts are about the document."""
+_WANTED = "fail_processor_exception"
+"""Whoever wrote the ingest pipeline says so of the document, with status 500."""
+_CLUSTER_FAULT = re.compile(
+    r"number of documents in the (?:index|shard) cannot exceed|this action would add .*shards|"
+    r"(?:pipeline|policy) .*does not exist|no enrich index exists"
+)
+"""What is refused with 400 and mended without the document, though others of its stream may be stored meanwhile."""
 _FIELD = re.compile(
     r"(?:field|object mapping for|[Mm]apper(?: for)?|introduction of|in field=)[ =]?[\[\"]([^\]\"]{1,300})"
 )
@@ -200,9 +214,15 @@ def _verdict(item: _Item) -> Verdict:
         return Verdict(Outcome.EXISTS)
     if item.status == 429:
         return Verdict(Outcome.FULL, error.type, text)
-    if item.status == 400 and is_document_fault(error.type, text):
-        return Verdict(Outcome.REJECTED, error.type, _with_causes(error), _field(error))
-    return Verdict(Outcome.REFUSED, error.type, text)
+    return Verdict(_whose_fault(item.status, error), error.type, _with_causes(error), _field(error))
+
+
+def _whose_fault(status: int, error: _Error) -> Outcome:
+    text = error.reason or ""
+    if error.type == _WANTED or (status == 400 and is_document_fault(error.type, text)):
+        return Outcome.REJECTED
+    is_odd = status == 400 and error.type and not _CLUSTER_FAULT.search(text)
+    return Outcome.ODD if is_odd else Outcome.REFUSED
 
 
 def _with_causes(error: _Error) -> str:

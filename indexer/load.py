@@ -4,7 +4,7 @@ The edge (writer.py) does what a load says and tells it what came of it, until `
 """
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import compress
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from indexer.ownership import Origin, Owned
 from indexer.reasons import Reason
 from indexer.rows import Rows
 from indexer.slices import Part
+from indexer.tally import Tally
 
 
 class Doubt(enum.Enum):
@@ -25,6 +26,15 @@ class Doubt(enum.Enum):
     """It may be: look it up before it is sent."""
     ASKED = 2
     """It was looked up and is not there; if its id exists after all, an earlier try of ours was late."""
+
+
+class Odd(NamedTuple):
+    """A record that was refused for what may be its own fault, by its place in Kafka, and what was said of it."""
+
+    origin: Origin
+    offset: int
+    stream: str
+    verdict: Verdict
 
 
 class First(NamedTuple):
@@ -42,24 +52,6 @@ class Again(NamedTuple):
     text: str
     records: int
     full: bool
-
-
-class Tally:
-    """How many records of a load ended in which way; all of them together are the records polled."""
-
-    __slots__ = ("already", "dead", "duplicates", "stored", "tombstones")
-
-    def __init__(self) -> None:
-        self.stored = 0
-        self.already = 0
-        self.duplicates = 0
-        self.tombstones = 0
-        self.dead: dict[Reason, int] = {}
-
-    @property
-    def finished(self) -> int:
-        """All that came to an end."""
-        return self.stored + self.already + self.duplicates + self.tombstones + sum(self.dead.values())
 
 
 class Load:
@@ -81,6 +73,8 @@ class Load:
         """The time of the oldest of the partitions' first records, in ms since 1970; -1 if it is not known."""
         self.tally = Tally()
         self.refusals: list[Refusal] = []
+        self.odd: list[Odd] = []
+        """Of the last answer."""
         self.abandoned: set[Owned] = set()
         """Owners that left before all of theirs was finished: their spans must stay open."""
         self._records: list[Polled] = []
@@ -161,8 +155,16 @@ class Load:
         count = self._fitting(count, most_bytes)
         return self._body(count), count
 
+    def streams(self, reading: Reading, count: int) -> set[str]:
+        """The streams of which an answer to the first ``count`` records, not taken yet, says that some were stored."""
+        self._spread()
+        stored = [True] * count if reading.whole is Whole.ALL_STORED else []
+        stored = stored or [verdict.outcome is Outcome.STORED for verdict in reading.verdicts]
+        return {address(line)[0] for line in compress(self._lines, stored)}
+
     def answered(self, reading: Reading, count: int) -> list[Again]:
         """Take the answer to the first ``count`` records; returns which are to be sent again, and why."""
+        self.odd = []
         if reading.whole is Whole.ALL_STORED:
             self.tally.stored += count
             self._keep([False] * count + [True] * (self.left - count))
@@ -213,6 +215,17 @@ class Load:
             "without an answer, while others were stored: does a proxy limit sizes, or filter?",
         )
 
+    def blame(self, some: Collection[Odd]) -> None:
+        """These are refused for their own fault."""
+        known = {(one.origin, one.offset): one.verdict for one in some}
+        keep = [True] * len(self._lines)
+        for number, record in enumerate(self._records):
+            verdict = known.get((self._owners[number].origin, record.offset))
+            if verdict is not None:
+                self._refuse(number, Reason.REFUSED, verdict)
+                keep[number] = False
+        self._keep(keep)
+
     def buried(self) -> None:
         """The dead letters have all ``refusals``."""
         for refusal in self.refusals:
@@ -261,7 +274,11 @@ class Load:
                 self._refuse(number, Reason.FAILURE_STORE if diverted else Reason.MAPPING, verdict)
                 keep[number] = False
             else:
-                if outcome is Outcome.REFUSED or self._doubts[number] is Doubt.ASKED:
+                if outcome is Outcome.ODD:
+                    stream, _ = address(self._lines[number])
+                    origin = self._owners[number].origin
+                    self.odd.append(Odd(origin, self._records[number].offset, stream, verdict))
+                if outcome is not Outcome.FULL or self._doubts[number] is Doubt.ASKED:
                     self._doubts[number] = self._unsure
                 label = verdict.error_type
                 known = again.get(label) or Again(label, f"{label}: {verdict.text}"[:300], 0, outcome is Outcome.FULL)

@@ -14,6 +14,7 @@ class Reason(enum.Enum):
     MAPPING = "mapping"
     TOO_LARGE = "too_large"
     RESET = "reset"
+    REFUSED = "refused"
     FAILURE_STORE = "failure_store"
 
 

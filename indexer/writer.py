@@ -11,6 +11,7 @@ from indexer.letterbox import Letterbox
 from indexer.load import Again, Load
 from indexer.lookup import Unanswered, look_up
 from indexer.membership import Membership
+from indexer.outcasts import Outcasts
 from indexer.pace import Pace, Sign, sign
 from indexer.suspects import Suspects
 from indexer.transport import Transport
@@ -46,6 +47,7 @@ class Writer:
         self._pace = pace
         self._turns = Turns(pace)
         self._suspects = Suspects()
+        self._outcasts = Outcasts()
         self._moved = asyncio.Event()
         _show(pace)
 
@@ -65,7 +67,8 @@ class Writer:
                     began = time.monotonic()
                     self._blockade.end(load)
                     continue
-                failures = min(failures, _SUSPECT_FAILURES) + 1 if self._suspects.has(load) else failures + 1
+                doubted = self._suspects.has(load) or self._outcasts.has(load)
+                failures = min(failures, _SUSPECT_FAILURES) + 1 if doubted else failures + 1
                 if not hindrance.full or time.monotonic() - began > _FULL_IS_BLOCKED_SECONDS:
                     self._blockade.begin(load, hindrance.text)
                 metrics.ABANDONED.inc(load.drop_leaving())
@@ -75,6 +78,7 @@ class Writer:
         finally:
             self._blockade.leave(load)
             self._suspects.forget(load)
+            self._outcasts.forget(load)
 
     def release(self) -> None:
         """Let loads that wait look whether their partitions are leaving."""
@@ -137,6 +141,9 @@ class Writer:
         if load.left and self._suspects.has(load) and self._suspects.is_to_blame(load, load.first):
             load.blame_first()
             return _Step.DONE
+        if at_fault := self._outcasts.to_blame(load):
+            load.blame(at_fault)
+            return _Step.DONE
         return await self._bulk(load, most_bytes) if load.left else _Step.DONE
 
     async def _bulk(self, load: Load, most_bytes: int) -> Again | _Step:
@@ -149,7 +156,11 @@ class Writer:
         reading = bulk.read(answer.status, answer.body, count, broken=answer.broken)
         metrics.BULKS.labels(reading.whole.value).inc()
         alone, stored = load.first if count == 1 else None, load.tally.stored
+        streams = load.streams(reading, count) if self._outcasts or reading.has_odd else set()
         hindrances = load.answered(reading, count)
+        if load.odd:
+            self._outcasts.refused(load, load.odd)
+        self._outcasts.stored(streams)
         if load.tally.stored > stored:
             self._suspects.stored(begun.size)
         what = sign(answer.status, reading.whole, hindrances)

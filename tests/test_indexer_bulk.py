@@ -54,12 +54,15 @@ def test_an_answer_that_says_stored_to_all_is_known_by_its_bytes(count: int) -> 
         (_error(404, "index_not_found_exception"), Outcome.REFUSED),
         (_error(503, "unavailable_shards_exception"), Outcome.REFUSED),
         (_error(500, "document_parsing_exception"), Outcome.REFUSED),
+        (_error(400, "illegal_argument_exception", "unable to parse date [yesterday]"), Outcome.ODD),
+        (_error(400, "script_exception", "runtime error"), Outcome.ODD),
+        (_error(500, "fail_processor_exception", "no"), Outcome.REJECTED),
         ({"status": 300}, Outcome.REFUSED),
         ({"status": 400}, Outcome.REFUSED),
     ],
 )
 def test_each_item_has_its_outcome(create: dict[str, object], outcome: Outcome) -> None:
-    """Only what is known to be the document's fault is rejected; what is unknown is the cluster's."""
+    """Only what is known to be the document's fault is rejected; what may be, is odd; the rest is the cluster's."""
     reading = bulk.read(200, _answer({"status": 201}, create), 2)
     assert reading.whole is Whole.MIXED or outcome is Outcome.STORED
     if reading.verdicts:

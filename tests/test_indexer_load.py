@@ -108,6 +108,31 @@ def test_a_request_that_cannot_be_read_is_halved_and_looked_up() -> None:
     assert load.tally.stored == 3
 
 
+def test_what_may_be_its_own_fault_is_sent_again_until_it_is_blamed() -> None:
+    """Each time it is named with its stream; blamed, it is a refusal with what was said of it last."""
+    load, elastic = _load(*range(5)), FakeElasticsearch()
+    why = Verdict(Outcome.ODD, "illegal_argument_exception", "unable to parse date")
+    stored = Verdict(Outcome.STORED)
+    _, count = load.body(MOST)
+    first = Reading(Whole.MIXED, [stored, why, stored, why, stored])
+    assert (first.has_odd, load.streams(first, count)) == (True, {STREAM})
+    assert [one.records for one in load.answered(first, count)] == [2]
+    assert [(one.offset, one.stream, one.verdict) for one in load.odd] == [(1, STREAM, why), (3, STREAM, why)]
+    load.looked_up(elastic.look_up(load.to_look_up(MOST)))
+    _, count = load.body(MOST)
+    second = Reading(Whole.MIXED, [why, why])
+    assert (count, load.streams(second, count)) == (2, set())
+    load.answered(second, count)
+    load.blame(load.odd[1:])
+    assert [(one.reason, one.record.offset, one.text) for one in load.refusals] == [(Reason.REFUSED, 3, why.text)]
+    load.buried()
+    load.looked_up(elastic.look_up(load.to_look_up(MOST)))
+    whole = bulk.read(*elastic.bulk(load.body(MOST)[0]), 1)
+    assert load.streams(whole, 1) == {STREAM}
+    load.answered(whole, 1)
+    assert (load.odd, load.left, load.tally.stored, load.tally.finished) == ([], 0, 4, 5)
+
+
 def test_what_was_looked_up_and_found_no_room_is_looked_up_again() -> None:
     """Two copies in one request: the second is stored, a rollover comes, and the first must not be stored beside it."""
     load, elastic = _load(7, 7, may_repeat=True), FakeElasticsearch()
