@@ -92,6 +92,12 @@ def key_hash(key: bytes) -> int:
     return int(murmur2(key) & 0x7FFFFFFF)
 
 
+def partitions_ever(key: bytes, count: int) -> list[int]:
+    """Where records with a key may be in a topic that has ``count`` partitions, and may have had fewer: now first."""
+    number = key_hash(key)
+    return list(dict.fromkeys(number % had for had in range(count, 0, -1)))
+
+
 async def stop(consumer: AIOKafkaConsumer) -> None:
     """Stop a consumer, whether or not its brokers answer.
 

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import fakes
 import hypothesis
@@ -124,16 +125,10 @@ async def create_topic(bootstrap_servers: str, name: str, partitions: int = 1, *
     await admin.start()
     try:
         settings = {key.replace("_", "."): value for key, value in config.items()}
-        until = time.monotonic() + 20
         await kafka.cluster_of(admin)
         answer = await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=settings)])
         assert all(error[1] == 0 for error in answer.topic_errors), answer.topic_errors
-        while True:
-            (topic,) = await admin.describe_topics([name])
-            if len(topic["partitions"]) == partitions and all(one["leader"] >= 0 for one in topic["partitions"]):
-                return
-            assert time.monotonic() < until, topic
-            await asyncio.sleep(0.02)
+        await _until_led(admin, name, partitions)
     finally:
         await admin.close()
 
@@ -150,6 +145,29 @@ async def configure_topic(bootstrap_servers: str, name: str, **config: str) -> N
         await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, settings)])
     finally:
         await admin.close()
+
+
+async def grow_topic(bootstrap_servers: str, name: str, partitions: int) -> None:
+    """Give a topic more partitions, and wait until they can be written to."""
+    from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        await admin.create_partitions({name: NewPartitions(partitions)})
+        await _until_led(admin, name, partitions)
+    finally:
+        await admin.close()
+
+
+async def _until_led(admin: Any, name: str, partitions: int) -> None:
+    until = time.monotonic() + 20
+    while True:
+        (topic,) = await admin.describe_topics([name])
+        if len(topic["partitions"]) == partitions and all(one["leader"] >= 0 for one in topic["partitions"]):
+            return
+        assert time.monotonic() < until, topic
+        await asyncio.sleep(0.02)
 
 
 async def delete_topic(bootstrap_servers: str, name: str) -> None:

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import msgspec
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -167,6 +168,20 @@ def test_a_dead_letter_that_was_cut_leaves_open_where_it_ends() -> None:
     assert (found.result, found.missing) == (Result.MISSING, [Range(45, 50)])
     assert covered(found.expired) == set(range(10, 22))
     assert found.dead_reasons == {"mapping": 1}
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_what_is_lost_beside_a_letter_that_was_cut_shows_in_the_count(waits: bool) -> None:
+    """Where is not known to the byte, but that it is: the bytes beside the letter are missing, or on their way."""
+    letter = Buried(Kept(FOUR[1].record_id, FOUR[1].offset, 0, 0), "mapping", is_cut=True)
+    one = told(FOUR[3].offset + FOUR[3].bytes, 4)
+    found = by_chain(one, cover([FOUR[0], FOUR[3]]), [], [letter], waits=waits, expired=True)
+    assert found.result is (Result.WAITING if waits else Result.MISSING)
+    assert covered(found.waiting if waits else found.missing) == set(range(10, FOUR[3].offset - FOUR[3].skipped))
+    assert found.expired == []
+    recounted = msgspec.structs.replace(one, recounted=True)
+    found = by_chain(recounted, cover([FOUR[0], FOUR[3]]), [], [letter], waits=waits, expired=True)
+    assert found.result is Result.EXPIRED
 
 
 def test_a_file_that_is_read_from_a_later_byte_begins_there() -> None:

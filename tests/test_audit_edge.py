@@ -332,6 +332,30 @@ def test_a_letter_that_is_replayed_meanwhile_is_no_gap(site: Site, monkeypatch: 
     assert audited(site)["totals"]["stored"]["records"] == 1
 
 
+def test_a_letter_that_is_written_and_replayed_meanwhile_is_no_gap(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the audit waits for its record: nobody had replayed it when the audit began."""
+    shipped(site, "first\n")
+    append(site.logs / "app.log", "refused\n")
+    site.finish("ship", "--once")
+    left = topics.left
+    looks: list[topics.Ends] = []
+
+    async def refused(settings: Settings, goal: topics.Ends) -> topics.Ends:
+        found = await left(settings, goal)
+        looks.append(found)
+        if len(looks) == 1:
+            site.indexer = {"allowed_streams": ["logs-nothing-default"]}
+            site.finish("index", "--once")
+            site.indexer = {}
+            site.finish("dead-letters", "replay", "--all")
+        return found
+
+    monkeypatch.setattr(topics, "left", refused)
+    ran = CliRunner().invoke(cli, ["audit", "--json", "--wait", "30", "--config", str(site.write_settings())])
+    (source,) = json.loads(ran.stdout)["sources"]
+    assert (ran.exit_code, source["result"], source["dead"]["records"], len(looks)) == (0, "whole", 1, 2)
+
+
 def test_what_is_not_indexed_yet_is_on_its_way(site: Site) -> None:
     """It is not called missing, and not repaired; but neither is it proved."""
     shipped(site, LINES)

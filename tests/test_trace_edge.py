@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from conftest import configure_topic
+from conftest import configure_topic, grow_topic
 from processes import Site, append, until
 
 from tailrace.audit import topics
@@ -138,6 +138,23 @@ def test_a_letter_that_was_replayed_is_on_its_way_until_it_is_indexed(site: Site
         assert [sent["may_repeat"] for sent in one["sent"]] == [False, True]
     site.finish("index", "--once")
     assert [one["state"] for one in traced(site, "0")] == ["stored"]
+
+
+def test_what_waits_where_records_went_before_the_topic_grew_is_on_its_way(site: Site) -> None:
+    """Called missing it would be sent again, and perhaps be stored on both sides of a rollover."""
+    append(site.logs / "app.log", "first line\n")
+    site.finish("ship", "--once")
+    site.finish("index", "--once")
+    append(site.logs / "app.log", "second line\n")
+    site.finish("ship", "--once")
+    asyncio.run(grow_topic(site.bootstrap_servers, site.topic, 60))
+    (one,) = traced(site, "11")
+    assert (one["state"], one["start"], len(one["sent"])) == ("waiting", 11, 1)
+    said = json.loads(site.finish("audit", "--json", "--wait", "0", log="audit", expect=1))
+    (source,) = said["sources"]
+    assert (source["result"], source["waiting"], source["missing"]) == ("waiting", [{"start": 11, "end": 23}], [])
+    site.finish("index", "--once")
+    assert [one["state"] for one in traced(site, "11")] == ["stored"]
 
 
 def test_any_byte_of_a_record_whose_letter_was_cut_is_in_the_dead_letters(site: Site) -> None:

@@ -55,7 +55,7 @@ class Audit:
         self.counts["sources"] = len(entries)
         if not entries:
             return 0
-        early = await topics.buried(self._settings, entries.keys())
+        replayed = await topics.replayed(self._settings, entries.keys())
         self._goal = await topics.ends(self._settings)
         until = time.monotonic() + wait_seconds
         while True:
@@ -64,14 +64,7 @@ class Audit:
             if not self._rest or time.monotonic() >= until:
                 break
             await asyncio.sleep(_LOOK_SECONDS)
-        self._dead = await topics.buried(self._settings, entries.keys())
-        for source, letters in early.items():
-            if topics.waits(source, self._goal, self._rest):
-                continue
-            # One that was replayed since is dead still, as far as we look: its record is behind the goal.
-            known = self._dead.setdefault(source, [])
-            ids = {one.kept.record_id for one in known}
-            known += [one for one in letters if one.kept.record_id not in ids]
+        self._dead = await topics.buried(self._settings, entries.keys(), replayed, self._passes)
         return len(entries)
 
     async def verdicts(self) -> AsyncGenerator[Verdict, None]:
@@ -97,6 +90,9 @@ class Audit:
             for name, one in rest.items():
                 self._count(0)
                 yield await self._judge(one, covers[name])
+
+    def _passes(self, source: str) -> bool:
+        return topics.waits(source, self._goal, self._rest)
 
     async def copies(self, verdict: Verdict) -> dict[str, list[str]]:
         """In which indices the documents are that a source has twice, by their ids."""
@@ -135,7 +131,7 @@ class Audit:
         written = _milliseconds(entry.modified)
         ended = any(written is None or written <= one for one in oldest)
         expired = bool(oldest) and (cover.first is not None or ended)
-        waits = not whole and topics.waits(entry.source, self._goal, self._rest)
+        waits = not whole and self._passes(entry.source)
         dead = self._dead.get(entry.source, ())
         letters = [one for one in dead if entry.begin <= one.kept.offset < entry.position]
         routed = ended and bool(entry.routes)

@@ -10,6 +10,7 @@ from aiokafka import TopicPartition
 from elasticsearch import AsyncElasticsearch
 
 from tailrace import kafka
+from tailrace.audit import topics
 from tailrace.audit.chain import Kept
 from tailrace.audit.line import Document, Refused, Sent
 from tailrace.audit.topics import consumer_of, kept_in
@@ -136,16 +137,40 @@ async def letters(settings: Settings, wish: Wish, sources: Collection[str]) -> l
 
 
 async def _copies(settings: Settings, wish: Wish) -> AsyncGenerator[tuple[Kept, Sent], None]:
-    """All records that are wished for, topic by topic, in their order."""
+    """All records that are wished for, topic by topic, in their order.
+
+    Where a source's records go now there may be none: then also what the indexers have not finished of where they went
+    before the topic got more partitions.
+    """
     key = wish.source.encode()
     needle = json.dumps(wish.text, ensure_ascii=False)[1:-1].encode() if wish.text else b""
+    once: list[TopicPartition] = []
+    found = False
     for topic in await kafka.record_topics(settings):
-        partitions = await partitions_of(settings.kafka, topic)
-        number = kafka.key_hash(key) % len(partitions)
-        async with aclosing(_records(settings, TopicPartition(topic, number), wish.read)) as pieces:
-            async for record in pieces:
-                if record.key == key and (kept := _wished(record, wish, needle)) is not None:
-                    yield kept[0], Sent(topic, number, record.offset, _iso(record.timestamp), kept[1])
+        now, *before = kafka.partitions_ever(key, len(await partitions_of(settings.kafka, topic)))
+        once += [TopicPartition(topic, number) for number in before]
+        async with aclosing(_of_key(settings, TopicPartition(topic, now), wish, needle)) as some:
+            async for one in some:
+                found = True
+                yield one
+    if once and not found and wish.read is None:  # else it is stored, and waits nowhere
+        ends = await topics.ends(settings)
+        rest = await topics.left(settings, {partition: ends[partition] for partition in once})
+        for partition, count in rest.items():
+            async with aclosing(_of_key(settings, partition, wish, needle, ends[partition] - count)) as some:
+                async for one in some:
+                    yield one
+
+
+async def _of_key(
+    settings: Settings, partition: TopicPartition, wish: Wish, needle: bytes, first: int = 0
+) -> AsyncGenerator[tuple[Kept, Sent], None]:
+    key = wish.source.encode()
+    async with aclosing(_records(settings, partition, wish.read, first)) as pieces:
+        async for record in pieces:
+            if record.key == key and (kept := _wished(record, wish, needle)) is not None:
+                place = (partition.topic, partition.partition, record.offset)
+                yield kept[0], Sent(*place, _iso(record.timestamp), kept[1])
 
 
 def _wished(record: Any, wish: Wish, needle: bytes) -> tuple[Kept, bool] | None:  # noqa: ANN401 - aiokafka's
@@ -168,8 +193,10 @@ def _is_wished(record_id: str, kept: Kept | None, value: bytes, wish: Wish, need
     return bool(needle) and needle in value
 
 
-async def _records(settings: Settings, partition: TopicPartition, read: int | None) -> AsyncGenerator[Any, None]:
-    """The records of a partition that are there now, or of those the ones sent soon after a time."""
+async def _records(
+    settings: Settings, partition: TopicPartition, read: int | None, least: int
+) -> AsyncGenerator[Any, None]:
+    """The records of a partition from an offset on that are there now, or of those the ones sent soon after a time."""
     consumer = consumer_of(settings)
     await consumer.start()
     try:
@@ -179,7 +206,7 @@ async def _records(settings: Settings, partition: TopicPartition, read: int | No
         if read is not None:
             found = (await consumer.offsets_for_times({partition: max(0, read - _EARLY_MS)}))[partition]
             first = end if found is None else found.offset
-        consumer.seek(partition, first)
+        consumer.seek(partition, max(first, min(least, end)))
         while await consumer.position(partition) < end:
             polled = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_AT_ONCE)
             for record in polled.get(partition, ()):

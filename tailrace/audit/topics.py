@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
 from typing import Any
@@ -17,7 +18,7 @@ from tailrace.audit.entry import Entry, entry
 from tailrace.audit.verdict import Buried
 from tailrace.causes import NO_JSON
 from tailrace.letter_topic import partitions_of, read_letters
-from tailrace.letters import Letter, Settled
+from tailrace.letters import Letter, Settled, Subject
 from tailrace.settings import Settings
 
 _POLL_MS = 500
@@ -62,22 +63,46 @@ async def ledger(settings: Settings, wanted: Callable[[Entry], bool]) -> dict[st
     return {name: one for name, one in newest.items() if wanted(one)}
 
 
-async def buried(settings: Settings, sources: Collection[str]) -> dict[str, list[Buried]]:
-    """The dead letters of these sources that nobody replayed; in memory all at once, for there should be few.
+async def replayed(settings: Settings, sources: Collection[str]) -> set[Subject]:
+    """Of which records of these sources the dead letters were replayed.
+
+    Raises:
+        RunSetup: there is no such topic.
+        KafkaError: Kafka does not answer, or not to us.
+    """
+    return {letter.subject async for _, letter in _letters(settings, sources) if _is_replayed(letter)}
+
+
+async def buried(
+    settings: Settings, sources: Collection[str], before: Collection[Subject], passing: Callable[[str], bool]
+) -> dict[str, list[Buried]]:
+    """The dead letters of these sources that nobody had replayed ``before``; in memory all at once, for few should be.
+
+    One that was replayed since is dead still as far as the audit looks, for its record may be behind that; unless the
+    source is ``passing``, some of its records on their way, of which it may be one.
 
     Raises:
         RunSetup: there is no such topic.
         KafkaError: Kafka does not answer, or not to us.
     """
     found: dict[str, list[Buried]] = {}
+    async for source, letter in _letters(settings, sources):
+        if letter.subject not in before and not (_is_replayed(letter) and passing(source)):
+            found.setdefault(source, []).append(_buried(letter))
+    return found
+
+
+async def _letters(settings: Settings, sources: Collection[str]) -> AsyncGenerator[tuple[str, Letter], None]:
     async with aclosing(read_letters(settings.kafka)) as pieces:
         async for letters in pieces:
             for letter in letters:
                 source = letter.record_id.partition(":")[0]
-                settlement = letter.settlement
-                if source in sources and (settlement is None or settlement.how is Settled.DROPPED):
-                    found.setdefault(source, []).append(_buried(letter, dropped=settlement is not None))
-    return found
+                if source in sources:
+                    yield source, letter
+
+
+def _is_replayed(letter: Letter) -> bool:
+    return letter.settlement is not None and letter.settlement.how is Settled.REPLAYED
 
 
 def kept_in(record_id: str, value: bytes) -> Kept | None:
@@ -130,15 +155,16 @@ async def _committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartit
 
 
 def waits(source: str, goal: Ends, rest: Ends) -> bool:
-    """Whether records of a source may be among those that the indexers have not finished."""
-    counts: dict[str, int] = {}
-    for partition in goal:
-        counts[partition.topic] = counts.get(partition.topic, 0) + 1
-    number = kafka.key_hash(source.encode())
-    return any(partition.partition == number % counts[partition.topic] for partition in rest)
+    """Whether records of a source may be among those that the indexers have not finished.
+
+    Also in a partition where they went before the topic got more: what is called missing may be sent again.
+    """
+    counts = Counter(partition.topic for partition in goal)
+    return any(one.partition in kafka.partitions_ever(source.encode(), counts[one.topic]) for one in rest)
 
 
-def _buried(letter: Letter, *, dropped: bool) -> Buried:
+def _buried(letter: Letter) -> Buried:
+    dropped = letter.settlement is not None and letter.settlement.how is Settled.DROPPED
     reason = f"{letter.reason}, letter dropped" if dropped else letter.reason
     kept = None if letter.is_cut else kept_in(letter.record_id, letter.value)
     if kept is not None:

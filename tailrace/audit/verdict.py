@@ -132,11 +132,18 @@ def by_chain(
     buried = [known[one.record_id] for one in cover.bury(letter.kept for letter in letters)]
     cuts = {letter.kept.offset for letter in buried if letter.is_cut}
     found: dict[Result, list[Range]] = {Result.EXPIRED: [], Result.WAITING: [], Result.MISSING: []}
+    unclear = []
     for gap in _parted(cover.gaps(entry.begin, entry.chain_end), cuts):
+        if gap.start in cuts or gap.end in cuts:
+            unclear.append(gap)
+            continue
         before = routed or first is None or gap.end <= first
-        unclear = gap.start in cuts or gap.end in cuts
-        what = Result.EXPIRED if unclear or (expired and before) else Result.WAITING if waits else Result.MISSING
-        found[what].append(gap)
+        found[Result.EXPIRED if expired and before else Result.WAITING if waits else Result.MISSING].append(gap)
+    countable = not (entry.recounted or doubled or any(found.values()))
+    if countable and entry.records > cover.stored.records + len(buried):  # not only of the letters is it unclear
+        found[Result.WAITING if waits else Result.MISSING] += unclear
+    else:
+        found[Result.EXPIRED] = sorted([*found[Result.EXPIRED], *unclear], key=lambda gap: gap.start)
     dead = Amount(len(buried), sum(letter.kept.bytes for letter in buried))
     lacking = max(0, entry.bytes - cover.stored.bytes - dead.bytes)
     if entry.recounted or doubled or cuts or found[Result.EXPIRED] or found[Result.WAITING]:
