@@ -175,7 +175,8 @@ def _attribute(document: ecs.Document, name: str, value: Any) -> None:  # noqa: 
 
 
 def _fill(document: ecs.Document, event: CloudEvent, stream: str) -> None:
-    """The payload, after the attributes, which it cannot replace."""
+    """The payload, after the attributes, which it cannot replace: a label of both has both values."""
+    said_before = {**document.labels}, {**document.numbers}
     if isinstance(event.payload, dict):
         said = {name: value for name, value in event.payload.items() if name.partition(".")[0] != "data_stream"}
         document.walk("", said, 0)
@@ -189,6 +190,12 @@ def _fill(document: ecs.Document, event: CloudEvent, stream: str) -> None:
         action = activity.action_of(str(event.attributes.get("type") or ""))
         if action:
             document.put("action", action)
+    for before, now in zip(said_before, (document.labels, document.numbers), strict=True):
+        now |= {name: [*_list(value), *_list(now[name])] for name, value in before.items() if now[name] != value}
+
+
+def _list(value: Any) -> list[Any]:  # noqa: ANN401 - what a label has
+    return value if isinstance(value, list) else [value]
 
 
 def _finished(document: ecs.Document, stream: str, received: str | None) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import orjson
 
 from indexer import cloud_events
 from indexer.cloud_events import CloudEvent, Headers
+from indexer.mend import CannotMend, encode
+from indexer.mend import decode as exactly
 from indexer.no_text import why_no_text
 from indexer.reasons import Reason
 from tailrace.record import is_stream_part, stream_fields
@@ -111,9 +113,9 @@ def _document(value: bytes, fields: dict[str, Any] | None, timestamp: int, strea
     rest = value.strip()[1:].translate(_ONE_LINE)
     if "@timestamp" in more and "@timestamp" in fields:  # it is null
         try:
-            return orjson.dumps({**fields, **more})
-        except orjson.JSONEncodeError:  # nested beyond its limit of 254
-            return Fault(Reason.JSON, "the value cannot be written as JSON again")
+            return encode({**(exactly(value) or fields), **more})
+        except CannotMend as error:
+            return Fault(Reason.JSON, f"the value cannot be written as JSON again: {error}")
     if not more:
         return b"{" + rest
     return orjson.dumps(more)[:-1] + (b"," if fields else b"") + rest

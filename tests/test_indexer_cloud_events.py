@@ -120,6 +120,9 @@ def test_a_payload_cannot_replace_what_the_event_says_of_itself() -> None:
         "2026-11-23T18:00:00.5Z",
         "2020-01-01T00:00:00Z",
     )
+    document = _document(_structured(tenant="acme", level=1, data={"tenant": ["evil", "x"], "level": 2, "a": "b"}))
+    assert document["labels"] == {"tenant": ["acme", "evil", "x"], "a": "b"}
+    assert document["numeric_labels"] == {"level": [1, 2]}
 
 
 def test_extensions_are_labels_and_a_trace_is_a_trace() -> None:

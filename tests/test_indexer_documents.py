@@ -101,7 +101,7 @@ def test_the_flag_and_the_reach_make_records_doubtful() -> None:
         (FakePolled(VALUE[:-1] + b',"data_stream":{"dataset":"Not Valid"}}'), Reason.STREAM),
         (FakePolled(b"text", timestamp=-1), Reason.TIME),
         (FakePolled(b"text", timestamp=10**18), Reason.TIME),
-        (FakePolled(b'{"@timestamp":null,"a":' + b"[" * 300 + b"]" * 300 + b"}"), Reason.JSON),
+        (FakePolled(b'{"@timestamp":null,"a":' + b"[" * 1010 + b"]" * 1010 + b"}"), Reason.JSON),
     ],
 )
 def test_what_cannot_be_trusted_is_refused_with_a_reason(record: FakePolled, reason: Reason) -> None:
@@ -135,6 +135,7 @@ def test_a_raw_line_break_between_tokens_becomes_a_space() -> None:
         (b'{"a":1}', "logs-some_topic-default", {"@timestamp": "T", "a": 1}),
         (b"{}", "logs-some_topic-default", {"@timestamp": "T"}),
         (b'{"@timestamp":null}', "logs-some_topic-default", {"@timestamp": "T"}),
+        (b'{"@timestamp":null,"n":%d}' % 10**30, "logs-some_topic-default", {"@timestamp": "T", "n": 10**30}),
         (b'{"@timestamp":"x","n":[]}', "logs-some_topic-default", {"@timestamp": "x", "n": []}),
         (b"[1]", "logs-some_topic-default", {"@timestamp": "T", "message": "[1]"}),
     ],

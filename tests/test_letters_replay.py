@@ -232,6 +232,21 @@ def test_a_dropped_letter_says_who_and_why_and_is_not_sent(site: Letters) -> Non
     assert site.told("replay", "--where", "settled=dropped", "--again", "--set", "n=1")["replayed"] == 6
 
 
+def test_only_the_letters_that_were_asked_about_are_dropped(site: Letters, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others come while somebody thinks it over."""
+    site.send(site.conflicts(3))
+    site.index_once()
+
+    def agreed(question: str) -> bool:
+        site.send(site.conflicts(6, 100))
+        site.finish("index", "--once")
+        return question == "Drop 3 letters?"
+
+    monkeypatch.setattr("tailrace.cli.dead_letters.agreed", agreed)
+    site.letters_command("drop", "--all", "--note", "load test")
+    assert site.counts() == {"open": 6, "replayed": 0, "dropped": 3}
+
+
 def test_a_dry_run_shows_the_difference_and_sends_nothing(site: Letters) -> None:
     """Field by field, of the first few."""
     site.send(site.conflicts(9))

@@ -299,6 +299,7 @@ def drop(
         outcome = _run(settings, drop_letters(settings, choice, by=by_whom(), note=note, dry_run=True))
         if outcome.chosen and not agreed(f"Drop {several(outcome.chosen, 'letter')}?"):
             return
+        choice = choice._replace(last=outcome.last)
     outcome = _run(settings, drop_letters(settings, choice, by=by_whom(), note=note, dry_run=dry_run))
     _finish(outcome, as_json=as_json)
 

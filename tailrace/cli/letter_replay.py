@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import click
@@ -36,13 +36,19 @@ _LOOK_SECONDS = 0.3
 
 
 class Choice(NamedTuple):
-    """Which letters: those that fit, and unless ``settled`` only open ones."""
+    """Which letters: those that fit, and unless ``settled`` only open ones.
+
+    ``last`` are the last offsets of each partition, if letters that came after somebody counted them are not meant.
+    """
 
     where: Where
     settled: bool
+    last: Mapping[int, int] | None = None
 
     def of(self, letters: Iterable[Letter]) -> list[Letter]:
         """Those of these that are meant."""
+        if self.last is not None:
+            letters = [one for one in letters if one.offset <= self.last.get(one.partition, -1)]
         return [one for one in letters if (one.is_open or self.settled) and self.where.holds(one)]
 
 
@@ -73,6 +79,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     settled: int = 0
     troubles: dict[str, Trouble] = {}
     samples: list[Sample] = []
+    last: dict[int, int] = {}
+    """Of each partition of the dead letters the offset of the last that was chosen to be dropped."""
     waited: bool | None = None
     returned: int = 0
     """How many were refused again while we waited."""
@@ -162,6 +170,7 @@ async def drop_letters(settings: Settings, choice: Choice, *, by: str, note: str
     async with Replay(settings.kafka, by) as replay:
         async for letters in _chosen(settings, choice):
             outcome.chosen += len(letters)
+            outcome.last |= {one.partition: one.offset for one in letters}  # in their order
             if not dry_run:
                 await replay.settle(letters, Settled.DROPPED, note)
             outcome.settled += len(letters)
