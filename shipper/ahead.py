@@ -8,6 +8,7 @@ import msgspec
 
 from shipper.copies import Copies, Take, Wait
 from shipper.disk import Opened, Wanted, opened
+from shipper.extent import written
 from shipper.identity import Place
 from shipper.plan import Found, Snapshot
 from shipper.recognise import Memory
@@ -85,7 +86,7 @@ def _opened(path: str, row: Row | None = None) -> Iterator[Opened]:
 def _size(handle: Handle) -> int:
     """How many bytes there are to be read."""
     if not isinstance(handle, Unpacked):
-        return os.fstat(handle).st_size
+        return written(handle, os.fstat(handle).st_size)
     while handle.pread(_STEP, handle.made):
         pass
     return handle.made

@@ -6,13 +6,18 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from shipper.extent import written
 from shipper.file import File
 from shipper.identity import ANCHOR_BYTES, HEAD_BYTES, Place, anchor_of, begins_with
+from shipper.lines import HOLE
 from shipper.names import live_path, origins, shown
 from shipper.orphans import Orphan
 from shipper.recognise import Index, Known, Memory
 from shipper.source import Source
 from shipper.unpack import Handle, Unpacked, read_at
+
+_GLANCE = 65_536
+"""What a copy has behind the text of its original is text, too, unless all of it is NULs: then it is room."""
 
 
 class Fresh(NamedTuple):
@@ -161,7 +166,7 @@ class Copies:
         """What a file is; reads it, so for the disk's thread only."""
         path = shown(path)
         if len(first) < HEAD_BYTES:
-            first = read_at(handle, HEAD_BYTES, 0)  # it may have grown since it was opened
+            first = _first(handle)  # it may have grown since it was opened
         for known in self._index.matches(path, first):
             verdict = self._compare(path, handle, known)
             if isinstance(verdict, Take):
@@ -245,11 +250,12 @@ def _beside(handle: Handle, file: File) -> Verdict | None:
         length = len(source.anchor)
         same = read_at(handle, length, source.at - length) == source.anchor
         return Wait(source.name, settled=False) if same or file.more else None
-    size = os.fstat(own).st_size
-    longer = bool(read_at(handle, 1, size))
+    whole = os.fstat(own).st_size
+    size = written(own, whole)
+    longer = bool(read_at(handle, _GLANCE, size).strip(HOLE))
     if not longer and isinstance(handle, Unpacked) and not handle.ended:
         return Wait(source.name, settled=False)  # still being written
-    end = size if longer else handle.made if isinstance(handle, Unpacked) else os.fstat(handle).st_size
+    end = size if longer else min(size, handle.made if isinstance(handle, Unpacked) else os.fstat(handle).st_size)
     length = min(ANCHOR_BYTES, end)
     if read_at(handle, length, end - length) != read_at(own, length, end - length):
         return None if _stands(own, source) else Wait(source.name, settled=False)
@@ -259,7 +265,12 @@ def _beside(handle: Handle, file: File) -> Verdict | None:
         read = not file.more and file.seen is not None and file.seen[0] == size
         return Take(source.name, source.at) if read else Wait(source.name, settled=False)
     # If it does not stand, it grows, or was just truncated: the next look at it will tell.
-    return None if _stands(own, source) and os.fstat(own).st_size == size else Wait(source.name, settled=False)
+    return None if _stands(own, source) and os.fstat(own).st_size == whole else Wait(source.name, settled=False)
+
+
+def _first(handle: Handle) -> bytes:
+    most = HEAD_BYTES if isinstance(handle, Unpacked) else min(HEAD_BYTES, written(handle, os.fstat(handle).st_size))
+    return read_at(handle, most, 0)
 
 
 def _is_unseen(file: File, first: bytes) -> bool:
@@ -267,7 +278,7 @@ def _is_unseen(file: File, first: bytes) -> bool:
     known = file.source.head.length
     if isinstance(file.handle, Unpacked) or known >= HEAD_BYTES:
         return False
-    now = os.pread(file.handle, HEAD_BYTES, 0)
+    now = _first(file.handle)
     common = min(len(now), len(first))
     return len(now) > known and common > known and now[:common] == first[:common]
 
@@ -275,6 +286,6 @@ def _is_unseen(file: File, first: bytes) -> bool:
 def _stands(handle: int, source: Source) -> bool:
     """Whether an open file still holds what was read and seen of it, as far as can be told."""
     before = os.pread(handle, len(source.anchor), source.at - len(source.anchor))
-    if source.is_truncated(os.fstat(handle).st_size, before):
+    if source.is_truncated(written(handle, os.fstat(handle).st_size, source.at), before):
         return False
     return begins_with(os.pread(handle, source.head.length, 0), source.head)

@@ -15,7 +15,9 @@ import structlog
 
 from shipper.born import born
 from shipper.clerk import Clerk, goes_on
+from shipper.extent import is_filled, written
 from shipper.identity import ANCHOR_BYTES, HEAD_BYTES, Place
+from shipper.lines import HOLE
 from shipper.mounts import name_of
 from shipper.policy import end_of
 from shipper.unpack import Handle, Unpacked, close, packing, read_at
@@ -26,6 +28,8 @@ _Result = TypeVar("_Result")
 _LOOK_BYTES = 4_194_304
 """Most bytes that one call of ``look`` reads; the files behind it wait for the next."""
 _TAIL_BYTES = 1_048_576
+_LEAST_ROOM = 16
+"""So few NULs may be the end of the last character, in UTF-16 or UTF-32."""
 HUNG_SECONDS = 5.0
 """A disk that does not answer for so long is not waited for."""
 _MOST_SECONDS = 60.0
@@ -36,26 +40,37 @@ Device = int | str
 
 
 class Request(NamedTuple):
-    """Look at an open file: if its size or time differ from what was last seen, read ``most`` bytes from ``offset`` on.
+    """Look at an open file: if its stamp differs from what was last seen, read ``most`` bytes from ``offset`` on.
 
-    ``seen`` is (size, time of change) as last seen, or None to read whatever they are; with ``head`` the file's first
-    bytes are read too.
+    ``stamp`` is its size, room included, and its time of change as last seen, or None to read whatever they are;
+    ``end`` is where its text ended then, and ``at`` up to where it was read. NULs before text at ``gap`` were seen
+    before. With ``head`` the file's first bytes are read too.
     """
 
     handle: Handle
     offset: int
     most: int
-    seen: tuple[int, int] | None
+    stamp: tuple[int, int] | None
     head: bool
+    at: int = 0
+    end: int = 0
+    gap: int = -1
 
 
 class Look(NamedTuple):
-    """What a changed file looks like now, with the bytes that were asked for."""
+    """What a changed file looks like now, with the bytes that were asked for; of room nothing.
+
+    ``seen`` is where its text ends and its time of change. ``gap`` is where NULs begin that have text behind them and
+    room behind that: its writer may not have written there yet, so nothing from there on is in the window. -1 if there
+    are none, or they were seen before.
+    """
 
     seen: tuple[int, int]
     links: int
     window: bytes
     first: bytes | None
+    stamp: tuple[int, int] = (-1, -1)
+    gap: int = -1
 
 
 class Nothing(NamedTuple):
@@ -225,11 +240,12 @@ def opened(wanted: Wanted) -> Opened:
         place = Place(status.st_dev, status.st_ino)
         kind = packing(wanted.path, first)
         if not kind:
-            end = _end(handle, min(wanted.passed, status.st_size)) if wanted.passed else 0
+            size = written(handle, status.st_size, wanted.offset)
+            end = _end(handle, min(wanted.passed, size)) if wanted.passed else 0
             if end:
                 wanted = wanted._replace(offset=end, length=min(end, ANCHOR_BYTES))
             before = _before(handle, wanted)
-            return Opened(handle, place, status.st_size, first, "", before, end, early=kind is None, born=born(handle))
+            return Opened(handle, place, size, first[:size], "", before, end, early=kind is None, born=born(handle))
         unpacked = Unpacked(handle, kind)
         unpacked.pread(HEAD_BYTES, 0)
         before = _before(unpacked, wanted)
@@ -270,16 +286,23 @@ def _looks(requests: Sequence[Request]) -> list[Look | Nothing | OSError]:
 
 
 def _look(request: Request) -> Look | Nothing | OSError:
-    handle, offset, most, last_seen, head = request
+    handle, offset, most, last, head, at, last_end, known_gap = request
     if isinstance(handle, Unpacked):
         return _look_into(handle, request)
     try:
         status = os.fstat(handle)
-        seen = (status.st_size, status.st_mtime_ns)
-        if seen == last_seen:
+        size, modified = stamp = (status.st_size, status.st_mtime_ns)
+        if stamp == last and not is_filled(handle, size, last_end):
             return STILL
         first = os.pread(handle, HEAD_BYTES, 0) if head else None
-        return Look(seen, status.st_nlink, os.pread(handle, most, offset), first)
+        window = os.pread(handle, most, offset)
+        end = written(handle, size, at)
+        window = window[: max(0, end - offset)]
+        gap = window.find(HOLE, at - offset) if end + _LEAST_ROOM < size else -1
+        if gap < 0 or offset + gap == known_gap:
+            return Look((end, modified), status.st_nlink, window, first and first[:end], stamp)
+        first = first and first[: offset + gap]
+        return Look((end, modified), status.st_nlink, window[:gap], first, stamp, offset + gap)
     except OSError as error:
         return error
 
@@ -289,6 +312,6 @@ def _look_into(handle: Unpacked, request: Request) -> Look | Nothing | OSError:
         status = os.fstat(handle.handle)
         window = handle.pread(request.most, request.offset)
         seen = (handle.size, status.st_mtime_ns)
-        return STILL if seen == request.seen else Look(seen, status.st_nlink, window, handle.first)
+        return STILL if seen == request.stamp else Look(seen, status.st_nlink, window, handle.first, seen)
     except OSError as error:
         return error

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from shipper.disk import Request
+from shipper.disk import Look, Request
 from shipper.identity import HEAD_BYTES, begins_with, head_of
 from shipper.names import shown
 from shipper.source import Source
@@ -11,6 +11,8 @@ from shipper.unpack import Handle, Unpacked
 ACTIVE_SECONDS = 10.0
 """A file that grew within so many seconds is looked at every ``poll_seconds``, others less often."""
 IDLE_SECONDS = 1.0
+GAP_SECONDS = 1.0
+"""NULs with text behind them, in room, that are there for so long were not written: the text behind is read."""
 GONE_SECONDS = 30.0
 """A file without a name that matches is let go when it has been read and still for so long."""
 
@@ -18,16 +20,18 @@ GONE_SECONDS = 30.0
 class File:
     """A file being followed.
 
-    ``path`` is its name as the system has it, which need not be text. ``seen`` is its size and time of change as last
-    looked at (None: look whatever they are); ``goal`` is the size up to which ``--once`` reads it; ``gone`` says that
-    no name of it matches an input any more; ``closed`` that its handle must not be used; ``fault`` is why it could not
-    be read the last time. Times are monotonic seconds.
+    ``path`` is its name as the system has it, which need not be text. ``seen`` is where its text ended and its time of
+    change as last looked at (None: look whatever they are), ``stamp`` the same with the room behind its text; ``gap``
+    is as that of a look, and when it was first seen; ``goal`` is the size up to which ``--once`` reads it; ``gone``
+    says that no name of it matches an input any more; ``closed`` that its handle must not be used; ``fault`` is why it
+    could not be read the last time. Times are monotonic seconds.
     """
 
     __slots__ = (
         "active_until",
         "closed",
         "fault",
+        "gap",
         "goal",
         "gone",
         "grew",
@@ -39,6 +43,7 @@ class File:
         "path",
         "seen",
         "source",
+        "stamp",
     )
 
     def __init__(self, path: str, handle: Handle, source: Source, number: int, goal: int, now: float) -> None:
@@ -48,6 +53,8 @@ class File:
         self.number = number
         self.goal = goal
         self.seen: tuple[int, int] | None = None
+        self.stamp: tuple[int, int] | None = None
+        self.gap = (-1, 0.0)
         self.more = True
         self.gone = False
         self.closed = False
@@ -64,12 +71,23 @@ class File:
             self.source.path = name
             self.source.encoder.rename(name)
 
-    def request(self, most: int) -> Request:
-        """What to read of it now."""
+    def request(self, most: int, now: float, patience: float) -> Request:
+        """What to read of it now; NULs that were seen for so long and have text behind them are read, too."""
         source = self.source
         back = len(source.anchor)
         needs_head = source.head.length < HEAD_BYTES or not source.at  # at the first byte there is no anchor
-        return Request(self.handle, source.at - back, most + back, None if self.more else self.seen, needs_head)
+        gap, since = self.gap
+        stamp = None if self.more or self.seen is None or gap >= 0 else self.stamp
+        end = self.seen[0] if self.seen is not None else 0
+        known = gap if now - since >= patience else -1
+        return Request(self.handle, source.at - back, most + back, stamp, needs_head, source.at, end, known)
+
+    def saw(self, look: Look, now: float, poll_seconds: float, idle_seconds: float) -> None:
+        """Take in what a look says of it."""
+        self.stamp = look.stamp
+        if look.gap != self.gap[0]:
+            self.gap = (look.gap, now)
+        self.looked(look.seen, now, poll_seconds, idle_seconds)
 
     def looked(
         self, seen: tuple[int, int] | None, now: float, poll_seconds: float, idle_seconds: float = IDLE_SECONDS
@@ -101,7 +119,7 @@ class File:
         source = self.source
         if patience and not source.waits_for_delimiter:
             patience = source.encoder.flush_seconds
-        return source.open_bytes > source.room and not self.more and self.is_whole and now - self.grew >= patience
+        return source.open_bytes > 0 and not self.more and self.is_whole and now - self.grew >= patience
 
     @property
     def is_plain(self) -> bool:
@@ -116,18 +134,16 @@ class File:
     @property
     def reached_goal(self) -> bool:
         """Whether what was there when it was opened has been read."""
-        source = self.source
-        room = source.room if source.open_bytes == source.room else 0
-        return self.is_read() if isinstance(self.handle, Unpacked) else source.cursor + room >= self.goal
+        return self.is_read() if isinstance(self.handle, Unpacked) else self.source.cursor >= self.goal
 
     def is_read(self) -> bool:
         """Whether nothing is left of it to read, as far as was seen."""
         return (
             not self.more
             and self.is_whole
-            and self.source.open_bytes == self.source.room
+            and not self.source.open_bytes
             and self.seen is not None
-            and self.source.at + self.source.room >= self.seen[0]
+            and self.source.at >= self.seen[0]
         )
 
     @property
@@ -150,6 +166,6 @@ class File:
 
 
 def behind(files: Iterable[File]) -> int:
-    """Bytes written to these files, as far as was seen, and not yet acknowledged; room for later ones is none."""
-    known = ((file.seen[0] - file.source.room, file.source.watermark.position) for file in files if file.seen)
+    """Bytes written to these files, as far as was seen, and not yet acknowledged."""
+    known = ((file.seen[0], file.source.watermark.position) for file in files if file.seen)
     return sum(max(0, end - position) for end, position in known)

@@ -153,7 +153,7 @@ class Follow:
         """
         old = file.source
         before = file.seen[0] if file.seen else old.at
-        old.size, lost = max(before, old.size), max(0, before - old.cursor - old.room)
+        old.size, lost = max(before, old.size), max(0, before - old.cursor)
         metrics.TRUNCATIONS.inc()
         self._complaints.truncated(old, lost)
         self._orphan(old, file.number, vanished=False)
@@ -316,7 +316,7 @@ class Follow:
             source = self._sources.known(known, found.number, before[len(before) - row.anchor.length :])
             self.memory.pop(verdict.name)
         source.place = found.place
-        size = None if isinstance(opened.handle, Unpacked) else os.fstat(opened.handle).st_size
+        size = None if isinstance(opened.handle, Unpacked) else opened.size
         metrics.LOST.inc(source.shorten(size))
         self.unsaved.add(source)
         structlog.get_logger().info("source is carried on from a copy", path=found.path, source=source.name)
@@ -354,9 +354,9 @@ class Follow:
         self._close(file)
         self.past[source.name] = self.past.get(source.name, 0) + source.repeated
         self.memory.add(source.row(self.looks.updated, clean=True))
-        if file.seen is not None and file.is_plain:
+        if file.stamp is not None and file.is_plain:
             # Else it might be opened at every look, and there be no room for others.
-            self.copies.park(source.place, *file.seen, Wait(source.name, settled=True))
+            self.copies.park(source.place, *file.stamp, Wait(source.name, settled=True))
 
     def _close(self, file: File) -> None:
         file.closed = True

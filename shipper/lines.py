@@ -79,11 +79,6 @@ class LongLine:
         self.length += len(piece)
         return None if end < 0 else self._line(1)
 
-    @property
-    def is_hole(self) -> bool:
-        """Whether it is NULs alone so far."""
-        return self.length == self._hole
-
     def cut(self) -> Cut:
         """The line as if it ended here, without a delimiter."""
         return self._line(0)

@@ -26,7 +26,7 @@ class Orphan:
     @property
     def lost(self) -> int:
         """The bytes that were seen in it and not read."""
-        return max(0, self.source.size - self.source.cursor - self.source.room)
+        return max(0, self.source.size - self.source.cursor)
 
     def report(self) -> None:
         """Say and count what is lost, now that no copy was found; it is no longer waited for."""

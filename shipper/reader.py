@@ -10,7 +10,7 @@ from typing import NamedTuple
 import structlog
 
 from shipper.disk import LATER, Disk, Look, Nothing
-from shipper.file import File
+from shipper.file import GAP_SECONDS, File
 from shipper.follow import Follow
 from shipper.foreign import tell_faults
 from shipper.formats.foreign import FLAG
@@ -77,7 +77,7 @@ class Reader:
 
     async def round(self, life: Life, *, once: bool) -> bool:
         """Look at the files that are due; True if there is more to read at once."""
-        self._ask(time.monotonic())
+        self._ask(time.monotonic(), 0 if once else GAP_SECONDS)
         quick = [one.answer for one in self._looking.values() if time.monotonic() - one.began < _SLOW_SECONDS]
         if quick:
             await asyncio.wait(quick, timeout=_SLOW_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -158,7 +158,7 @@ class Reader:
                     "a truncation took lines whose sending failed", path=source.path, source=source.name, bytes=lost
                 )
 
-    def _ask(self, now: float) -> None:
+    def _ask(self, now: float, gap_patience: float) -> None:
         """Begin to look at the files that are due, one job for each device."""
         for file in self._follow.opened:
             self._turns.put(file, now)
@@ -179,7 +179,7 @@ class Reader:
             else:
                 self._no_room.setdefault(full, []).append(file)
         for device, files in asked.items():
-            answer = self._disk.look(device, [file.request(self._most) for file in files])
+            answer = self._disk.look(device, [file.request(self._most, now, gap_patience) for file in files])
             answer.add_done_callback(lambda _answer: self._producer.progress.set())
             self._looking[device] = _Looking(answer, files, self._generation, now)
 
@@ -208,11 +208,11 @@ class Reader:
     def _see(self, file: File, look: Look, now: float, read: int) -> bool:
         """Take in what a look says of a file; False if a truncation has made a new source of it."""
         before = file.seen
-        file.looked(look.seen, now, self._shipper.poll_seconds, idle_seconds(len(self._follow.files)))
+        file.saw(look, now, self._shipper.poll_seconds, idle_seconds(len(self._follow.files)))
         file.goal = min(file.goal, look.seen[0])
         size = look.seen[0] if file.is_plain else max(look.seen[0], file.source.size)
         fits = file.head_fits(look.first)
-        if not fits or (not file.source.gives_up(size, look.window) and file.source.is_truncated(size, look.window)):
+        if not fits or file.source.is_truncated(size, look.window):
             file.seen = before
             self._follow.replace(file, look.seen[0])
             return False
@@ -271,7 +271,7 @@ class Reader:
         source = file.source
         full = len(look.window) == self._most + len(source.anchor)
         step = source.read(look.window, read, full=full)
-        file.more = full or source.is_stale or source.at + source.open_bytes < look.seen[0]
+        file.more = full or (look.gap < 0 and source.at + source.open_bytes < look.seen[0])
         if step is not None:
             self._send(source, step, now)
 

@@ -87,8 +87,7 @@ class Troubles(msgspec.Struct, frozen=True):
 
 def line_of_file(file: "File", troubles: Troubles) -> Line:
     """An open file."""
-    written = file.source.size - file.source.room
-    size = written if file.seen is not None else max(written, file.goal)
+    size = file.source.size if file.seen is not None else max(file.source.size, file.goal)
     state, detail = _state(file, size, troubles)
     return _line(file.source, size, state, detail)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from shipper.identity import ANCHOR_BYTES, NO_HEAD, Anchor, Head, Place, anchor_of
-from shipper.lines import HOLE, Cut, LongLine, cut, split
+from shipper.lines import Cut, LongLine, cut, split
 from shipper.names import families, live_path
 from shipper.records import Chunk, Encoder
 from shipper.registry_row import Row
@@ -76,12 +76,6 @@ class Source:
         self.open_bytes = 0
         self.waits_for_delimiter = False
         """Whether the last of the open bytes are a line without its end; else they are a record that may go on."""
-        self.room = 0
-        """How many of the open bytes are NULs up to the end of the file, where its writer may have made room."""
-        self.is_stale = False
-        """Whether the file changed while that was read, and is to be read again at once."""
-        self.padded = False
-        """Whether what follows the last whole line are NULs."""
         self.repeated = 0
         """Records sent from here with the flag ``r``."""
         self.size, self.modified, self.looked = row.size, row.modified, row.updated
@@ -92,8 +86,6 @@ class Source:
         encoder.remember(row.memory)
         self._mark = self.mark
         self._long: LongLine | None = None
-        self._before_long = (b"", 0)
-        self._is_void = False
         self._window = _LEAST_WINDOW
 
     @property
@@ -117,9 +109,9 @@ class Source:
 
     def shorten(self, size: int | None) -> int:
         """It stands in a copy of this size now: how many bytes were seen that are not there; None: it is not known."""
-        lost = 0 if size is None else max(0, self.size - self.room - size)
+        lost = 0 if size is None else max(0, self.size - size)
         self.size = self.size if size is None else min(self.size, size)
-        self._forget_room()
+        self.open_bytes = 0
         return lost
 
     def is_read_to(self, end: int) -> bool:
@@ -140,24 +132,9 @@ class Source:
     def is_truncated(self, size: int, window: bytes) -> bool:
         """Whether a file of ``size`` bytes, with these bytes from ``at - len(anchor)`` on, is no longer this source.
 
-        It is enough that it was larger; unless what it had more was room that its writer had made for later.
+        It is enough that it was larger.
         """
-        shrank = size < self.at or (size < self.size and not self.padded)
-        return shrank or window[: len(self.anchor)] != self.anchor
-
-    def gives_up(self, size: int, window: bytes) -> bool:
-        """Whether we read room and find another file there (arguments as above): its writer wrote, or gave it back.
-
-        Then what was read of it counts for nothing, and the window neither: the next look is at where room begins.
-        """
-        long = self._long
-        if long is None or not long.is_hole or size < self.cursor:
-            return False
-        if size >= self.at and window[: len(self.anchor)] == self.anchor:
-            return False
-        self._leave_room(long)
-        self._is_void = True
-        return True
+        return size < max(self.at, self.size) or window[: len(self.anchor)] != self.anchor
 
     def read(self, window: bytes, now: int, *, full: bool) -> Step | None:
         """Take what stands in the file from ``at - len(anchor)`` on; None if no line ended and nothing moved.
@@ -165,27 +142,21 @@ class Source:
         ``full`` says that the read ended for its size and not at the end of the file; ``now`` is in nanoseconds since
         1970. Hazard: only after ``is_truncated`` said no.
         """
-        if self._is_void:
-            self._is_void, self.is_stale = False, True
-            return None
         body = window[len(self.anchor) :]
         first = self.at if self._long is not None else self.at + 1
         limit = next((offset for offset in self.cuts if offset >= first), None)
         ends_at_cut = limit is not None and self.at + len(body) >= limit
         if limit is not None:
             body = body[: limit - self.at]
-        self.open_bytes = self.room = 0
-        self.is_stale = False
+        self.open_bytes = 0
         start, skipped = self.cursor, self._mark.skipped
         if self._long is not None:
-            return self._continue_long(body, now, ends_at_cut=ends_at_cut, full=full)
+            return self._continue_long(body, now, ends_at_cut=ends_at_cut)
         # A delimiter that comes after a cut is a blank line here: skipped, and counted with the next record.
         lines, rest, covered = split(body)
-        self.padded = rest[:1] == HOLE
         if rest and full and not covered and not ends_at_cut:
             self._long = LongLine(self.encoder.most_line_bytes)
-            self._before_long = (self.anchor, self.modified)
-            return self._continue_long(body, now, ends_at_cut=False, full=True)
+            return self._continue_long(body, now, ends_at_cut=False)
         last = b""
         pieces: frozenset[int] = frozenset()
         if rest and ends_at_cut:
@@ -201,14 +172,13 @@ class Source:
             chunk = _join(chunk, self.encoder.single(cut(last), start + covered, chunk.skipped, self.repeat_until, now))
             covered += len(last)
         else:
-            self.room = 0 if full else len(rest) - len(rest.rstrip(HOLE))
-            self.waits_for_delimiter = len(rest) > self.room
+            self.waits_for_delimiter = bool(rest)
             self.open_bytes += len(rest)
         return self._advance(chunk, covered, window) if covered else None
 
     def make_cut(self) -> int:
         """End the unterminated line where the file ended; takes effect at the next read, and must be durable first."""
-        offset = self.cursor + self.open_bytes - self.room
+        offset = self.cursor + self.open_bytes
         if offset not in self.cuts:
             self.cuts.append(offset)
             self.cuts.sort()
@@ -249,7 +219,7 @@ class Source:
         self.encoder.remember(self._mark.memory)
         self.anchor = self._mark.anchor
         self._long = None
-        self._forget_room()
+        self.open_bytes = 0
 
     def abandon(self) -> int:
         """The file was truncated, so what is not acknowledged cannot be read again: how many bytes that is."""
@@ -287,7 +257,7 @@ class Source:
             ended=ended,
             updated=min(now, self.looked or now),
             cuts=tuple(self.cuts),
-            size=max(self.watermark.position, self.size - self.room),
+            size=max(self.watermark.position, self.size),
             modified=self.modified,
             born=self.born,
             family=self.family,
@@ -298,27 +268,13 @@ class Source:
     def _anchor_of(self, before: bytes, at: int) -> Anchor:
         return anchor_of(before) if before or not at else self._stored
 
-    def _forget_room(self) -> None:
-        self.open_bytes = self.room = 0
-        self.is_stale = self._is_void = False
-
-    def _leave_room(self, long: LongLine) -> None:
-        """Go back to where room begins that is not written yet: what will stand there is read from its beginning."""
-        self.open_bytes = self.room = long.length
-        self.at, self._long, self.padded = self.cursor, None, True
-        self.anchor, modified = self._before_long
-        self.is_stale = modified != self.modified
-
-    def _continue_long(self, body: bytes, now: int, *, ends_at_cut: bool, full: bool) -> Step | None:
+    def _continue_long(self, body: bytes, now: int, *, ends_at_cut: bool) -> Step | None:
         long = self._long
         if long is None:
             raise TypeError
         line: Cut | None = long.feed(body)
         if line is None and ends_at_cut:
             line = long.cut()
-        if line is None and not full and long.is_hole:
-            self._leave_room(long)
-            return None
         if line is None:
             self.at = self.cursor + long.length
             self.anchor = (self.anchor + body)[-ANCHOR_BYTES:]

@@ -52,7 +52,7 @@ def steps_of(source: Source, read_at: Callable[[int, int], bytes], most: int, no
         step = source.read(window, now(), full=full)
         if step is not None:
             yield step
-        elif not full and source.open_bytes > source.room:
+        elif not full and source.open_bytes:
             source.make_cut()
         elif not full:
             return

@@ -17,18 +17,15 @@ from world_agent import DISK, Memory, WorldAgent
 
 from shipper import ecs
 from shipper.books import Books
-from shipper.file import behind
 from shipper.follow import Follow
 from shipper.formats import format_of, java, plain
 from shipper.formats.auto import Fits
 from shipper.identity import Place
-from shipper.orphans import Orphan
 from shipper.reader import Reader
 from shipper.records import Encoder
-from shipper.source import Source, Step, fresh_row
+from shipper.source import Source, fresh_row
 from shipper.sources import Sources
 from shipper.times import Times
-from shipper.trial import steps_of
 from tailrace.settings import Input, Settings, Shipper
 
 ODD = [
@@ -153,37 +150,6 @@ class Agent:
         return {header.rpartition(b"|")[2].partition(b":")[0] for header, _ in self.topic}
 
 
-@pytest.mark.parametrize("room", [65_536, 1_048_576])
-@pytest.mark.parametrize("ending", ["kept", "given back"])
-@in_loop
-async def test_lines_in_room_that_was_made_for_them_are_read(tmp_path: Path, room: int, ending: str) -> None:
-    """As a memory-mapped appender does: NULs at the end are no line, whatever they are waited for, and no blank one."""
-    log = tmp_path / "app.log"
-    agent = Agent(tmp_path, partial_line_seconds=0.1)
-    with log.open("wb") as file:
-        file.write(b"first line\n")
-        file.flush()
-        os.ftruncate(file.fileno(), 11 + room)
-        await agent.agent.start()
-        await agent.until(lambda: len(agent.topic) == 1)
-        end = time.monotonic() + 0.5
-        await agent.until(lambda: time.monotonic() > end)
-        (found,) = agent.agent.follow.files.values()
-        assert (found.source.watermark.position, found.is_read()) == (11, True)
-        assert (behind([found]), Orphan(found.source, 0, 0.0, vanished=True).lost) == (0, 0)
-        for number in range(10):
-            file.write(b"line %d\n" % number)
-            file.flush()
-            if number % 3:
-                await agent.look()
-        if ending == "given back":
-            file.truncate()
-    wanted = ["first line", *(f"line {number}" for number in range(10))]
-    await agent.until(lambda: len(agent.topic) >= len(wanted))
-    assert agent.messages == wanted
-    assert len(agent.sources) == 1
-
-
 @in_loop
 async def test_a_copy_without_what_was_written_behind_it_goes_on_where_the_log_was(tmp_path: Path) -> None:
     """A rotation that copies and truncates loses what comes in between; nothing else, and nothing twice."""
@@ -221,55 +187,3 @@ async def test_what_is_acknowledged_after_it_was_given_up_is_known_when_its_copy
     await books.remember(life)
     assert follow.memory.rows["gone"].ended
     assert not follow.unsettled
-
-
-def read_all(source: Source, content: bytes, most: int = 64) -> list[Step]:
-    """Read until nothing moves, as the reader does."""
-    steps: list[Step] = []
-    for _ in range(100):
-        back = len(source.anchor)
-        window = content[source.at - back : source.at + most]
-        if not source.gives_up(len(content), window):
-            assert not source.is_truncated(len(content), window)
-        full = len(window) == most + back
-        source.saw(len(content), len(steps), 1.0)
-        step = source.read(window, time.time_ns(), full=full)
-        if step is not None:
-            source.finish(source.begin(step))
-            steps.append(step)
-        elif not full and not source.is_stale:
-            return steps
-    raise AssertionError("it never ends")
-
-
-@pytest.mark.parametrize("room", [3, 30, 300])
-def test_room_ends_a_file_for_all_who_read_it(room: int) -> None:
-    """For a trial too; nothing of it is behind, wanted or lost, and what is stored says so after a restart."""
-    source = Source(fresh_row("s", "/x", Place(1, 1)), encoder(), b"")
-    content = b"first\nsecond\n" + bytes(room)
-    assert sum(len(step.records) for step in read_all(source, content)) == 2
-    assert (source.cursor, source.room, source.open_bytes) == (13, room, room)
-    assert source.row(1).size == 13
-    assert Orphan(source, 0, 0.0, vanished=True).lost == 0
-    trial = Source(fresh_row("try", "/x", Place(0, 0)), encoder(), b"")
-    found = steps_of(trial, lambda most, at: content[at : at + most], 64, time.time_ns)
-    assert sum(len(step.records) for step in found) == 2
-    source.rewind()
-    assert (source.room, source.open_bytes) == (0, 0)
-
-
-@pytest.mark.parametrize("written", [20, 150, 290])
-def test_lines_that_overtake_the_reading_of_room_are_no_truncation(written: int) -> None:
-    """A reader that was held up in the midst of it goes back to where the lines begin."""
-    source = Source(fresh_row("s", "/x", Place(1, 1)), encoder(), b"")
-    source.saw(313, 0, 1.0)
-    content = b"first\nsecond\n" + bytes(300)
-    for _ in range(4):
-        back = len(source.anchor)
-        step = source.read(content[source.at - back : source.at + 64], time.time_ns(), full=True)
-        if step is not None:
-            source.finish(source.begin(step))
-    assert source.at > 100
-    content = b"first\nsecond\n" + (b"line\n" * 60)[:written] + bytes(300 - written)
-    assert sum(len(step.records) for step in read_all(source, content)) == written // 5
-    assert source.cursor == 13 + written

@@ -6,14 +6,14 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
+from shipper.extent import written
 from shipper.filter_keys import filter_rules
 from shipper.foreign import bring
 from shipper.globs import input_of
@@ -149,17 +149,29 @@ def _tried(file: Path, entry: Input, topic: str, most: int, *, quiet: bool) -> R
 
 def _counted(handle: Handle, file: Path, entry: Input, topic: str, most: int, *, quiet: bool) -> tuple[Tally, int]:
     """The records of a file, and how many bytes were read."""
-    tally, done, size = Tally(topic), 0, file.stat().st_size
+    tally, done, size = Tally(topic), 0, _size(handle, file)
     source = source_of(entry, str(file), socket.gethostname(), Shipper(), filter_rules(entry))
     hidden = quiet or size < _LONG_BYTES
     with click.progressbar(length=size, label=f"Reading as {entry.format}", hidden=hidden, file=sys.stderr) as bar:
-        for step in steps_of(source, partial(read_at, handle), Shipper().chunk_bytes, time.time_ns):
+        for step in steps_of(source, _read(handle, size), Shipper().chunk_bytes, time.time_ns):
             tally.add(step)
             bar.update(source.at - done)
             done = source.at
             if tally.records >= most:
                 break
     return tally, source.at
+
+
+def _size(handle: Handle, file: Path) -> int:
+    size = file.stat().st_size
+    return size if isinstance(handle, Unpacked) else written(handle, size)
+
+
+def _read(handle: Handle, size: int) -> Callable[[int, int], bytes]:
+    """Reads at most so many bytes from an offset on: of a file that is not compressed, only what is written."""
+    if isinstance(handle, Unpacked):
+        return handle.pread
+    return lambda most, offset: os.pread(handle, max(0, min(most, size - offset)), offset)
 
 
 def _damage(handle: Handle) -> str:

@@ -1,0 +1,46 @@
+"""An open file to where what was written into it ends: NULs from there to its end are room made for later lines.
+
+Appenders that map their file into memory make room ahead, and so do services that preallocate. Whoever reads a file
+takes what is written for all there is: then room is no line, nothing is behind, and giving it back is no truncation.
+"""
+
+import errno
+import os
+
+from shipper.lines import HOLE
+
+_STEP = 1_048_576
+_MOST_STRETCHES = 1000
+_GLANCE = 64
+
+
+def written(handle: int, size: int, least: int = 0) -> int:
+    """Where the text ends in a file of ``size`` bytes that is known to be text up to ``least``."""
+    if size <= least or os.pread(handle, 1, size - 1) != HOLE:
+        return size
+    end = _stored(handle, size, least)
+    while end > least:
+        start = max(least, end - _STEP)
+        text = os.pread(handle, end - start, start).rstrip(HOLE)
+        if text:
+            return start + len(text)
+        end = start
+    return least
+
+
+def is_filled(handle: int, size: int, end: int) -> bool:
+    """Whether something stands now where room began; a file that is mapped into memory keeps its size and its time."""
+    return end < size and bool(os.pread(handle, _GLANCE, end).strip(HOLE))
+
+
+def _stored(handle: int, size: int, least: int) -> int:
+    """Where the last bytes end that are more than a hole, if the file system can say."""
+    at = least
+    try:
+        for _ in range(_MOST_STRETCHES):
+            at = os.lseek(handle, os.lseek(handle, at, os.SEEK_DATA), os.SEEK_HOLE)
+            if at >= size:
+                break
+    except OSError as error:
+        return at if error.errno == errno.ENXIO else size  # there is nothing but a hole, or it cannot say
+    return size
