@@ -18,6 +18,8 @@ from tailrace.settings import Settings
 _LOOK_SECONDS = 3600.0
 _ASK_SECONDS = 2.0
 _MOST_NAMED = 5
+_NONSENSE = (LookupError, TypeError, AttributeError, ValueError)
+"""What comes of looking into an answer that is not of Elasticsearch's form: a proxy's, perhaps."""
 
 
 async def watch(settings: Settings, leads: Callable[[], bool]) -> None:
@@ -31,7 +33,7 @@ async def watch(settings: Settings, leads: Callable[[], bool]) -> None:
             looked = time.monotonic()
             # Elasticsearch away, or not open to such questions: the writer says the first, and an hour more is soon
             # enough for this.
-            with contextlib.suppress(ApiError, TransportError, TailraceError):
+            with contextlib.suppress(ApiError, TransportError, TailraceError, *_NONSENSE):
                 await look(settings)
         await asyncio.sleep(_ASK_SECONDS)
 

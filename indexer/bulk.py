@@ -6,7 +6,7 @@ An answer is read whole: there is a verdict for each action that was sent, or th
 import enum
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -99,6 +99,9 @@ class _Failure(msgspec.Struct, frozen=True):
     error: _Error | str = ""
 
 
+_Form = TypeVar("_Form")
+_HALF = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+"""The escape of half a character; whole ones in two halves are not worth the telling in what is only read by people."""
 _answer = msgspec.json.Decoder(_Answer)
 _failure = msgspec.json.Decoder(_Failure)
 _GOOD = b'{"create":{"status":201}}'
@@ -132,7 +135,7 @@ _CLUSTER_FAULT = re.compile(
 )
 """What is refused with 400 and mended without the document, though others of its stream may be stored meanwhile."""
 _FIELD = re.compile(
-    r"(?:field|object mapping for|[Mm]apper(?: for)?|introduction of|in field=)[ =]?[\[\"]([^\]\"]{1,300})"
+    r"(?:field|object mapping(?: for)?|[Mm]apper(?: for)?|introduction of|in field=)[ =]?[\[\"]([^\]\"]{1,300})"
 )
 
 
@@ -185,9 +188,17 @@ def failure_text(answer: bytes) -> str:
 
 def _failure_of(answer: bytes) -> _Error | str:
     try:
-        return _failure.decode(answer).error
+        return _decoded(_failure, answer).error
     except NO_JSON:
         return ""
+
+
+def _decoded(decoder: "msgspec.json.Decoder[_Form]", answer: bytes) -> _Form:
+    """What an answer says, which may quote a record that holds half a character: JSON that has one is not decoded."""
+    try:
+        return decoder.decode(answer)
+    except NO_JSON:
+        return decoder.decode(_HALF.sub(rb"\\ufffd", answer))
 
 
 def _read_items(answer: bytes, count: int) -> Reading:
@@ -195,7 +206,7 @@ def _read_items(answer: bytes, count: int) -> Reading:
     if len(answer) == 26 + 26 * count and answer == b'{"errors":false,"items":[' + b",".join([_GOOD] * count) + b"]}":
         return Reading(Whole.ALL_STORED)
     try:
-        items = _answer.decode(answer).items
+        items = _decoded(_answer, answer).items
     except NO_JSON as error:
         return Reading(Whole.FAILED, text=f"the answer to a bulk request makes no sense: {error}")
     if len(items) != count:

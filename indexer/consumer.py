@@ -130,29 +130,29 @@ class Consumer:
             else:
                 return found
 
-    async def reached(self, ends: Mapping[TopicPartition, int]) -> bool:
-        """Whether everything before these offsets is finished, by us or by others of the group.
+    async def left(self, ends: Mapping[TopicPartition, int]) -> int:
+        """How many records before these offsets are not finished, by us or, once ours are, by others of the group.
 
-        Also if all of ours is but what cannot be read, which ``complaint`` then says: others may wait for the same.
+        None if all of ours are but what cannot be read, which ``complaint`` then says: others may wait for the same.
         """
         self._skip_control_records()
-        others, stuck = [], []
+        ours, others, stuck = 0, [], []
         for partition, end in ends.items():
             owned = self._owned.get(partition)
             if owned is None:
                 others.append(partition)
             elif owned.watermark.position < end:
                 if partition not in self._unreadable or owned.watermark.position < owned.expected:
-                    return False
+                    ours += end - owned.watermark.position
                 stuck.append(partition)
-        self.complaint = self._unreadable.complaint(stuck)
-        if self.complaint or not others:
-            return True
+        self.complaint = "" if ours else self._unreadable.complaint(stuck)
+        if ours or self.complaint or not others:
+            return ours
         try:
             past = await self._group.past(others)
         except KafkaError:
-            return False
-        return all((past[one].offset or 0) >= ends[one] for one in others)
+            return sum(ends.values()) or 1  # as if nothing was
+        return sum(max(0, ends[one] - (past[one].offset or 0)) for one in others)
 
     async def poll(self) -> None:
         """Wait a little for records and put them where records wait.

@@ -20,6 +20,8 @@ from tailrace.record import HEADER, is_record_id, is_stream, parse_header
 
 _ONE_LINE = bytes.maketrans(b"\n\r", b"  ")
 _MOST_TARGETS = 10_000
+_MOST_VALUE_BYTES = 100_000_000
+"""To decode a value takes several times its memory, and Elasticsearch takes no larger request, unless it is told to."""
 _MOST_STREAM_BYTES = 220
 """Elasticsearch's limit of 255 bytes for an index name, less ``.ds-`` and the date and number of a backing index."""
 
@@ -157,6 +159,9 @@ class Translator:
     def _foreign(self, record: Polled, value: bytes, origin: Origin) -> tuple[bytes, bytes, bool] | Refusal:
         """A record that another program sent."""
         record_id = _place(record, origin)
+        if len(value) > _MOST_VALUE_BYTES:
+            text = f"it has {len(value):,} bytes, more than are decoded"
+            return Refusal(record, origin, Reason.TOO_LARGE, text, record_id=record_id)
         found = foreign(value, record.headers, record.timestamp, origin.topic, self._streams)
         fault = self._stream_fault(found.stream) or found.fault
         if not is_record_id(record_id):

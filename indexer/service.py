@@ -1,6 +1,8 @@
 """The wiring of the indexer: Kafka in, Elasticsearch out."""
 
 import asyncio
+import time
+from collections.abc import Callable
 
 import structlog
 
@@ -17,25 +19,31 @@ from indexer.transport import Transport
 from indexer.writer import Writer
 from tailrace import metrics
 from tailrace.daemon import Life
-from tailrace.errors import MendTopic
+from tailrace.errors import MendTopic, RunAgain
 from tailrace.settings import Settings
+from tailrace.words import several
 
+_SESSIONS = 2.0
+"""So many sessions of the group another indexer may hold us up, for after one its partitions are given to others."""
 _LOOK_SECONDS = 0.1
 """How often ``--once`` looks whether all is done."""
 _LOW = 0.5
 """A full buffer is filled up again once so much is left of it: many records at a time cost less than a few often."""
 
 
-async def index(settings: Settings, life: Life, *, once: bool) -> bool:
+async def index(
+    settings: Settings, life: Life, *, once: bool, tell: Callable[[int], None] = lambda _left: None
+) -> bool:
     """Store the records of our partitions until the stop; with ``once``, until those are stored that are there now.
 
-    Returns whether all of those are.
+    Returns whether all of those are; meanwhile ``tell`` is told how many are left.
 
     Raises:
         TailraceError: it cannot begin; with ``once`` also if Kafka or Elasticsearch stay away for long, or Kafka holds
             what cannot be read.
     """
-    metrics.serve(settings.metrics.indexer_listen)
+    if not once:  # it may run beside the service, which has the port
+        metrics.serve(settings.metrics.indexer_listen)
     group = Group(settings)
     transport = Transport(settings.elasticsearch, connections=settings.indexer.in_flight + 2)
     letterbox = Letterbox(settings.kafka)
@@ -48,7 +56,7 @@ async def index(settings: Settings, life: Life, *, once: bool) -> bool:
         if not await group.start(life, once=once):
             return False
         writer = Writer(transport, letterbox, blockade, membership, pace)
-        return await _run(settings, life, group, membership, writer, pace, once=once)
+        return await _run(settings, life, group, membership, writer, pace, once=once, tell=tell)
     finally:
         await letterbox.close()
         await transport.close()
@@ -56,7 +64,15 @@ async def index(settings: Settings, life: Life, *, once: bool) -> bool:
 
 
 async def _run(
-    settings: Settings, life: Life, group: Group, membership: Membership, writer: Writer, pace: Pace, *, once: bool
+    settings: Settings,
+    life: Life,
+    group: Group,
+    membership: Membership,
+    writer: Writer,
+    pace: Pace,
+    *,
+    once: bool,
+    tell: Callable[[int], None],
 ) -> bool:
     waiting = Waiting(settings.indexer.slice_bytes, settings.indexer.slice_actions)
     consumer = Consumer(settings, group, membership, waiting)
@@ -73,7 +89,9 @@ async def _run(
             life.ready("indexing")
             polling = tasks.create_task(_poll(consumer, waiting, settings.indexer.buffer_bytes))
             if once:
-                complete = await _until_reached(consumer, group, life)
+                indexer = settings.indexer
+                patience = settings.elasticsearch.request_timeout_seconds + _SESSIONS * indexer.session_seconds
+                complete = await _until_reached(consumer, group, life, patience, tell)
             else:
                 await life.stop.wait()
             polling.cancel()
@@ -101,9 +119,20 @@ async def _poll(consumer: Consumer, waiting: Waiting, buffer_bytes: int) -> None
             await room.wait()
 
 
-async def _until_reached(consumer: Consumer, group: Group, life: Life) -> bool:
+async def _until_reached(
+    consumer: Consumer, group: Group, life: Life, patience: float, tell: Callable[[int], None]
+) -> bool:
     ends = await consumer.ends()
-    while not await consumer.reached(ends):
+    last, since = None, time.monotonic()
+    while left := await consumer.left(ends):
+        tell(left)
+        if left != last:
+            last, since = left, time.monotonic()
+        elif time.monotonic() - since > patience:
+            raise RunAgain(
+                f"For {patience:.0f} s none of {several(left, 'record')} was finished, here or by others of the group: "
+                "their logs say why, and so may `tailrace check --connect`. Nothing is lost, the next run goes on."
+            )
         if await life.pause(_LOOK_SECONDS):
             return False
         await group.insist()

@@ -1,16 +1,20 @@
 """What will conflict in a data stream, told before it does."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import pytest
+from processes import in_loop
 
+from indexer import budget
 from indexer.provision_elastic import shipped
 from tailrace.drift.findings import Facts, Finding, What, findings
 from tailrace.drift.kinds import Kind, Kinds
 from tailrace.drift.mapping import Fields, fields
+from tailrace.settings import Settings
 
 DYNAMIC = [
     {"labels": {"path_match": "labels.*", "mapping": {"type": "keyword"}}},
@@ -231,3 +235,19 @@ def test_our_own_templates_leave_little_to_chance() -> None:
     assert {logs.type_for("labels.x", kind) for kind in (Kind.TEXT, Kind.INTEGER)} == {"keyword"}
     assert {metrics.type_for("x.y", kind) for kind in (Kind.INTEGER, Kind.NUMBER)} == {"double"}
     assert logs.flat == {"labels", "numeric_labels"}
+
+
+@in_loop
+async def test_an_answer_of_another_form_does_not_end_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy's, which says that it is Elasticsearch's: it would end the indexer."""
+    nonsense = [KeyError("mappings"), IndexError(), TypeError("not subscriptable"), AttributeError("get"), ValueError()]
+    errors = iter([*nonsense, asyncio.CancelledError()])
+
+    async def look(_settings: Settings) -> None:
+        raise next(errors)
+
+    monkeypatch.setattr(budget, "look", look)
+    monkeypatch.setattr(budget, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(budget, "_ASK_SECONDS", 0.0)
+    with pytest.raises(asyncio.CancelledError):
+        await budget.watch(Settings(), lambda: True)

@@ -69,6 +69,15 @@ def test_each_item_has_its_outcome(create: dict[str, object], outcome: Outcome) 
         assert [verdict.outcome for verdict in reading.verdicts] == [Outcome.STORED, outcome]
 
 
+def test_half_a_character_in_a_reason_hides_no_verdict() -> None:
+    """Elasticsearch quotes the record that it refuses, whatever is in it; in its other answers, too."""
+    why = b'"error":{"type":"document_parsing_exception","reason":"failed to parse date field [\\ud800] \\\\ud800"}'
+    reading = bulk.read(200, b'{"errors":true,"items":[{"create":{"status":400,%s}}]}' % why, 1)
+    (verdict,) = reading.verdicts
+    assert (verdict.outcome, verdict.text) == (Outcome.REJECTED, "failed to parse date field [\ufffd] \\ufffd")
+    assert bulk.failure_text(b"{%s}" % why).startswith("document_parsing_exception: failed to parse")
+
+
 @pytest.mark.parametrize(
     ("status", "answer", "whole"),
     [

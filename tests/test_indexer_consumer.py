@@ -22,13 +22,14 @@ from aiokafka.record.util import calc_crc32c
 from fakes import batch
 from processes import in_loop
 
-from indexer import fetch
+from indexer import fetch, service
 from indexer.consumer import Consumer
 from indexer.group import Past
 from indexer.ownership import Owned
 from indexer.slices import Waiting
 from indexer.unreadable import Unreadable
-from tailrace.errors import ReachKafka
+from tailrace.daemon import Life
+from tailrace.errors import ReachKafka, RunAgain
 from tailrace.settings import Indexer
 
 ONE, OTHER = TopicPartition("app.one", 0), TopicPartition("app.one", 1)
@@ -165,7 +166,7 @@ async def test_what_ends_with_a_marker_is_read_to_its_end() -> None:
     committed = owned.next_commit(30_000)
     assert committed.offset == 6
     beside = Reading(subscribed(OTHER), {ONE: committed.offset})
-    assert await beside.reached({ONE: 6})
+    assert await beside.left({ONE: 6}) == 0
 
 
 @in_loop
@@ -199,3 +200,26 @@ def test_a_group_that_never_takes_us_in_ends_the_indexer(refusal: type[KafkaErro
 
     with pytest.raises(ReachKafka, match=r"indexer\.group .* indexer\.session_seconds"):
         asyncio.run(poll())
+
+
+@in_loop
+async def test_a_run_to_the_end_does_not_wait_for_ever_for_others() -> None:
+    """What other indexers have is told, and as long as some of it is finished it is waited for."""
+    counts, told = [5, 5, 4, 3, 2, 2, 0], []
+
+    async def ends() -> dict[TopicPartition, int]:
+        return {ONE: 5}
+
+    async def left(_ends: dict[TopicPartition, int]) -> int:
+        return counts.pop(0) if len(counts) > 1 else counts[0]
+
+    async def insist() -> None:
+        pass
+
+    consumer: Any = SimpleNamespace(ends=ends, left=left)
+    group: Any = SimpleNamespace(insist=insist)
+    assert await service._until_reached(consumer, group, Life(), 0.3, told.append)
+    assert told == [5, 5, 4, 3, 2, 2]
+    counts[:] = [2]
+    with pytest.raises(RunAgain, match="none of 2 records was finished, here or by others"):
+        await service._until_reached(consumer, group, Life(), 0.3, told.append)

@@ -111,6 +111,14 @@ def test_what_cannot_be_trusted_is_refused_with_a_reason(record: FakePolled, rea
     assert len(found.lines) == len(found.documents) == len(found.records) == 2
 
 
+def test_what_is_too_large_to_be_decoded_is_a_dead_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small batch may hold a record of gigabytes, and to decode it would take several times as much."""
+    monkeypatch.setattr(documents, "_MOST_VALUE_BYTES", 100)
+    found = _translate(FakePolled(b'{"a":"%s"}' % (b"x" * 92)), FakePolled(b'{"a":"%s"}' % (b"x" * 93)))
+    assert [one.reason for one in found.refusals] == [Reason.TOO_LARGE]
+    assert (len(found.documents), found.refusals[0].text) == (1, "it has 101 bytes, more than are decoded")
+
+
 def test_tombstones_are_counted_and_nothing_else() -> None:
     """A null value is no error and no document, with our header or without."""
     found = _translate(_ours(None), FakePolled(None), _ours())

@@ -91,14 +91,16 @@ def test_an_indexer_with_a_name_is_back_before_others_notice(site: Load) -> None
 def test_of_two_with_one_name_the_later_stays(site: Load) -> None:
     """The first ends, says why, and is not to be started again; the two do not take the name from each other for ever.
 
-    A run with --once takes no name: it may go beside the service.
+    A run with --once takes no name, and no port: it may go beside the service.
     """
     site.indexer["member"] = "twin"
+    site.serve_metrics()
     first = site.run("index", log="first")
     until(lambda: readings(site, "first") == 1)
     site.send(site.records(300))
     site.finish("index", "--once", log="once")
     assert first.running
+    site.metrics.clear()
     second = site.run("index", log="second")
     assert first.wait() == 2
     last = site.said("first")[-1]

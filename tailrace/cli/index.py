@@ -65,7 +65,13 @@ async def _index_once(settings: Settings, life: Life, *, as_json: bool) -> None:
     from tailrace.cli.once import Telling  # noqa: PLC0415 - rich is for those who look on
 
     topics, hosts = ", ".join(settings.indexer.topics), ", ".join(settings.elasticsearch.hosts)
-    telling = Telling(settings.log, _look, _words)
+    left = 0
+
+    def tell(records: int) -> None:
+        nonlocal left
+        left = records
+
+    telling = Telling(settings.log, lambda: _look(left), _words)
     telling.say(
         f"Storing what is in {topics} in Elasticsearch at {hosts}, as group {settings.indexer.group}.",
         "indexing",
@@ -74,21 +80,22 @@ async def _index_once(settings: Settings, life: Life, *, as_json: bool) -> None:
         group=settings.indexer.group,
     )
     async with telling:
-        complete = await run_indexer(settings, life, once=True)
+        complete = await run_indexer(settings, life, once=True, tell=tell)
     counts = telling.counts
     totals: dict[str, object] = {
         **{name: count for name, count in counts.items() if name != "left"},
         "seconds": round(telling.seconds, 3),
         "complete": complete,
     }
-    telling.say(_total_words(counts, telling.seconds), "indexed", **totals)
+    if complete or counts["records"]:
+        telling.say(_total_words(counts, telling.seconds), "indexed", **totals)
     if as_json:
         click.echo(msgspec.json.encode(totals))
     if not complete:
         raise RunAgain("Stopped before all was stored; nothing is lost, the next run goes on from here.")
 
 
-def _look() -> dict[str, int]:
+def _look(left: int) -> dict[str, int]:
     from tailrace.cli.once import total  # noqa: PLC0415 - as above
 
     return {
@@ -97,7 +104,7 @@ def _look() -> dict[str, int]:
         "already_stored": total(metrics.ALREADY) + total(metrics.DUPLICATES),
         "dead_letters": total(metrics.DEAD),
         "tombstones": total(metrics.TOMBSTONES),
-        "left": total(metrics.LAG),
+        "left": left,
     }
 
 
