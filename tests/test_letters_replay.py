@@ -271,6 +271,13 @@ def test_a_misspelt_name_or_reason_chooses_no_letters(site: Letters) -> None:
     rules.write_text("where servic.name!=playback\nremove n\n")
     said = site.letters_command("replay", "--all", "--filter-file", str(rules), code=2).stderr
     assert "No letter has a field servic.name; did you mean service.name? Nothing was done" in said
+    for mend in (("--remove", "servic.name"), ("--rename", "servic.name=labels.x")):
+        said = site.letters_command("replay", "--all", *mend, code=2).stderr
+        assert "No letter has a field servic.name; did you mean service.name? Nothing was done." in said
+    assert (
+        "No letter has a field colour."
+        in site.letters_command("replay", "--all", "--remove", "colour", "--dry-run").stderr
+    )
     assert "did you mean reason?" in site.letters_command("show", "--where", "resaon=mapping").stderr
     assert "No letter has a field colour." in site.letters_command("stats", "--where", "colour=red").stderr
     assert site.told("replay", "--where", ".resaon!=json", "--set", "n=1")["replayed"] == 2

@@ -16,6 +16,7 @@ from rich.text import Text
 from indexer.changes import Key, compare
 from indexer.foreign import decode
 from indexer.group import Group
+from indexer.mend import Set
 from indexer.mend_file import Rule, mends_for
 from indexer.replay import Replay, fetch_whole
 from indexer.revive import Revived, Unfit, Wish, revive
@@ -25,7 +26,7 @@ from tailrace.letter_topic import read_letters
 from tailrace.letters import Letter, Settled, Subject
 from tailrace.settings import Settings
 from tailrace.show import neutral
-from tailrace.where import Where
+from tailrace.where import Condition, Where
 from tailrace.words import several
 
 _AT_ONCE = 500
@@ -224,13 +225,22 @@ def _tell_troubles(outcome: Outcome, console: Console) -> None:
 async def _total(settings: Settings, choice: Choice, mending: Sequence[Rule], outcome: Outcome) -> int:
     """How many letters are meant, found before any of them is touched: a misspelt name must not choose them all.
 
-    Nor must one in a rule say which of them are mended.
+    Nor must one in a rule say which of them are mended, or what.
     """
     total = 0
+    mends = [one for rule in mending for one in rule.mends if not isinstance(one, Set)]
+    mended = Where([Condition(one.field, "=", "") for one in mends])
     async for letters in _chosen(settings, choice):
         total += len(letters)
         for letter in letters:
             mends_for(letter, mending)
+            mended.holds(letter)
+    for unmet in mended.unmet:
+        if any(name.startswith(f"{unmet.name}.") for name in unmet.near):
+            continue  # what is in it goes with it
+        if unmet.near:
+            raise click.UsageError(f"{unmet} Nothing was done.")
+        click.echo(str(unmet), err=True)
     for unmet in [unmet for where in (choice.where, *(rule.where for rule in mending)) for unmet in where.unmet]:
         if unmet.near:
             raise click.UsageError(
