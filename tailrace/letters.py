@@ -21,6 +21,8 @@ _MOST_BYTES = 1024
 """Most bytes of one header of ours."""
 _MOST_LEVELS = 200
 """Elasticsearch maps 20 of them."""
+_LAST_TIME = 253_370_764_800_000
+"""The year 9999 in milliseconds: what a stranger says is later is no time, for no calendar has it."""
 
 
 class Polled(Protocol):
@@ -153,7 +155,7 @@ def read(partition: int, record: Polled) -> Letter | Settling | None:
         field=said.get("field", ""),
         stream=said.get("stream", ""),
         record_id=said.get("id", ""),
-        time=_number(said.get("time", "")) or 0,
+        time=_time(said),
         length=_number(said.get("truncated", "")) or len(record.value),
         key=record.key,
         value=record.value,
@@ -198,8 +200,7 @@ def _settling(subject: Subject, said: Mapping[str, str]) -> Settling | None:
         how = Settled(said["settled"])
     except ValueError:
         return None
-    time = _number(said.get("time", "")) or 0
-    return Settling(subject, Settlement(how, time, said.get("by", ""), said.get("note", "")))
+    return Settling(subject, Settlement(how, _time(said), said.get("by", ""), said.get("note", "")))
 
 
 def _subject(said: Mapping[str, str]) -> Subject | None:
@@ -212,6 +213,12 @@ def _subject(said: Mapping[str, str]) -> Subject | None:
 
 def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
+
+
+def _time(said: Mapping[str, str]) -> int:
+    """When it was, in milliseconds; 0 if there is no such time."""
+    found = _number(said.get("time", "")) or 0
+    return found if found < _LAST_TIME else 0
 
 
 def _text(value: bytes | None) -> str:

@@ -7,6 +7,7 @@ from indexer.dead_letters import cut, letter
 from indexer.documents import Refusal
 from indexer.ownership import Origin
 from indexer.reasons import Reason
+from tailrace.cli.letter_view import letter_block, letter_json
 from tailrace.letters import Letter, Settled, Settlement, Settling, Subject, host, read, service, settling_headers
 
 VALUE = b'{"service":{"name":"play"},"host.name":"web-1","n":"x"}'
@@ -62,6 +63,20 @@ def test_what_strangers_write_is_neither(headers: tuple[tuple[str, bytes], ...])
     """Anybody who may write to the topic may write anything; none of it is an error."""
     assert read(0, FakePolled(b"x", headers)) is None
     assert read(0, FakePolled(None, headers)) is None
+
+
+@pytest.mark.parametrize(("said", "time"), [(253_370_764_799_000, 253_370_764_799_000), (999_999_999_999_999_999, 0)])
+def test_a_time_that_no_calendar_has_is_none(said: int, time: int) -> None:
+    """Else one record of a stranger's would be in the way of all letters: each is shown with its time."""
+    found = read(1, _written(letter(REFUSAL, said)))
+    assert isinstance(found, Letter)
+    assert found.time == time
+    assert letter_json(found)["time"].startswith("9998-12-31T23:59:59" if time else "1970")
+    letter_block(found, 0.0)
+    settling = Settling(SUBJECT, Settlement(Settled.DROPPED, said, "ann", ""))
+    again = read(1, FakePolled(None, settling_headers(settling)))
+    assert isinstance(again, Settling)
+    assert again.settlement.time == time
 
 
 def test_what_is_nested_too_deeply_is_not_looked_into() -> None:
