@@ -219,6 +219,15 @@ def test_repair_fills_the_hole_with_the_same_record(site: Site) -> None:
     assert audited(site, "--full")["whole"] is True
 
 
+def test_a_file_whose_name_is_no_text_is_repaired_and_told_of(site: Site) -> None:
+    """Its name has no UTF-8; JSON has an escape for it."""
+    shipped(site, LINES, "caf\udce9.log")
+    delete(site, hits(site)[41])
+    done = repaired(site, audited(site, expect=1))
+    assert (done["records"], done["complete"]) == (1, True)
+    assert done["done"][0]["file"] == f"{site.logs}/caf\udce9.log"
+
+
 def test_a_throttle_does_not_leave_out_of_a_repair_what_it_let_through(site: Site) -> None:
     """At the position all keys have had their records; that says nothing of those before."""
     site.inputs[0]["filters"] = [{"throttle": {"most": 1, "per_seconds": 3600, "by": ["message"]}}]

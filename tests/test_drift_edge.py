@@ -201,6 +201,14 @@ def test_a_person_reads_what_to_do(site: Drifting) -> None:
     assert "\x1b" not in result.output
 
 
+def test_half_a_character_in_a_name_is_told_to_programs(site: Drifting) -> None:
+    """Elasticsearch takes what no UTF-8 can say."""
+    site.template()
+    site.store({"half \ud800": 1}, {"half \ud800": True})
+    code, found = site.drift()
+    assert (code, found["half \ud800"]["what"]) == (1, "mixed")
+
+
 def test_no_stream_is_not_taken_for_good(site: Drifting) -> None:
     """A monitor notices a name that is mistyped: exit code 1, and the next step."""
     command = ["drift", "-c", str(site.write_settings()), "--stream", site.stream]

@@ -124,6 +124,19 @@ def test_what_no_search_sees_yet_is_stored(site: Site) -> None:
     assert [(one["state"], one["start"]) for one in traced(site, "--text", "third line")] == [("stored", 23)]
 
 
+def test_a_document_with_half_a_character_is_shown(site: Site) -> None:
+    """Elasticsearch takes what no UTF-8 can say; to programs it is the escape that it was."""
+    append(site.logs / "app.log", "first line\n")
+    site.finish("ship", "--once")
+    site.finish("index", "--once")
+    assert site.stored() == 1
+    (hit,) = site.elastic(f"/{site.stream}/_search")["hits"]["hits"]
+    half = {**hit["_source"], "message": "half \ud800", "log": {**hit["_source"]["log"], "offset": 100}}
+    site.elastic(f"/{site.stream}/_create/half?refresh=true", half, method="PUT")
+    (one,) = traced(site, "100")
+    assert one["documents"][0]["message"] == "half \ud800"
+
+
 def test_a_letter_that_was_replayed_is_on_its_way_until_it_is_indexed(site: Site) -> None:
     """The record that was sent in its place counts, not the one that was refused."""
     append(site.logs / "app.log", "refused line\n")

@@ -12,6 +12,7 @@ from tailrace.audit.plan import VERSION
 from tailrace.audit.run import Audit
 from tailrace.audit.verdict import Result, Tally, Verdict
 from tailrace.cli.options import terminal_width
+from tailrace.cli.programs import to_json
 from tailrace.cli.table import fitted, joined
 from tailrace.show import in_line, neutral
 from tailrace.words import listed, several, size
@@ -62,7 +63,7 @@ class Json:
     def add(self, verdict: Verdict, copies: Copies) -> None:
         """One source more."""
         said = {**msgspec.to_builtins(verdict), "copies": copies}
-        self._kept.write(self._between + msgspec.json.encode(said))
+        self._kept.write(self._between + to_json(said))
         self._between = b",\n"
 
     def end(self, tally: Tally, audit: Audit) -> None:
@@ -74,7 +75,7 @@ class Json:
             "whole": tally.is_proved,
         }
         begin = b"" if tally.totals.sources else self._between
-        self._kept.write(begin + b"\n]," + msgspec.json.encode(rest)[1:] + b"\n")
+        self._kept.write(begin + b"\n]," + to_json(rest)[1:] + b"\n")
         self._kept.seek(0)
         while some := self._kept.read(_AT_ONCE):
             click.echo(some, nl=False)

@@ -19,6 +19,7 @@ from tailrace.bench.measure import Figures, Plan, loads_microseconds, measure
 from tailrace.bench.outage import LINES_PER_SECOND, Outage, measure_outage
 from tailrace.bench.targets import Verdict, indexing_words, outage_verdicts, verdicts
 from tailrace.cli.options import json_option
+from tailrace.cli.programs import to_json
 from tailrace.cli.runs import forward_sigterm
 from tailrace.stack import Stack
 from tailrace.words import several, spoken_seconds
@@ -142,7 +143,7 @@ def _tell_outage(borne: Outage, *, as_json: bool) -> None:
 
 def _tell_json(found: list[Verdict], **figures: object) -> None:
     rows = [{**msgspec.to_builtins(one), "met": one.met} for one in found]
-    click.echo(msgspec.json.encode({"machine": _machine(), **figures, "targets": rows}))
+    click.echo(to_json({"machine": _machine(), **figures, "targets": rows}))
 
 
 class _Steps:

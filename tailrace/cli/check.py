@@ -11,6 +11,7 @@ import msgspec
 from tailrace.cli import check_host, check_settings
 from tailrace.cli.finding import Finding, Mark
 from tailrace.cli.options import SETTINGS_FILE, config_option, json_option
+from tailrace.cli.programs import to_json
 from tailrace.daemon import set_up_log
 from tailrace.settings import Settings
 from tailrace.show import neutral
@@ -58,7 +59,7 @@ def check(context: click.Context, settings: Settings, *, connect: bool, as_json:
         found += check_host.connected(settings)
     report = _Report(file, all(one.mark is not Mark.WRONG for one in found), found)
     if as_json:
-        click.echo(msgspec.json.encode(report))
+        click.echo(to_json(report))
     else:
         _show(report, of_settings)
     context.exit(0 if report.ok else 1)

@@ -30,9 +30,10 @@ from tailrace.cli.letter_options import (
     where_option,
 )
 from tailrace.cli.letter_replay import Outcome, drop_letters, replay_letters, tell
-from tailrace.cli.letter_view import console, group_json, group_table, letter_block, letter_json, to_json
+from tailrace.cli.letter_view import console, group_json, group_table, letter_block, letter_json
 from tailrace.cli.lines import quiet_pipe
 from tailrace.cli.options import config_option, json_option
+from tailrace.cli.programs import to_json
 from tailrace.cli.reach_kafka import kafka_errors
 from tailrace.daemon import set_up_log
 from tailrace.letter_groups import BY, USUAL, Groups, by_names

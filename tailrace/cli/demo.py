@@ -12,6 +12,7 @@ import msgspec
 from rich.console import Console
 
 from tailrace.cli.options import json_option
+from tailrace.cli.programs import to_json
 from tailrace.cli.reach_elastic import elasticsearch_client
 from tailrace.cli.reach_kafka import kafka_errors
 from tailrace.cli.runs import dir_option, forward_sigterm, run_folder, running_stack, show_outcome
@@ -70,7 +71,7 @@ def demo(*, seconds: float, keep: bool, folder: Path, as_json: bool) -> int:
             shutil.rmtree(path)
             outcome = msgspec.structs.replace(outcome, folder="")
     if as_json:
-        click.echo(msgspec.json.encode(outcome))
+        click.echo(to_json(outcome))
     else:
         _conclude(show, outcome, runs=keep or not running.started, folder=folder)
     return 0 if outcome.is_exact else 1

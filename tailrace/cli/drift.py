@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from tailrace.cli.options import config_option, json_option
+from tailrace.cli.programs import to_json
 from tailrace.cli.reach_elastic import elasticsearch_client
 from tailrace.drift.findings import CONFLICTS, Facts, Finding, What, findings
 from tailrace.drift.look import facts
@@ -80,7 +81,7 @@ async def _run(settings: Settings, streams: tuple[str, ...], sample: int, *, as_
                     for line in _for_people(one, here):
                         click.echo(line)
     if as_json:
-        click.echo(msgspec.json.encode({"conflicts": conflicts, "streams": told}))
+        click.echo(to_json({"conflicts": conflicts, "streams": told}))
     else:
         for line in _summary(len(told), conflicts, met):
             click.echo(line)

@@ -4,10 +4,10 @@ import socket
 from collections.abc import Mapping
 
 import click
-import msgspec
 
 from tailrace import daemon, metrics
 from tailrace.cli.options import config_option, settings_file
+from tailrace.cli.programs import to_json
 from tailrace.daemon import Life
 from tailrace.errors import RunAgain
 from tailrace.settings import Settings
@@ -90,7 +90,7 @@ async def _index_once(settings: Settings, life: Life, *, as_json: bool) -> None:
     if complete or counts["records"]:
         telling.say(_total_words(counts, telling.seconds), "indexed", **totals)
     if as_json:
-        click.echo(msgspec.json.encode(totals))
+        click.echo(to_json(totals))
     if not complete:
         raise RunAgain("Stopped before all was stored; nothing is lost, the next run goes on from here.")
 

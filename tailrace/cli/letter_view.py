@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import msgspec
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -86,11 +85,6 @@ def letter_json(letter: Letter) -> dict[str, Any]:
             else {"value_base64": base64.b64encode(letter.value).decode()}
         ),
     }
-
-
-def to_json(value: object) -> str:
-    """One line; what is no Unicode stays escaped."""
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=msgspec.to_builtins)
 
 
 def letter_block(letter: Letter, now: float) -> RenderableType:

@@ -3,7 +3,6 @@
 import contextlib
 import datetime
 import io
-import json
 import os
 import re
 import select
@@ -15,6 +14,7 @@ from typing import Any
 import click
 
 from tailrace import levels, show
+from tailrace.cli.programs import to_json
 
 
 def _known_level(_context: click.Context, _option: click.Parameter, value: str) -> str:
@@ -85,16 +85,12 @@ class Printer:
     def show(self, documents: Iterable[Mapping[str, Any]]) -> None:
         """Print documents, in this order, and flush; ``quiet_pipe`` ends the work if nobody reads them."""
         if self._as_json:
-            lines = [
-                show.neutral(json.dumps(document, ensure_ascii=False, separators=(",", ":"))) for document in documents
-            ]
+            lines = [to_json(document) for document in documents]
         else:
-            lines = [show.line(document, self._look) for document in documents]
+            lines = [show.line(document, self._look).encode("utf-8", "backslashreplace") for document in documents]
         if lines:
-            # A lone surrogate is no UTF-8; inside JSON its escape is what it was.
-            text = "\n".join(lines).encode("utf-8", "backslashreplace")
             try:
-                click.echo(text, color=self._look.colour)
+                click.echo(b"\n".join(lines), color=self._look.colour)
             except BrokenPipeError as error:
                 raise _ReaderGone from error
 

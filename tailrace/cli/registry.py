@@ -22,6 +22,7 @@ from tailrace.audit.entry import RECOUNTED
 from tailrace.cli.ask import agreed
 from tailrace.cli.groups import Suggesting
 from tailrace.cli.options import config_option, json_option, terminal_width
+from tailrace.cli.programs import to_json
 from tailrace.cli.table import fitted, joined, prefixes
 from tailrace.errors import MendState
 from tailrace.settings import Settings
@@ -81,7 +82,7 @@ def list_rows(settings: Settings, *, glob: str, source: str, as_json: bool) -> N
     rows = _chosen(stored, glob, source)
     if as_json:
         for row in rows:
-            click.echo(msgspec.json.encode(row))
+            click.echo(to_json(row))
         return
     now = time.time()
     short = prefixes({row.source for row in stored})

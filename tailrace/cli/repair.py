@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
-import msgspec
 
 from shipper.repair import Repaired, host_of, repair
 from tailrace import daemon, metrics
 from tailrace.audit.plan import Loss, losses
 from tailrace.cli.once import Telling, total
+from tailrace.cli.programs import to_json
 from tailrace.daemon import Life
 from tailrace.errors import MendInputs, MendPlan
 from tailrace.settings import Settings
@@ -60,7 +60,7 @@ async def _mend(settings: Settings, host: str, planned: list[Loss], life: Life, 
     }
     telling.say(_total_words(totals), "repaired", **totals)
     if as_json:
-        click.echo(msgspec.json.encode({**totals, "complete": not left, "done": done}))
+        click.echo(to_json({**totals, "complete": not left, "done": done}))
     else:
         _show(done)
     if left:

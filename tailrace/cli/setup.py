@@ -5,11 +5,11 @@ import json
 from collections.abc import Iterator
 
 import click
-import msgspec
 
 from indexer.changes import Act, Change, Key
 from indexer.provision import provision
 from tailrace.cli.options import config_option, json_option
+from tailrace.cli.programs import to_json
 from tailrace.daemon import set_up_log
 from tailrace.errors import TailraceError
 from tailrace.settings import Settings
@@ -51,7 +51,7 @@ def setup(settings: Settings, *, dry_run: bool, as_json: bool) -> None:
             _tell_done(done, str(error), as_json=as_json)
         raise
     if as_json:
-        click.echo(msgspec.json.encode({"dry_run": dry_run, "changes": changes}))
+        click.echo(to_json({"dry_run": dry_run, "changes": changes}))
         return
     for change in changes:
         for line in describe(change, whole=dry_run):
@@ -62,7 +62,7 @@ def setup(settings: Settings, *, dry_run: bool, as_json: bool) -> None:
 def _tell_done(done: list[Change], error: str, *, as_json: bool) -> None:
     """What was made before it failed: it stays, and the next run finds it."""
     if as_json:
-        click.echo(msgspec.json.encode({"dry_run": False, "changes": done, "error": error}))
+        click.echo(to_json({"dry_run": False, "changes": done, "error": error}))
         return
     for change in done:
         for line in describe(change, whole=False):

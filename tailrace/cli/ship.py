@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from tailrace import daemon, metrics
 from tailrace.cli.options import config_option, settings_file
+from tailrace.cli.programs import to_json
 from tailrace.daemon import Life
 from tailrace.errors import FixSettings, MendInputs, RunAgain
 from tailrace.settings import Settings
@@ -115,7 +115,7 @@ async def _ship_once(settings: Settings, life: Life, *, as_json: bool) -> None:
     }
     telling.say(_total_words(counts, outcome, telling.seconds), "shipped", **totals)
     if as_json:
-        click.echo(msgspec.json.encode(totals))
+        click.echo(to_json(totals))
     _judge(outcome)
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import click
-import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from tailrace.cli.groups import Suggesting
 from tailrace.cli.options import json_option
+from tailrace.cli.programs import to_json
 from tailrace.cli.runs import dir_option
 from tailrace.stack import Running, Server, Stack, State
 
@@ -100,7 +100,7 @@ def up(
             progress=steps.show,
         )
     if as_json:
-        click.echo(msgspec.json.encode(running))
+        click.echo(to_json(running))
     else:
         _welcome(running)
 
@@ -139,7 +139,7 @@ def status(folder: Path, as_json: bool) -> None:
     """Show both servers: state, process, port, memory."""
     servers = Stack(folder).status()
     if as_json:
-        click.echo(msgspec.json.encode(servers))
+        click.echo(to_json(servers))
     else:
         Console().print(_table(servers))
         click.echo(f"In {Stack(folder).folder}; logs: {Path(servers[0].log).parent}")

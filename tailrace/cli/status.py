@@ -19,6 +19,7 @@ from shipper.registry_file import Stored
 from shipper.report import Head, Line, State, lines_of_rest
 from shipper.scan import scan
 from tailrace.cli.options import config_option, json_option, terminal_width
+from tailrace.cli.programs import to_json
 from tailrace.cli.table import fitted, joined, prefixes
 from tailrace.errors import MendState
 from tailrace.settings import Settings
@@ -85,7 +86,7 @@ def status(context: click.Context, settings: Settings, *, glob: str, number: int
     now = time.time()
     report = look(settings, glob, now)
     if as_json:
-        click.echo(msgspec.json.encode(report))
+        click.echo(to_json(report))
     else:
         _show(report, number, now)
     context.exit(1 if report.problems else 0)

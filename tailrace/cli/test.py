@@ -24,6 +24,7 @@ from tailrace.cli.differences import told
 from tailrace.cli.junit import junit
 from tailrace.cli.margin import hung
 from tailrace.cli.options import json_option, settings_file_option, terminal_width
+from tailrace.cli.programs import to_json
 from tailrace.errors import FixCases, TailraceError
 from tailrace.settings import Input, Settings, Shipper
 from tailrace.show import in_line, neutral
@@ -62,7 +63,7 @@ def test(
     if as_json:
         cases = [{"file": file, **msgspec.to_builtins(one)} for file, one in every]
         totals = {name: counts[name] for name in ("passed", "failed", "errors")}
-        click.echo(neutral(msgspec.json.encode({**totals, "cases": cases}).decode()))
+        click.echo(to_json({**totals, "cases": cases}))
     else:
         _show(judged, counts)
     if report is not None:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from tailrace import settings as settings_module
 from tailrace.cli.options import json_option
+from tailrace.cli.programs import to_json
 from tailrace.cli.reach_elastic import elasticsearch_client
 from tailrace.cli.reach_kafka import kafka_errors
 from tailrace.cli.runs import dir_option, forward_sigterm, run_folder, running_stack, show_outcome
@@ -77,7 +78,7 @@ def torture(*, seconds: float, rate: float, ways: tuple[str, ...], keep: bool, f
             shutil.rmtree(path)
             outcome = msgspec.structs.replace(outcome, folder="")
     if as_json:
-        click.echo(msgspec.json.encode(outcome))
+        click.echo(to_json(outcome))
     else:
         show_outcome(show, report.table(outcome), report.verdict(outcome), outcome.folder)
     return 0 if outcome.is_exact else 1

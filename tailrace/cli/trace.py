@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import click
-import msgspec
 from aiokafka import TopicPartition
 from elasticsearch import AsyncElasticsearch
 
@@ -25,6 +24,7 @@ from tailrace.audit.seek import Documents, Wish, letters, sent
 from tailrace.audit.stored import Stored
 from tailrace.cli.once import Telling
 from tailrace.cli.options import config_option, json_option
+from tailrace.cli.programs import to_json
 from tailrace.cli.reach_elastic import elasticsearch_client
 from tailrace.cli.reach_kafka import kafka_errors
 from tailrace.daemon import set_up_log
@@ -99,7 +99,7 @@ def trace(
     host = host_of(settings) if host == "-" else host
     found = asyncio.run(_trace(settings, host, path, offset, text, number))
     if as_json:
-        click.echo(msgspec.json.encode(found))
+        click.echo(to_json(found))
     else:
         for place, one in enumerate(found):
             click.echo("\n" * bool(place), nl=False)

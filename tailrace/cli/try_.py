@@ -23,6 +23,7 @@ from shipper.trial import Fit, Report, Tally, advice, fits_of, source_of, steps_
 from shipper.unpack import Handle, Unpacked, close, packing, read_at
 from tailrace import settings as settings_module
 from tailrace.cli.options import json_option, settings_file_option
+from tailrace.cli.programs import to_json
 from tailrace.errors import MendInputs
 from tailrace.formats import GROUP
 from tailrace.plugins import names_of
@@ -87,7 +88,7 @@ def try_(context: click.Context, /, file: Path, name: str, *, most: int, as_json
     bring([entry])
     report = _tried(file, entry, topic, most, quiet=as_json)
     if as_json:
-        click.echo(neutral(msgspec.json.encode(report).decode()))
+        click.echo(to_json(report))
     else:
         _show(report, file, entry, name, options["settings_file"])
     context.exit(0 if _is_good(report) and not report.damage else 1)
