@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 import orjson
 
 from indexer import activity
+from indexer.halves import loads
 from indexer.no_text import why_no_text
 from tailrace import ecs
 from tailrace.record import stream_fields
@@ -222,7 +223,7 @@ def _payload(value: bytes, kind: str) -> Any:  # noqa: ANN401 - any JSON value, 
     """
     if not kind or _is_json(kind):
         try:
-            return orjson.loads(value)
+            return loads(value)
         except orjson.JSONDecodeError:
             pass
     if why_no_text(value):

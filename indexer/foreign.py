@@ -9,6 +9,7 @@ import orjson
 
 from indexer import cloud_events
 from indexer.cloud_events import CloudEvent, Headers
+from indexer.halves import loads, whole
 from indexer.mend import CannotMend, encode
 from indexer.mend import decode as exactly
 from indexer.no_text import why_no_text
@@ -28,7 +29,7 @@ class Fault(NamedTuple):
 def decode(value: bytes) -> dict[str, Any] | None:
     """The JSON object of a value; None if it is none, or nested beyond the decoder's limit of 1,024."""
     try:
-        fields = orjson.loads(value)
+        fields = loads(value)
     except orjson.JSONDecodeError:
         return None
     return fields if isinstance(fields, dict) else None
@@ -89,7 +90,7 @@ def why_no_object(value: bytes) -> str:
     if binary := why_no_text(value):
         return f"not JSON: {binary}"
     try:
-        found = orjson.loads(value)
+        found = loads(value)
     except orjson.JSONDecodeError as error:
         return f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}, at character {error.pos}"
     return f"no JSON object, but {type(found).__name__.replace('NoneType', 'null')}"
@@ -110,6 +111,7 @@ def _document(value: bytes, fields: dict[str, Any] | None, timestamp: int, strea
         more["@timestamp"] = time
     if not _names_stream(fields):
         more["data_stream"] = stream_fields(stream)
+    value = whole(value)
     rest = value.strip()[1:].translate(_ONE_LINE)
     if "@timestamp" in more and "@timestamp" in fields:  # it is null
         try:

@@ -184,6 +184,17 @@ def test_payloads_that_are_no_object(value: bytes | None, kind: str, wanted: dic
         assert document.get(name) == wanted.get(name)
 
 
+def test_half_a_character_is_replaced() -> None:
+    """In either mode and in base64, as in any JSON of others."""
+    payload = rb'{"name":"cut \ud83d"}'
+    structured = _structured(data={"name": "cut \ud83d"})
+    coded = _structured(data_base64=base64.b64encode(payload).decode())
+    for record in (structured, coded, _binary(payload)):
+        assert _document(record)["labels"] == {"name": "cut \ufffd"}
+    said = FakePolled(structured.value, [("content-type", b"application/cloudevents+json")])
+    assert _document(said)["labels"] == {"name": "cut \ufffd"}
+
+
 def test_base64_is_decoded_where_it_is_text() -> None:
     """What is not stays as it came."""
     coded = base64.b64encode(b'{"total":3}').decode()

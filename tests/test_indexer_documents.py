@@ -165,6 +165,22 @@ def test_json_of_others_keeps_its_very_bytes() -> None:
     assert document == b'{"data_stream":{"type":"logs","dataset":"t","namespace":"default"},' + value[1:]
 
 
+@pytest.mark.parametrize("time", [b'"x"', b"null"])
+def test_half_a_character_does_not_make_another_record_of_it(time: bytes) -> None:
+    """A cut emoji is in its place what the shipper makes of it; stream, time and numbers are what they say."""
+    value = b'{"@timestamp":%b,"data_stream":{"dataset":"shop"},"n":%d,"name":"cut ' % (time, 10**30) + rb'\ud83d"}'
+    found = _translate(FakePolled(value))
+    assert address(found.lines[0])[0] == "logs-shop-default"
+    plain = _translate(FakePolled(value.replace(rb"\ud83d", "\ufffd".encode())))
+    assert json.loads(found.documents[0]) == json.loads(plain.documents[0])
+
+
+@pytest.mark.parametrize("value", [rb"half \ud83d", rb'["half \ud83d"]', rb'{"half \ud83d'])
+def test_half_a_character_in_a_text_stays_as_it_came(value: bytes) -> None:
+    """What is no object is a message, to the letter."""
+    assert json.loads(_translate(FakePolled(value)).documents[0])["message"] == value.decode()
+
+
 @pytest.mark.parametrize(
     ("value", "stream"),
     [
