@@ -137,6 +137,22 @@ def test_a_document_with_half_a_character_is_shown(site: Site) -> None:
     assert one["documents"][0]["message"] == "half \ud800"
 
 
+def test_what_may_be_in_a_closed_index_is_not_called_missing(site: Site) -> None:
+    """Nobody can know, until it is opened."""
+    file = site.logs / "app.log"
+    append(file, "first line\n")
+    site.finish("ship", "--once")
+    site.finish("index", "--once")
+    (index,) = site.elastic(f"/{site.stream}/_settings")
+    site.elastic(f"/{site.stream}/_rollover", {}, method="POST")
+    site.elastic(f"/{index}/_close", method="POST")
+    said = site.finish("trace", "-", str(file), "0", log="closed", expect=1)
+    assert f"! Closed: {index}. " in said
+    assert "byte 0: nobody can know" in said
+    site.elastic(f"/{index}/_open", method="POST")
+    assert [one["state"] for one in traced(site, "0")] == ["stored"]
+
+
 def test_a_letter_that_was_replayed_is_on_its_way_until_it_is_indexed(site: Site) -> None:
     """The record that was sent in its place counts, not the one that was refused."""
     append(site.logs / "app.log", "refused line\n")

@@ -16,6 +16,7 @@ class State(enum.Enum):
     SKIPPED = "skipped"
     WAITING = "waiting"
     UNREAD = "unread"
+    UNKNOWN = "unknown"
     MISSING = "missing"
 
 

@@ -23,6 +23,8 @@ _PAGE = 1000
 _MOST_COPIES = 1000
 _FIELDS = ("tailrace.source", "log.offset", "tailrace.bytes", "tailrace.skipped")
 _MOST_INDICES = 10_000
+_CLOSED = "index.verified_before_close"
+"""A setting that only closed indices have."""
 _MOST_NAMES = 3000
 """Names in an address may be so long together; else we look wherever the indexers may write."""
 _BACKING = re.compile(r"^\.ds-(.+)-\d{4}\.\d{2}\.\d{2}-\d{6,}$")
@@ -36,6 +38,8 @@ class Stored:
     def __init__(self, client: AsyncElasticsearch, patterns: Sequence[str]) -> None:
         self._client = client
         self.index = ",".join(patterns)
+        self.closed: dict[str, str] = {}
+        """The closed indices among them, each with its data stream: no search sees what is in them."""
         self._oldest: dict[str, int | None] = {}
 
     async def begin(self, streams: Iterable[str], hosts: Iterable[str]) -> bool:
@@ -46,6 +50,7 @@ class Stored:
         """
         await self.refresh()  # all that we may: a filter's stream is known by what a search sees in it
         await self._narrow(streams, hosts)
+        self.closed = await self._closed()
         return await self.refresh()
 
     async def _narrow(self, streams: Iterable[str], hosts: Iterable[str]) -> None:
@@ -67,6 +72,16 @@ class Stored:
         names = ",".join(sorted({*filter(None, streams), *found}))
         if names and len(names) <= _MOST_NAMES:
             self.index = names
+
+    async def _closed(self) -> dict[str, str]:
+        with contextlib.suppress(elasticsearch.AuthorizationException, elasticsearch.NotFoundError):
+            said = await self._client.indices.get_settings(
+                index=self.index, name=_CLOSED, ignore_unavailable=True, allow_no_indices=True, expand_wildcards="all"
+            )
+            if names := list(said.body):
+                found = await self._client.indices.resolve_index(name=names, expand_wildcards="all")
+                return {one["name"]: one.get("data_stream", "") for one in found["indices"]}
+        return {}
 
     async def refresh(self) -> bool:
         """Let searches see all that is stored; False if we may not, and the last seconds may be missing."""

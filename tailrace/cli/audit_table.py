@@ -131,7 +131,7 @@ def faults(verdict: Verdict, copies: Copies) -> Iterator[str]:
     if verdict.hidden_bytes:
         yield f"{size(verdict.hidden_bytes)} were sent in records, and what is stored says that they gave none"
     for one in verdict.expired[:_MOST_RANGES]:
-        yield f"bytes {_range(one)}: too old to be checked"
+        yield f"bytes {_range(one)}: cannot be checked"
     yield from _more(len(verdict.expired))
     for double in verdict.doubled[:_MOST_RANGES]:
         yield f"bytes {_range(double)}: stored twice"
@@ -152,7 +152,7 @@ def summary(tally: Tally, audit: Audit) -> Iterator[tuple[str, str | None]]:
     for note in audit.notes:
         yield f"! {note}", "yellow"
     if totals.expired_bytes:
-        yield f"! {size(totals.expired_bytes)} are too old to be checked: their indices have been deleted", "cyan"
+        yield f"! {size(totals.expired_bytes)} cannot be checked: their indices were deleted, or are closed", "cyan"
     if totals.waiting_bytes:
         late = several(audit.unfinished, "record")
         yield f"✗ {size(totals.waiting_bytes)} may be on their way: the indexers have {late} left; ask again", "yellow"

@@ -19,7 +19,7 @@ from tailrace.audit import topics
 from tailrace.audit.chain import Kept
 from tailrace.audit.entry import Entry
 from tailrace.audit.line import State, Told, Trace, judge, told_by
-from tailrace.audit.run import UNSEEN
+from tailrace.audit.run import CLOSED, UNSEEN
 from tailrace.audit.seek import Documents, Wish, letters, sent
 from tailrace.audit.stored import Stored
 from tailrace.cli.once import Telling
@@ -31,7 +31,7 @@ from tailrace.daemon import set_up_log
 from tailrace.errors import MendInputs
 from tailrace.settings import Settings
 from tailrace.show import in_line, neutral
-from tailrace.words import several
+from tailrace.words import listed, several
 
 _STATES = {
     State.STORED: ("stored", "green"),
@@ -40,6 +40,7 @@ _STATES = {
     State.SKIPPED: ("it gave no record: blank, or left out by a rule", "cyan"),
     State.WAITING: ("on its way: the indexers have not finished it", "yellow"),
     State.UNREAD: ("not shipped", "yellow"),  # _unread says more
+    State.UNKNOWN: ("nobody can know: it is not found, and an index of its data stream is closed", "yellow"),
     State.MISSING: ("missing: `tailrace audit --json` makes a plan for `tailrace ship --repair`", "red"),
 }
 _MOST_MESSAGE = 200
@@ -51,8 +52,8 @@ Examples:
   tailrace trace - /var/log/playback/app.log 0 --json       of this host
 
 \b
-Exit codes: 0 it is known where the line is, 1 it is missing or stored more than once, or nobody knows such a file;
-2 a mistake on the command line or in the settings.
+Exit codes: 0 it is known where the line is, 1 it is missing or stored more than once, or nobody can know, or knows such
+a file; 2 a mistake on the command line or in the settings.
 """
 
 
@@ -104,7 +105,7 @@ def trace(
         for place, one in enumerate(found):
             click.echo("\n" * bool(place), nl=False)
             _show(one)
-    context.exit(1 if any(one.state in (State.MISSING, State.DOUBLED) for one in found) else 0)
+    context.exit(1 if any(one.state in (State.MISSING, State.DOUBLED, State.UNKNOWN) for one in found) else 0)
 
 
 async def _trace(settings: Settings, host: str, path: str, offset: int | None, text: str, number: int) -> list[Trace]:
@@ -148,6 +149,8 @@ class _Search:
         streams = {stream for one in self._entries.values() for stream in (one.data_stream, *one.routes)}
         if not await self._stored.begin(streams, [self._host]):
             self.notes.append(UNSEEN)
+        if self._stored.closed:
+            self.notes.append(CLOSED.format(listed(sorted(self._stored.closed))))
         self._documents.index = self._stored.index
         folder = Path(self._settings.shipper.state_dir)
         if self._host == host_of(self._settings) and folder.is_dir():
@@ -177,6 +180,8 @@ class _Search:
             await self._stored.refresh()
             if await self._documents.at(source, offset):  # it was stored while we looked
                 one = await self._line(source, offset)
+        if one.state is State.MISSING and self._is_closed(source):
+            one.state = State.UNKNOWN
         return one
 
     async def _line(self, source: str, offset: int) -> Trace:
@@ -213,6 +218,11 @@ class _Search:
         if one.state is State.MISSING and one.shipped is None and offset >= await self._documents.end(source):
             one.state = State.UNREAD  # nobody says that there is such a byte
         return one
+
+    def _is_closed(self, source: str) -> bool:
+        """Whether what a source has may be in a closed index."""
+        entry, closed = self._entries.get(source), set(self._stored.closed.values())
+        return bool(closed) if entry is None else not closed.isdisjoint((entry.data_stream, *entry.routes))
 
     def _known(self, source: str, offset: int) -> Trace:
         """What the ledger and the registry say."""
