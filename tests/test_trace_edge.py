@@ -226,7 +226,10 @@ def test_what_was_repaired_is_on_its_way_until_it_is_indexed(site: Site) -> None
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(["/x"], "Say which line: "), (["/x", "5", "--text", "y"], "not both"), (["x.log", "5"], "whole")],
+    [
+        *((["/x"], "Say which line: "), (["/x", "5", "--text", "y"], "not both"), (["x.log", "5"], "whole")),
+        (["/x", str(2**63)], "not in the range 0<="),
+    ],
 )
 def test_a_line_is_named_in_one_way_in_a_whole_path(tmp_path: Path, words: list[str], said: str) -> None:
     """Or nothing would be found, and nobody would know why."""

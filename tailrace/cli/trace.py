@@ -44,6 +44,8 @@ _STATES = {
     State.MISSING: ("missing: `tailrace audit --json` makes a plan for `tailrace ship --repair`", "red"),
 }
 _MOST_MESSAGE = 200
+_LAST_OFFSET = 2**63 - 1
+"""No file has a byte behind it, and no search understands a number behind it."""
 
 _EPILOG = """\b
 Examples:
@@ -60,7 +62,7 @@ a file; 2 a mistake on the command line or in the settings.
 @click.command(epilog=_EPILOG)
 @click.argument("host")
 @click.argument("path")
-@click.argument("offset", required=False, type=click.IntRange(0))
+@click.argument("offset", required=False, type=click.IntRange(0, _LAST_OFFSET))
 @click.option("--text", default="", metavar="TEXT", help="Instead of an offset: what the line says.")
 @click.option(
     "-n",
