@@ -19,7 +19,7 @@ from tailrace.words import listed
 
 UNSEEN = "The user may not refresh the indices: what was stored last may not be seen yet."
 """What a reader must know where a refresh was refused."""
-CLOSED = "Closed: {}. What is in there cannot be checked: open it (POST /INDEX/_open), or delete it."
+CLOSED = "Closed: {}. What is in there is not seen: open it (POST /INDEX/_open), or delete it."
 """What a reader must know where there are closed indices."""
 _LOOK_SECONDS = 0.3
 _RECORDS = 5000
@@ -135,12 +135,12 @@ class Audit:
         oldest = [one for one in [await self._stored.oldest(stream) for stream in streams] if one is not None]
         written = _milliseconds(entry.modified)
         ended = any(written is None or written <= one for one in oldest)
-        waits = not whole and self._passes(entry.source)
-        closed = not waits and not set(self._stored.closed.values()).isdisjoint(streams)
-        expired = closed or (bool(oldest) and (cover.first is not None or ended))
+        closed = not set(self._stored.closed.values()).isdisjoint(streams)
+        waits = not whole and (closed or self._passes(entry.source))
+        expired = bool(oldest) and (cover.first is not None or ended)
         dead = self._dead.get(entry.source, ())
         letters = [one for one in dead if entry.begin <= one.kept.offset < entry.position]
-        routed = closed or (ended and bool(entry.routes))
+        routed = ended and bool(entry.routes)
         return by_chain(entry, cover, doubled, letters, waits=waits, expired=expired, routed=routed)
 
     async def _doubles(self, entry: Entry, cover: Cover) -> list[Double]:

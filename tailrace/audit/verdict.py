@@ -123,9 +123,9 @@ def by_chain(
 ) -> Verdict:
     """The verdict on a source of which all documents were seen, from what they cover and which have the same bytes.
 
-    ``waits``: records of it may still be on their way from Kafka. ``expired``: data of its age have been deleted, so
-    what would stand before its first document cannot be checked. ``routed``: they may have been deleted of one of
-    several data streams that have its records, or an index of these is closed, so no gap can be checked.
+    ``waits``: records of it may still be on their way from Kafka, or be where nobody can look now. ``expired``: data of
+    its age have been deleted, so what would stand before its first document cannot be checked. ``routed``: they may
+    have been deleted of one of several data streams that have its records, so no gap can be checked.
     """
     known = {letter.kept.record_id: letter for letter in letters}
     first = cover.first

@@ -31,7 +31,7 @@ Examples:
   tailrace audit > /dev/null || alert     for a monitor: the exit code
 
 \b
-Exit codes: 0 every byte is stored once, dead with its reason, or left out on purpose; or cannot be checked.
+Exit codes: 0 every byte is stored once, dead with its reason, or left out on purpose; or too old to be checked.
 1 bytes are missing, stored twice, or still on their way; or no such source is known, or a server cannot be asked.
 2 a mistake on the command line or in the settings.
 """

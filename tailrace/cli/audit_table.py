@@ -131,7 +131,7 @@ def faults(verdict: Verdict, copies: Copies) -> Iterator[str]:
     if verdict.hidden_bytes:
         yield f"{size(verdict.hidden_bytes)} were sent in records, and what is stored says that they gave none"
     for one in verdict.expired[:_MOST_RANGES]:
-        yield f"bytes {_range(one)}: cannot be checked"
+        yield f"bytes {_range(one)}: too old to be checked"
     yield from _more(len(verdict.expired))
     for double in verdict.doubled[:_MOST_RANGES]:
         yield f"bytes {_range(double)}: stored twice"
@@ -152,10 +152,11 @@ def summary(tally: Tally, audit: Audit) -> Iterator[tuple[str, str | None]]:
     for note in audit.notes:
         yield f"! {note}", "yellow"
     if totals.expired_bytes:
-        yield f"! {size(totals.expired_bytes)} cannot be checked: their indices were deleted, or are closed", "cyan"
+        yield f"! {size(totals.expired_bytes)} are too old to be checked: their indices have been deleted", "cyan"
     if totals.waiting_bytes:
-        late = several(audit.unfinished, "record")
-        yield f"✗ {size(totals.waiting_bytes)} may be on their way: the indexers have {late} left; ask again", "yellow"
+        late = f"on their way: the indexers have {several(audit.unfinished, 'record')} left"
+        where = late if audit.unfinished else "in a closed index"
+        yield f"✗ {size(totals.waiting_bytes)} are not seen: they may be {where}; ask again", "yellow"
     if totals.doubled_bytes:
         yield (
             f"✗ {size(totals.doubled_bytes)} are stored twice: of each record, delete all documents but one",
