@@ -232,6 +232,18 @@ def test_a_reader_that_goes_away_ends_it_quietly(config: Path, stream: str) -> N
     assert "Broken" not in ended.stderr
 
 
+@pytest.mark.edge
+def test_a_reader_that_goes_away_leaves_no_point_in_time_open(config: Path, stack: Stack) -> None:
+    """Of a search of many pages: Elasticsearch has few of them, and would keep each for minutes."""
+    stream = f"logs-gone{secrets.token_hex(4)}-default"
+    store(stack.elasticsearch_url, stream, [document(60, str(number)) for number in range(3000)])
+    command = f"'{TAILRACE}' search --stream {stream} -n 100000 --json | head -1; exit ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    with urllib.request.urlopen(f"{stack.elasticsearch_url}/{stream}/_stats/search") as answer:  # noqa: S310
+        assert json.load(answer)["_all"]["total"]["search"]["open_contexts"] == 0
+
+
 def test_a_server_that_is_away_is_one_sentence(tmp_path: Path) -> None:
     """With its address and the next step; no traceback."""
     file = tmp_path / "tailrace.toml"

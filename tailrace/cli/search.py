@@ -2,7 +2,8 @@
 
 import asyncio
 import datetime
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any, NamedTuple
 
 import click
@@ -95,10 +96,11 @@ async def _search(
         # A node short of memory for a moment refuses what it would answer a second later: reading may be asked again.
         client = connected.options(max_retries=_TRIES, retry_on_status=FOR_NOW)
         try:
-            async for page in _latest(client, stream, to_elasticsearch(wanted, period), count):
-                printer.show(page.documents)
-                shown += len(page.documents)
-                complaint = complaint or page.complaint
+            async with aclosing(_latest(client, stream, to_elasticsearch(wanted, period), count)) as pages:
+                async for page in pages:
+                    printer.show(page.documents)
+                    shown += len(page.documents)
+                    complaint = complaint or page.complaint
         except BadRequestError as error:
             raise _unreadable(cause(error)) from error
     if not page.shards:
@@ -112,7 +114,9 @@ async def _search(
         click.echo(f"These are the latest {shown:,} of {total} lines; -n shows more.", err=True)
 
 
-async def _latest(client: AsyncElasticsearch, stream: str, query: dict[str, Any], count: int) -> AsyncIterator[_Page]:
+async def _latest(
+    client: AsyncElasticsearch, stream: str, query: dict[str, Any], count: int
+) -> AsyncGenerator[_Page, None]:
     """The latest ``count`` documents in pages, oldest first, in the memory of one page.
 
     One request where that is enough. Else a point in time, so that lines which arrive meanwhile change nothing: first
