@@ -38,10 +38,10 @@ def line(document: Mapping[str, Any], look: Look) -> str:
     parts = [
         _paint(_time(document, look.zone), _DIM, look),
         _level(document, look),
-        _paint(neutral(str(_service(document))).ljust(12), _SERVICE, look),
+        _paint(in_line(str(_service(document))).ljust(12), _SERVICE, look),
         message,
     ]
-    extra = " ".join(f"{neutral(name)}={neutral(value)}" for name, value in _fields(document, look.fields))
+    extra = " ".join(f"{in_line(name)}={in_line(value)}" for name, value in _fields(document, look.fields))
     first = " ".join([*parts, _paint(extra, _DIM, look)] if extra else parts).rstrip()
     return "\n".join([first, *(_paint(_INDENT + text, _DIM, look) for text in rest)])
 
@@ -97,13 +97,13 @@ def _time(document: Mapping[str, Any], zone: datetime.tzinfo | None) -> str:
             found = found.replace(tzinfo=datetime.UTC)
         return found.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
     except (ValueError, OverflowError, OSError):
-        return neutral(str(stamp or "-")).ljust(23)
+        return in_line(str(stamp or "-")).ljust(23)
 
 
 def _level(document: Mapping[str, Any], look: Look) -> str:
     name = levels.common(str(lookup(document, "log.level") or "-"))
     how_bad = levels.rank(name)
-    text = neutral(_SHORT.get(name, name.upper())).ljust(5)
+    text = in_line(_SHORT.get(name, name.upper())).ljust(5)
     if how_bad is None:
         return text
     return _paint(text, next(code for least, code in _COLOURS if how_bad >= least), look)

@@ -113,6 +113,18 @@ def test_json_stays_the_same(text: str) -> None:
     assert not show._UNSAFE.search(shown)
 
 
+def test_only_a_message_has_lines_of_its_own() -> None:
+    """Else a service's name, a level, a time or a label could write a line that nobody logged."""
+    forged = "x\n2026-11-27 20:00:00.000 ERROR payments\tgone"
+    shown = forged.replace("\n", "\\n").replace("\t", "\\t")
+    look = Look(zone=datetime.UTC, fields=("labels",))
+    for field in ("service.name", "log.level", "@timestamp", "labels"):
+        (one,) = line({**DOCUMENT, field: {forged: forged} if field == "labels" else forged}, look).split("\n")
+        assert shown.lower() in one.lower()
+    first, second = line({**DOCUMENT, "message": forged}, UTC).split("\n")
+    assert (first.endswith(" x"), second[:8]) == (True, "    2026")
+
+
 @given(st.text(), st.text(), st.text())
 def test_no_text_of_a_document_reaches_the_terminal_raw(message: str, service: str, label: str) -> None:
     """Whatever is in them: only printable characters, tabs, and the line breaks that are ours."""
