@@ -43,7 +43,7 @@ async def index(
             what cannot be read.
     """
     if not once:  # it may run beside the service, which has the port
-        metrics.serve(settings.metrics.indexer_listen)
+        metrics.serve(settings.metrics.indexer_listen, "indexer")
     group = Group(settings)
     transport = Transport(settings.elasticsearch, connections=settings.indexer.in_flight + 2)
     letterbox = Letterbox(settings.kafka)

@@ -140,7 +140,7 @@ async def ship(settings: Settings, life: Life, *, once: bool) -> Shipped:
         RunSetup: a topic is missing.
         ReachKafka: with ``once``, no broker answers.
     """
-    metrics.serve(settings.metrics.shipper_listen)
+    metrics.serve(settings.metrics.shipper_listen, "shipper")
     registry = await open_registry(Path(settings.shipper.state_dir), life.stop)
     try:
         agent = Agent(settings, registry, life)

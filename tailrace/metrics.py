@@ -3,7 +3,10 @@
 Counted per chunk, batch or slice, never per line. Names follow the Prometheus conventions.
 """
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from collections.abc import Iterator
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, Metric, start_http_server
+from prometheus_client.registry import Collector
 
 from tailrace.errors import FixSettings
 
@@ -74,8 +77,20 @@ DELAY_SECONDS = Histogram(
 )
 
 
-def serve(listen: str) -> None:
-    """Show all metrics at ``http://<listen>/metrics``; an empty ``listen`` does nothing.
+class _Own(Collector):
+    """The metrics of one program and of its process; those of the other one would all be 0 for ever."""
+
+    def __init__(self, program: str) -> None:
+        self._prefix = f"tailrace_{program}_"
+
+    def collect(self) -> Iterator[Metric]:
+        for one in REGISTRY.collect():
+            if one.name.startswith(self._prefix) or not one.name.startswith("tailrace_"):
+                yield one
+
+
+def serve(listen: str, program: str) -> None:
+    """Show a program's metrics (``shipper``, ``indexer``) at ``http://<listen>/metrics``; an empty one does nothing.
 
     Raises:
         FixSettings: the address is not ``host:port`` or cannot be used.
@@ -83,7 +98,9 @@ def serve(listen: str) -> None:
     if not listen:
         return
     host, _, port = listen.rpartition(":")
+    own = CollectorRegistry(auto_describe=True)
+    own.register(_Own(program))
     try:
-        start_http_server(int(port), host or "127.0.0.1")
+        start_http_server(int(port), host or "127.0.0.1", own)
     except (ValueError, OSError) as error:
         raise FixSettings(f"Cannot serve metrics at {listen!r}: {error}; use host:port with a free port.") from error
