@@ -201,6 +201,24 @@ def test_any_byte_of_a_record_whose_letter_was_cut_is_in_the_dead_letters(site: 
         assert [letter["reason"] for letter in one["letters"]] == ["stream"]
 
 
+def test_of_dead_letters_the_newest_are_named(site: Site) -> None:
+    """As of stored lines, with the same note; a text is found in any case there and in Kafka, as in the index."""
+    append(site.logs / "app.log", "refused é1\nrefused É2\nrefused é3\n")
+    site.finish("ship", "--once")
+    site.indexer = {"allowed_streams": ["logs-nothing-default"]}
+    site.finish("index", "--once")
+    site.indexer = {}
+    append(site.logs / "app.log", "passing é4\n")
+    site.finish("ship", "--once")
+    note, said = site.finish(
+        *("trace", "-", f"{site.logs}/app.log", "--text", "Refused É", "-n", "2", "--json"), log="trace"
+    ).splitlines()
+    assert "newest 2 (-n N" in note
+    assert [(one["state"], one["start"]) for one in json.loads(said)] == [("dead", 24), ("dead", 12)]
+    assert [one["start"] for one in traced(site, "--text", "refused é", "-n", "3")] == [24, 12, 0]
+    assert [(one["state"], one["start"]) for one in traced(site, "--text", "PASSING É4")] == [("waiting", 36)]
+
+
 def test_what_was_repaired_is_on_its_way_until_it_is_indexed(site: Site) -> None:
     """All copies of the record are named, the newest last."""
     append(site.logs / "app.log", "first line\nsecond line\n")

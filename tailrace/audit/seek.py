@@ -120,9 +120,9 @@ async def sent(settings: Settings, wish: Wish) -> tuple[list[tuple[Kept, Sent]],
 
 
 async def letters(settings: Settings, wish: Wish, sources: Collection[str]) -> list[tuple[Kept | None, str, Refused]]:
-    """The dead letters that are wished for, of any of these sources: what they cover, their ids, and why."""
-    found: list[tuple[Kept | None, str, Refused]] = []
-    needle = json.dumps(wish.text, ensure_ascii=False)[1:-1].encode() if wish.text else b""
+    """The dead letters that are wished for, of any of these sources: what they cover, their ids, why; oldest first."""
+    found: list[tuple[int, str, Kept | None, Refused]] = []
+    needle = _needle(wish)
     async with aclosing(read_letters(settings.kafka)) as pieces:
         async for some in pieces:
             for one in some:
@@ -132,8 +132,8 @@ async def letters(settings: Settings, wish: Wish, sources: Collection[str]) -> l
                 if _is_wished(one.record_id, kept, one.value, wish, needle):
                     how = one.settlement.how.value if one.settlement else ""
                     why = Refused(one.reason, one.error, one.field, one.partition, one.offset, how)
-                    found.append((kept, one.record_id, why))
-    return found
+                    found.append((one.time, one.record_id, kept, why))
+    return [(kept, name, why) for _, name, kept, why in sorted(found, key=lambda one: one[:2])]
 
 
 async def _copies(settings: Settings, wish: Wish) -> AsyncGenerator[tuple[Kept, Sent], None]:
@@ -143,7 +143,7 @@ async def _copies(settings: Settings, wish: Wish) -> AsyncGenerator[tuple[Kept, 
     before the topic got more partitions.
     """
     key = wish.source.encode()
-    needle = json.dumps(wish.text, ensure_ascii=False)[1:-1].encode() if wish.text else b""
+    needle = _needle(wish)
     once: list[TopicPartition] = []
     found = False
     for topic in await kafka.record_topics(settings):
@@ -163,7 +163,7 @@ async def _copies(settings: Settings, wish: Wish) -> AsyncGenerator[tuple[Kept, 
 
 
 async def _of_key(
-    settings: Settings, partition: TopicPartition, wish: Wish, needle: bytes, first: int = 0
+    settings: Settings, partition: TopicPartition, wish: Wish, needle: str, first: int = 0
 ) -> AsyncGenerator[tuple[Kept, Sent], None]:
     key = wish.source.encode()
     async with aclosing(_records(settings, partition, wish.read, first)) as pieces:
@@ -173,7 +173,7 @@ async def _of_key(
                 yield kept[0], Sent(*place, _iso(record.timestamp), kept[1])
 
 
-def _wished(record: Any, wish: Wish, needle: bytes) -> tuple[Kept, bool] | None:  # noqa: ANN401 - aiokafka's
+def _wished(record: Any, wish: Wish, needle: str) -> tuple[Kept, bool] | None:  # noqa: ANN401 - aiokafka's
     header = next((parse_header(value or b"") for name, value in record.headers if name == HEADER), None)
     if header is None or record.value is None:
         return None
@@ -183,14 +183,19 @@ def _wished(record: Any, wish: Wish, needle: bytes) -> tuple[Kept, bool] | None:
     return kept, header.may_repeat
 
 
-def _is_wished(record_id: str, kept: Kept | None, value: bytes, wish: Wish, needle: bytes) -> bool:
+def _is_wished(record_id: str, kept: Kept | None, value: bytes, wish: Wish, needle: str) -> bool:
     if wish.record_id:
         return record_id == wish.record_id
     if wish.offset is not None:
         if kept is None:  # it was cut: only where it begins is known
             return record_id.split(":")[1:2] == [f"{wish.offset:016d}"]
         return kept.offset - kept.skipped <= wish.offset < kept.offset + kept.bytes
-    return bool(needle) and needle in value
+    return bool(needle) and needle in value.decode("utf-8", "replace").casefold()
+
+
+def _needle(wish: Wish) -> str:
+    """The text as JSON has it, without case as the index."""
+    return json.dumps(wish.text, ensure_ascii=False)[1:-1].casefold()
 
 
 async def _records(

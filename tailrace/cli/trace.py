@@ -163,15 +163,16 @@ class _Search:
         self.names.update(await self._documents.sources(self._host, self._path))
 
     async def saying(self, text: str, number: int) -> list[tuple[str, int]]:
-        """The lines that have a text in them, each by its source and offset; of stored ones so many."""
+        """The lines that have a text in them, each by its source and offset; of stored or dead ones so many."""
         found = await self._documents.saying(self._host, self._path, text, number + 1)
-        if found:
-            if len(found) > number:
-                self.notes.append(f"more lines say so; these are the newest {number:,} (-n N shows more)")
-            return list(dict.fromkeys((one.source, one.kept.offset) for one in found[:number]))
-        dead = await letters(self._settings, Wish("", text=text), self.names)
-        if dead:
-            return [(name.partition(":")[0], _offset(name)) for _, name, _ in dead]
+        places = [(one.source, one.kept.offset) for one in found]
+        if not places:
+            dead = await letters(self._settings, Wish("", text=text), self.names)
+            places = list(dict.fromkeys((name.partition(":")[0], _offset(name)) for _, name, _ in reversed(dead)))
+        if len(places) > number:
+            self.notes.append(f"more lines say so; these are the newest {number:,} (-n N shows more)")
+        if places:
+            return list(dict.fromkeys(places[:number]))
         passing = [(name, await sent(self._settings, Wish(name, text=text))) for name in sorted(self.names)]
         return [(name, kept.offset) for name, (records, _) in passing for kept, _ in records]
 
