@@ -36,8 +36,8 @@ MISTAKES = (
     Mistake(
         "do not read the anchor again",
         "shipper/source.py",
-        "return shrank or window[: len(self.anchor)] != self.anchor",
-        "return shrank",
+        "return size < max(self.at, self.size) or window[: len(self.anchor)] != self.anchor",
+        "return size < max(self.at, self.size)",
     ),
     Mistake(
         "do not look again whether a file begins as it did",

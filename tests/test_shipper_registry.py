@@ -249,7 +249,7 @@ def test_the_disk_answers_each_file_by_itself(tmp_path: Path) -> None:
         assert isinstance(first, Look)
         assert (first.window, first.first, first.links) == (b"234", b"0123456789", 1)
         assert isinstance(bad, OSError)
-        (again,) = await disk.look(1, [Request(opened.handle, 2, 3, first.seen, head=False)])
+        (again,) = await disk.look(1, [Request(opened.handle, 2, 3, first.stamp, head=False, end=first.seen[0])])
         assert again is STILL
         assert opened.before == b"23"
         disk.close(1, opened.handle)
