@@ -93,6 +93,8 @@ def why_no_object(value: bytes) -> str:
         found = loads(value)
     except orjson.JSONDecodeError as error:
         return f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}, at character {error.pos}"
+    if isinstance(found, dict):  # only a decoder that counts its levels otherwise takes it for none
+        return "it is nested too deeply to be changed"
     return f"no JSON object, but {type(found).__name__.replace('NoneType', 'null')}"
 
 

@@ -122,6 +122,7 @@ def test_what_is_nested_too_deeply_has_to_stay() -> None:
     [
         (a_letter(b'{"a":1}', length=9000), [], "only the first 7 of its 9,000 bytes are left"),
         (a_letter(b"text", reason="json"), [Set("a", 1)], "nothing to mend in it: not JSON"),
+        (a_letter(b'{"a":' * 1000 + b"1" + b"}" * 1000), [Set("b", 1)], "nested too deeply to be changed"),
         (a_letter({"a": 1}, headers=(("t", b"9|x"),), stream="", record_id=""), [], "its header t cannot be read"),
         (a_letter({"a": 1}), [Set("a.b", 1)], "a is no object"),
         (a_letter(b"\xff", headers=(), reason="json"), [], "--as-text sends it as a message"),
