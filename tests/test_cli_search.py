@@ -161,6 +161,21 @@ def test_json_is_one_whole_document_a_line(config: Path, stream: str) -> None:
 
 
 @pytest.mark.edge
+def test_a_document_as_deep_as_elasticsearch_takes_it_hides_no_other(config: Path, stack: Stack, names: str) -> None:
+    """It is one that another program sent; it is shown, and drift reads it too."""
+    stream, deep = f"logs-{names}-default", "[" * 990 + "]" * 990
+    store(stack.elasticsearch_url, stream, [document(30, "fine")])
+    whole = json.dumps(document(20, "deep", z=0)).replace('"z": 0', f'"z": {deep}').encode()
+    address, kind = f"{stack.elasticsearch_url}/{stream}/_doc?refresh=true", {"content-type": "application/json"}
+    urllib.request.urlopen(urllib.request.Request(address, whole, kind)).close()  # noqa: S310 - our own server
+    for options, text in (((), "fine"), (("--field", "z"), deep), (("--json",), deep)):
+        result = search("--stream", stream, *options)
+        assert (result.exit_code, len(result.stdout.splitlines())) == (0, 2)
+        assert text in result.stdout
+    assert CliRunner().invoke(cli, ["drift", "--stream", stream]).exit_code == 0
+
+
+@pytest.mark.edge
 def test_nothing_found_is_said_with_the_period_and_what_to_widen(config: Path, stream: str) -> None:
     """On stderr, exit code 0: programs get an empty answer, people a next step."""
     result = search("--stream", stream, "nonesuch")

@@ -1,6 +1,7 @@
 """Settings to an open Elasticsearch client, whose failures are sentences for the operator."""
 
 import contextlib
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,13 +12,15 @@ from tailrace import elastic
 from tailrace.errors import LOOK_CLOSER, FixSettings, ReachElasticsearch
 from tailrace.settings import Settings
 
+_MOST_CALLS = 4000
+"""Elasticsearch stores 1,000 levels; Python by itself reads, walks and writes fewer."""
 FOR_NOW = (429, 502, 503, 504)
 """What passes by itself (RFC 6585 and 9110)."""
 
 
 @contextlib.asynccontextmanager
 async def elasticsearch_client(settings: Settings) -> AsyncIterator[elasticsearch.AsyncElasticsearch]:
-    """A client that is closed at the end.
+    """A client that is closed at the end; until then documents of any depth can be looked into.
 
     Raises:
         FixSettings: the settings of ``[elasticsearch]`` cannot make a client.
@@ -28,6 +31,8 @@ async def elasticsearch_client(settings: Settings) -> AsyncIterator[elasticsearc
     except (ValueError, OSError) as error:
         raise FixSettings(f"[elasticsearch] cannot be used: {error}.") from error
     hosts = ", ".join(settings.elasticsearch.hosts)
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(_MOST_CALLS)
     try:
         yield client
     except elasticsearch.ApiError as error:
@@ -35,6 +40,7 @@ async def elasticsearch_client(settings: Settings) -> AsyncIterator[elasticsearc
     except elastic_transport.TransportError as error:
         raise elastic.silence(settings.elasticsearch, error) from error
     finally:
+        sys.setrecursionlimit(before)
         await client.close()
 
 
