@@ -209,6 +209,19 @@ def test_half_a_character_in_a_name_is_told_to_programs(site: Drifting) -> None:
     assert (code, found["half \ud800"]["what"]) == (1, "mixed")
 
 
+def test_a_closed_index_hides_no_other(site: Drifting) -> None:
+    """Its types are known all the same; documents are read of those that are open."""
+    site.template(code="keyword")
+    site.store({"code": "A"})
+    (old,) = site.elastic(f"/{site.stream}/_settings")
+    site.template(code="long")
+    site.elastic(f"/{site.stream}/_rollover", method="POST")
+    site.store({"code": 1})
+    site.elastic(f"/{old}/_close", method="POST")
+    code, found = site.drift()
+    assert (code, found["code"]["what"]) == (1, "differs")
+
+
 def test_no_stream_is_not_taken_for_good(site: Drifting) -> None:
     """A monitor notices a name that is mistyped: exit code 1, and the next step."""
     command = ["drift", "-c", str(site.write_settings()), "--stream", site.stream]

@@ -88,7 +88,9 @@ async def _next(client: AsyncElasticsearch, stream: str) -> Fields | None:
 
 async def _latest(client: AsyncElasticsearch, stream: str, sample: int) -> list[dict[str, Any]]:
     newest_first = [{"@timestamp": {"order": "desc", "unmapped_type": "date"}}]
-    answer = await client.search(index=stream, size=sample, sort=newest_first, track_total_hits=False)
+    answer = await client.search(
+        index=stream, size=sample, sort=newest_first, track_total_hits=False, ignore_unavailable=True
+    )
     hits: list[dict[str, Any]] = answer["hits"]["hits"]
     return hits
 
