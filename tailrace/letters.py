@@ -22,7 +22,7 @@ _MOST_BYTES = 1024
 _MOST_LEVELS = 200
 """Elasticsearch maps 20 of them."""
 _LAST_TIME = 253_370_764_800_000
-"""The year 9999 in milliseconds: what a stranger says is later is no time, for no calendar has it."""
+"""The year 9999 in milliseconds, which a stranger's later time is taken for: no calendar has that."""
 
 
 class Polled(Protocol):
@@ -216,9 +216,8 @@ def _number(text: str) -> int | None:
 
 
 def _time(said: Mapping[str, str]) -> int:
-    """When it was, in milliseconds; 0 if there is no such time."""
-    found = _number(said.get("time", "")) or 0
-    return found if found < _LAST_TIME else 0
+    """When it was, in milliseconds; 0 if nobody says."""
+    return min(_number(said.get("time", "")) or 0, _LAST_TIME)
 
 
 def _text(value: bytes | None) -> str:
