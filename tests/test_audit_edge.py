@@ -102,13 +102,15 @@ def test_an_audit_that_fails_midway_says_nothing_to_programs(site: Site, monkeyp
 
 
 def test_an_audit_of_no_source_proves_nothing(site: Site) -> None:
-    """Or a monitor with a misspelt name would be content for ever; and it waits for nobody."""
+    """Or a monitor with a misspelt name would be content for ever; it waits for nobody, and says what there is."""
     shipped(site, LINES)
     append(site.logs / "app.log", LINES)
     site.finish("ship", "--once")
     found = audited(site, "--path", "/none", "--wait", "600", expect=1)
     assert (found["sources"], found["whole"], found["unfinished_records"]) == ([], False, 0)
     assert "nothing is proved" in site.finish("audit", "--path", "/none", log="audit", expect=1)
+    (note,) = audited(site, "--host", f"{site.name}-hots", expect=1)["notes"]
+    assert note == f"The ledger tells of {site.name}-host: without --host, --path and --since all is audited."
 
 
 def test_a_new_kafka_has_a_coordinator_only_a_moment_after_it_was_asked(

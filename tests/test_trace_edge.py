@@ -85,7 +85,10 @@ def test_a_line_is_found_wherever_it_is(site: Site) -> None:
     assert f"byte {size:,}: not shipped: behind the {size:,} bytes that were" in said
     said = site.finish("trace", "-", str(file), "99999", log="behind")
     assert f"byte 99,999: not shipped: behind the end of the file, which has {file.stat().st_size:,} bytes" in said
-    assert "Nobody knows such a file" in site.finish("trace", "-", "/none", "0", log="none", expect=1)
+    said = site.finish("trace", "-", "/none", "0", log="none", expect=1)
+    assert f"Nobody knows such a file: /none of {site.name}-host. `tailrace audit --host {site.name}-host`" in said
+    said = site.finish("trace", f"{site.name}-hots", str(file), "0", log="none", expect=1)
+    assert f"no such host, but of {site.name}-host; `tailrace audit` shows" in said
 
 
 def test_files_of_one_name_are_told_apart_the_newest_first(site: Site) -> None:

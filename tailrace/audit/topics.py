@@ -1,6 +1,7 @@
 """Kafka to what the ledger says of each source, which dead letters there are, and how far the indexers have got."""
 
 import asyncio
+import difflib
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Collection
@@ -20,11 +21,13 @@ from tailrace.causes import NO_JSON
 from tailrace.letter_topic import partitions_of, read_letters
 from tailrace.letters import Letter, Settled, Subject
 from tailrace.settings import Settings
+from tailrace.show import in_line
 
 _POLL_MS = 500
 _AT_ONCE = 5000
 _COORDINATOR_SECONDS = 10.0
 _LOOK_SECONDS = 0.3
+_MOST_HOSTS = 3
 
 Ends = dict[TopicPartition, int]
 """Of each partition the offset behind its last record."""
@@ -61,6 +64,17 @@ async def ledger(settings: Settings, wanted: Callable[[Entry], bool]) -> dict[st
                 elif record.key is not None:
                     newest.pop(record.key.decode("utf-8", "replace"), None)
     return {name: one for name, one in newest.items() if wanted(one)}
+
+
+async def hosts(settings: Settings, like: str) -> list[str]:
+    """Of which hosts the ledger tells, at most three: those with a name like this one, else any.
+
+    Raises:
+        RunSetup: there is no such topic.
+        KafkaError: Kafka does not answer, or not to us.
+    """
+    known = sorted({in_line(one.host) for one in (await ledger(settings, lambda _: True)).values()})
+    return difflib.get_close_matches(like, known, n=_MOST_HOSTS, cutoff=0.4) or known[:_MOST_HOSTS]
 
 
 async def replayed(settings: Settings, sources: Collection[str]) -> set[Subject]:

@@ -9,6 +9,7 @@ from contextlib import aclosing
 import click
 
 from tailrace import period
+from tailrace.audit import topics
 from tailrace.audit.entry import Entry
 from tailrace.audit.run import Audit, chosen
 from tailrace.audit.verdict import Tally
@@ -77,13 +78,15 @@ def audit(
         raise click.UsageError(str(error)) from error
     set_up_log(settings.log)
     wanted = chosen(hosts, paths, begin)
-    is_whole = asyncio.run(_audit(settings, wanted, wait_seconds, number, full=full, as_json=as_json))
+    like = hosts[0] if hosts else ""
+    is_whole = asyncio.run(_audit(settings, wanted, like, wait_seconds, number, full=full, as_json=as_json))
     context.exit(0 if is_whole else 1)
 
 
 async def _audit(
     settings: Settings,
     wanted: Callable[[Entry], bool],
+    like: str,
     wait_seconds: float,
     number: int,
     *,
@@ -98,7 +101,11 @@ async def _audit(
             tally = Tally()
             async with telling:
                 async with kafka_errors(settings):
-                    await one.begin(wanted, wait_seconds)
+                    if not await one.begin(wanted, wait_seconds) and (near := await topics.hosts(settings, like)):
+                        hosts = ", ".join(near)
+                        one.notes.append(
+                            f"The ledger tells of {hosts}: without --host, --path and --since all is audited."
+                        )
                 async with aclosing(one.verdicts()) as verdicts:
                     async for verdict in verdicts:
                         tally.add(verdict)

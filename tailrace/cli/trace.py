@@ -124,7 +124,7 @@ async def _trace(settings: Settings, host: str, path: str, offset: int | None, t
     read = [one for one in found if one.state is not State.UNREAD]
     if not found:
         what = "No line that was shipped says so" if search.names else "Nobody knows such a file"
-        raise MendInputs(f"{what}: {path} of {host}. `tailrace audit --host {host}` shows what was shipped.")
+        raise MendInputs(f"{what}: {path} of {host}. {await search.advice()}")
     return sorted(read or found, key=lambda one: one.told, reverse=True)
 
 
@@ -161,6 +161,14 @@ class _Search:
         self.names = {name for name, one in self._entries.items() if one.path == self._path}
         self.names |= {name for name, row in self._rows.items() if row.path == self._path}
         self.names.update(await self._documents.sources(self._host, self._path))
+
+    async def advice(self) -> str:
+        """Where to look instead, when nothing was found."""
+        if self._entries:
+            return f"`tailrace audit --host {self._host}` shows what was shipped."
+        near = await topics.hosts(self._settings, self._host)
+        others = f", but of {', '.join(near)}" if near else ""
+        return f"The ledger tells of no such host{others}; `tailrace audit` shows what was shipped."
 
     async def saying(self, text: str, number: int) -> list[tuple[str, int]]:
         """The lines that have a text in them, each by its source and offset; of stored or dead ones so many."""
