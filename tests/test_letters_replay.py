@@ -260,6 +260,16 @@ def test_a_dry_run_shows_the_difference_and_sends_nothing(site: Letters) -> None
     assert site.counts()["open"] == 9
 
 
+def test_a_dry_run_does_not_show_what_is_sent_along_anyway(site: Letters) -> None:
+    """The time and the stream that a record of others gets; a letter that only gets these is not shown."""
+    site.send([Sent(b'{"n":"many"}', []), Sent(b'{"n":"more"}', [])])
+    site.index_once()
+    shown = site.letters_command("replay", "--all", "--set", "n=5", "--dry-run").stdout
+    assert (shown.count("+ n  5"), shown.count("@timestamp"), shown.count("data_stream")) == (2, 0, 0)
+    shown = site.letters_command("replay", "--all", "--dry-run").stdout
+    assert shown.startswith("2 letters would be replayed.")
+
+
 def test_a_misspelt_name_or_reason_chooses_no_letters(site: Letters) -> None:
     """``resaon!=json`` would fit them all: what changes something refuses it, what shows says so."""
     site.send(site.conflicts(2))

@@ -133,7 +133,7 @@ async def replay_letters(
         async for letters in _chosen(settings, choice):
             records = await _revived(settings, letters, mending, wish, outcome)
             outcome.settled += len(records)
-            _take_samples(outcome, records)
+            _take_samples(outcome, records, wish)
         return outcome
     pace = _Pace(rate)
     sent: set[tuple[str, int, int]] = set()
@@ -276,12 +276,15 @@ async def _revived(
     return found
 
 
-def _take_samples(outcome: Outcome, records: Sequence[tuple[Letter, Revived]]) -> None:
+def _take_samples(outcome: Outcome, records: Sequence[tuple[Letter, Revived]], wish: Wish) -> None:
+    """Note what the first few would change beside what is sent without mends, in which a record of others is whole."""
     for letter, revived in records:
         if len(outcome.samples) >= _MOST_SAMPLES:
             return
-        if revived.value != letter.value:
-            before, after = decode(letter.value) or {}, decode(revived.value) or {}
+        as_is = revive(letter, (), msgspec.structs.replace(wish, as_text=False))
+        unmended = letter.value if isinstance(as_is, Unfit) else as_is.value
+        if revived.value != unmended:
+            before, after = decode(unmended) or {}, decode(revived.value) or {}
             change = compare("letter", str(letter.subject), after, before, with_empty=True)
             outcome.samples.append(Sample(letter.subject, change.keys))
 
