@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from indexer.provision_elastic import shipped
 from tailrace.settings import Elasticsearch, Indexer, Settings
 from tailrace.stack import Stack
 
+PAGE = Path(__file__).parent.parent / "docs/foreign.md"
 _KINDS = {"keyword": "keyword", "long": "long", "double": "double", "date": "date_nanos"}
 EVENT = {
     "specversion": "1.0",
@@ -112,6 +116,28 @@ def test_events_in_both_modes_are_stored_and_found(site: Others) -> None:
     }
     assert _count(site, query) == len(documents) == 2 * len(payloads) + 1
     assert site.types(site.stream)["numeric_labels.a"] == "double"
+
+
+@pytest.mark.edge
+def test_the_producer_of_the_documentation_sends_what_it_says(site: Others) -> None:
+    """One plain document, and two events that differ only in their ids."""
+    (code,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    code = code.replace("localhost:9092", site.bootstrap_servers).replace('"orders"', f'"{site.topic}"')
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    site.to(site.stream)
+    found = site.index_once()
+    assert (found["stored"], found["dead"]) == (3, 0)
+    plain, structured, binary = sorted(
+        site.documents(site.stream).values(), key=lambda one: one.get("event", {}).get("id", "")
+    )
+    assert (plain["message"], plain["order"]) == ("order placed", {"id": "o-17", "total": 12.5})
+    assert (structured["event"].pop("id"), binary["event"].pop("id")) == ("e-1", "e-2")
+    for event in (structured, binary):
+        del event["event"]["created"]
+    assert structured["event"]["action"] == "com.example.order.placed"
+    assert (structured["message"], structured["labels"]["order.id"]) == ("order placed", "o-17")
+    del binary["cloudevents"]["datacontenttype"]
+    assert structured == binary
 
 
 @pytest.mark.edge
