@@ -30,7 +30,7 @@ from tailrace.cli.reach_kafka import kafka_errors
 from tailrace.daemon import set_up_log
 from tailrace.errors import MendInputs
 from tailrace.settings import Settings
-from tailrace.show import in_line, neutral
+from tailrace.show import in_line
 from tailrace.words import listed, several
 
 _STATES = {
@@ -275,7 +275,7 @@ def _show(one: Trace) -> None:
     click.echo(f"{in_line(one.path)} of {in_line(one.host)}, byte {one.offset:,}: {click.style(state, fg=colour)}")
     lines = [("source", one.source)]
     if one.record_id and one.start is not None and one.end is not None:
-        lines.append(("record", f"bytes {one.start:,} to {one.end:,}, id {neutral(one.record_id)}"))
+        lines.append(("record", f"bytes {one.start:,} to {one.end:,}, id {in_line(one.record_id)}"))
     said = {"registry": (one.registry, "stored"), "ledger": (one.ledger, "told")}
     lines += [(name, _told(told, word)) for name, (told, word) in said.items() if told]
     for record in one.sent:
@@ -284,15 +284,15 @@ def _show(one: Trace) -> None:
         lines.append(("kafka", f"{place}, sent {_clock(record.time)}{again}"))
     if one.kafka:
         lines.append(("kafka", one.kafka))
-    lines += [("stored", f"{neutral(document.data_stream)}, in {document.index}") for document in one.documents]
+    lines += [("stored", f"{in_line(document.data_stream)}, in {document.index}") for document in one.documents]
     for letter in one.letters:
-        field = f" (field {neutral(letter.field)})" if letter.field else ""
+        field = f" (field {in_line(letter.field)})" if letter.field else ""
         settled = f"; {letter.settled}" if letter.settled else ""
         where = f"partition {letter.partition}, offset {letter.offset} of the dead letters"
-        lines.append(("dead", f"{letter.reason}: {neutral(letter.error)}{field}; {where}{settled}"))
+        lines.append(("dead", f"{letter.reason}: {in_line(letter.error)}{field}; {where}{settled}"))
     lines += [("message", in_line(document.message[:_MOST_MESSAGE])) for document in one.documents[:1]]
     for name, text in lines:
-        click.echo(f"  {click.style(name.ljust(9), dim=True)} {neutral(text)}")
+        click.echo(f"  {click.style(name.ljust(9), dim=True)} {in_line(text)}")
 
 
 def _unread(one: Trace) -> str:
