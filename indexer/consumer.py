@@ -130,10 +130,10 @@ class Consumer:
             else:
                 return found
 
-    async def left(self, ends: Mapping[TopicPartition, int]) -> int:
+    async def left(self, ends: Mapping[TopicPartition, int]) -> int | None:
         """How many records before these offsets are not finished, by us or, once ours are, by others of the group.
 
-        None if all of ours are but what cannot be read, which ``complaint`` then says: others may wait for the same.
+        0 if all of ours are but what cannot be read, which ``complaint`` then says: others may wait for the same.
         """
         self._skip_control_records()
         ours, others, stuck = 0, [], []
@@ -151,7 +151,7 @@ class Consumer:
         try:
             past = await self._group.past(others)
         except KafkaError:
-            return sum(ends.values()) or 1  # as if nothing was
+            return None  # nobody knows
         return sum(max(0, ends[one] - (past[one].offset or 0)) for one in others)
 
     async def poll(self) -> None:

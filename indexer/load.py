@@ -28,11 +28,17 @@ class Doubt(enum.Enum):
     """It was looked up and is not there; if its id exists after all, an earlier try of ours was late."""
 
 
-class Odd(NamedTuple):
-    """A record that was refused for what may be its own fault, by its place in Kafka, and what was said of it."""
+class Spot(NamedTuple):
+    """Where a record stands in Kafka."""
 
     origin: Origin
     offset: int
+
+
+class Odd(NamedTuple):
+    """A record that was refused for what may be its own fault, and what was said of it."""
+
+    spot: Spot
     stream: str
     verdict: Verdict
 
@@ -74,7 +80,8 @@ class Load:
         self.tally = Tally()
         self.refusals: list[Refusal] = []
         self.odd: list[Odd] = []
-        """Of the last answer."""
+        self.others: list[Spot] = []
+        """Of the last answer, and what it refused in another way."""
         self.abandoned: set[Owned] = set()
         """Owners that left before all of theirs was finished: their spans must stay open."""
         self._records: list[Polled] = []
@@ -164,7 +171,7 @@ class Load:
 
     def answered(self, reading: Reading, count: int) -> list[Again]:
         """Take the answer to the first ``count`` records; returns which are to be sent again, and why."""
-        self.odd = []
+        self.odd, self.others = [], []
         if reading.whole is Whole.ALL_STORED:
             self.tally.stored += count
             self._keep([False] * count + [True] * (self.left - count))
@@ -217,10 +224,10 @@ class Load:
 
     def blame(self, some: Collection[Odd]) -> None:
         """These are refused for their own fault."""
-        known = {(one.origin, one.offset): one.verdict for one in some}
+        known = {one.spot: one.verdict for one in some}
         keep = [True] * len(self._lines)
         for number, record in enumerate(self._records):
-            verdict = known.get((self._owners[number].origin, record.offset))
+            verdict = known.get(Spot(self._owners[number].origin, record.offset))
             if verdict is not None:
                 self._refuse(number, Reason.REFUSED, verdict)
                 keep[number] = False
@@ -274,10 +281,11 @@ class Load:
                 self._refuse(number, Reason.FAILURE_STORE if diverted else Reason.MAPPING, verdict)
                 keep[number] = False
             else:
+                spot = Spot(self._owners[number].origin, self._records[number].offset)
                 if outcome is Outcome.ODD:
-                    stream, _ = address(self._lines[number])
-                    origin = self._owners[number].origin
-                    self.odd.append(Odd(origin, self._records[number].offset, stream, verdict))
+                    self.odd.append(Odd(spot, address(self._lines[number])[0], verdict))
+                else:
+                    self.others.append(spot)
                 if outcome is not Outcome.FULL or self._doubts[number] is Doubt.ASKED:
                     self._doubts[number] = self._unsure
                 label = verdict.error_type

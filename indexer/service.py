@@ -123,15 +123,16 @@ async def _until_reached(
     consumer: Consumer, group: Group, life: Life, patience: float, tell: Callable[[int], None]
 ) -> bool:
     ends = await consumer.ends()
-    last, since = None, time.monotonic()
-    while left := await consumer.left(ends):
-        tell(left)
-        if left != last:
-            last, since = left, time.monotonic()
+    least, since = sum(ends.values()), time.monotonic()
+    while (left := await consumer.left(ends)) != 0:
+        if left is not None:
+            tell(left)
+        if left is not None and left < least:
+            least, since = left, time.monotonic()
         elif time.monotonic() - since > patience:
             raise RunAgain(
-                f"For {patience:.0f} s none of {several(left, 'record')} was finished, here or by others of the group: "
-                "their logs say why, and so may `tailrace check --connect`. Nothing is lost, the next run goes on."
+                f"For {patience:.0f} s none of {several(least, 'record')} was finished, here or by others of the "
+                "group: their logs say why, and so may `tailrace check --connect`. Nothing is lost; run it again later."
             )
         if await life.pause(_LOOK_SECONDS):
             return False

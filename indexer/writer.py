@@ -141,7 +141,7 @@ class Writer:
         if load.left and self._suspects.has(load) and self._suspects.is_to_blame(load, load.first):
             load.blame_first()
             return _Step.DONE
-        if at_fault := self._outcasts.to_blame(load):
+        if at_fault := self._outcasts.to_blame(load, time.monotonic()):
             load.blame(at_fault)
             return _Step.DONE
         return await self._bulk(load, most_bytes) if load.left else _Step.DONE
@@ -158,9 +158,8 @@ class Writer:
         alone, stored = load.first if count == 1 else None, load.tally.stored
         streams = load.streams(reading, count) if self._outcasts or reading.has_odd else set()
         hindrances = load.answered(reading, count)
-        if load.odd:
-            self._outcasts.refused(load, load.odd)
-        self._outcasts.stored(streams)
+        self._outcasts.answered(load, load.odd, load.others, streams, began + seconds)
+        self._outcasts.stored(streams, began)
         if load.tally.stored > stored:
             self._suspects.stored(begun.size)
         what = sign(answer.status, reading.whole, hindrances)

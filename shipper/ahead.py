@@ -10,6 +10,7 @@ from shipper.copies import Copies, Take, Wait
 from shipper.disk import Opened, Wanted, opened
 from shipper.extent import written
 from shipper.identity import Place
+from shipper.names import is_packed
 from shipper.plan import Found, Snapshot
 from shipper.recognise import Memory
 from shipper.registry_row import Row
@@ -36,7 +37,7 @@ def ahead(rows: Iterable[Row], snapshot: Snapshot, inputs: Sequence[Input]) -> t
     copies = Copies(memory, {})
     copies.look(there)
     copies.gather()
-    found = {place: one for place, one in there.items() if place in memory.places}
+    found = {place: _measured(one, memory.places[place]) for place, one in there.items() if place in memory.places}
     for one in oldest_first(one for place, one in there.items() if place not in memory.places):
         size = one.size
         with contextlib.suppress(OSError), _opened(one.path) as file:
@@ -53,6 +54,14 @@ def ahead(rows: Iterable[Row], snapshot: Snapshot, inputs: Sequence[Input]) -> t
             size = _size(file.handle)
         found[one.place] = one._replace(size=size)
     return list(known.values()), found
+
+
+def _measured(one: Found, row: Row) -> Found:
+    """A known file, as far as there is text in it."""
+    if (one.size, one.modified) != (row.size, row.modified) and not is_packed(one.path):
+        with contextlib.suppress(OSError), _opened(one.path, row) as file:
+            return one._replace(size=_size(file.handle))
+    return one
 
 
 def _judged(row: Row, snapshot: Snapshot) -> Row:

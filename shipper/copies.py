@@ -255,7 +255,7 @@ def _beside(handle: Handle, file: File) -> Verdict | None:
     longer = bool(read_at(handle, _GLANCE, size).strip(HOLE))
     if not longer and isinstance(handle, Unpacked) and not handle.ended:
         return Wait(source.name, settled=False)  # still being written
-    end = size if longer else min(size, handle.made if isinstance(handle, Unpacked) else os.fstat(handle).st_size)
+    end = size if longer else min(size, _end(handle))
     length = min(ANCHOR_BYTES, end)
     if read_at(handle, length, end - length) != read_at(own, length, end - length):
         return None if _stands(own, source) else Wait(source.name, settled=False)
@@ -268,9 +268,12 @@ def _beside(handle: Handle, file: File) -> Verdict | None:
     return None if _stands(own, source) and os.fstat(own).st_size == whole else Wait(source.name, settled=False)
 
 
+def _end(handle: Handle) -> int:
+    return handle.made if isinstance(handle, Unpacked) else written(handle, os.fstat(handle).st_size)
+
+
 def _first(handle: Handle) -> bytes:
-    most = HEAD_BYTES if isinstance(handle, Unpacked) else min(HEAD_BYTES, written(handle, os.fstat(handle).st_size))
-    return read_at(handle, most, 0)
+    return read_at(handle, HEAD_BYTES if isinstance(handle, Unpacked) else min(HEAD_BYTES, _end(handle)), 0)
 
 
 def _is_unseen(file: File, first: bytes) -> bool:

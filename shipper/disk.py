@@ -43,8 +43,8 @@ class Request(NamedTuple):
     """Look at an open file: if its stamp differs from what was last seen, read ``most`` bytes from ``offset`` on.
 
     ``stamp`` is its size, room included, and its time of change as last seen, or None to read whatever they are;
-    ``end`` is where its text ended then, and ``at`` up to where it was read. NULs before text at ``gap`` were seen
-    before. With ``head`` the file's first bytes are read too.
+    ``end`` is where its text ended then, and ``at`` up to where it was read. NULs before ``solid`` will not be written
+    over. With ``head`` the file's first bytes are read too.
     """
 
     handle: Handle
@@ -54,7 +54,7 @@ class Request(NamedTuple):
     head: bool
     at: int = 0
     end: int = 0
-    gap: int = -1
+    solid: int = 0
 
 
 class Look(NamedTuple):
@@ -62,7 +62,7 @@ class Look(NamedTuple):
 
     ``seen`` is where its text ends and its time of change. ``gap`` is where NULs begin that have text behind them and
     room behind that: its writer may not have written there yet, so nothing from there on is in the window. -1 if there
-    are none, or they were seen before.
+    are none, or they are solid.
     """
 
     seen: tuple[int, int]
@@ -286,7 +286,7 @@ def _looks(requests: Sequence[Request]) -> list[Look | Nothing | OSError]:
 
 
 def _look(request: Request) -> Look | Nothing | OSError:
-    handle, offset, most, last, head, at, last_end, known_gap = request
+    handle, offset, most, last, head, at, last_end, solid = request
     if isinstance(handle, Unpacked):
         return _look_into(handle, request)
     try:
@@ -298,8 +298,8 @@ def _look(request: Request) -> Look | Nothing | OSError:
         window = os.pread(handle, most, offset)
         end = written(handle, size, at)
         window = window[: max(0, end - offset)]
-        gap = window.find(HOLE, at - offset) if end + _LEAST_ROOM < size else -1
-        if gap < 0 or offset + gap == known_gap:
+        gap = window.find(HOLE, max(at, solid) - offset) if end + _LEAST_ROOM < size else -1
+        if gap < 0:
             return Look((end, modified), status.st_nlink, window, first and first[:end], stamp)
         first = first and first[: offset + gap]
         return Look((end, modified), status.st_nlink, window[:gap], first, stamp, offset + gap)

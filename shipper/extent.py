@@ -7,11 +7,12 @@ takes what is written for all there is: then room is no line, nothing is behind,
 import errno
 import os
 
+from shipper.clerk import goes_on
 from shipper.lines import HOLE
 
 _STEP = 1_048_576
 _MOST_STRETCHES = 1000
-_GLANCE = 64
+_GLANCE = 4096
 
 
 def written(handle: int, size: int, least: int = 0) -> int:
@@ -20,6 +21,7 @@ def written(handle: int, size: int, least: int = 0) -> int:
         return size
     end = _stored(handle, size, least)
     while end > least:
+        goes_on()  # much room is no disk that hangs
         start = max(least, end - _STEP)
         text = os.pread(handle, end - start, start).rstrip(HOLE)
         if text:

@@ -22,9 +22,10 @@ class File:
 
     ``path`` is its name as the system has it, which need not be text. ``seen`` is where its text ended and its time of
     change as last looked at (None: look whatever they are), ``stamp`` the same with the room behind its text; ``gap``
-    is as that of a look, and when it was first seen; ``goal`` is the size up to which ``--once`` reads it; ``gone``
-    says that no name of it matches an input any more; ``closed`` that its handle must not be used; ``fault`` is why it
-    could not be read the last time. Times are monotonic seconds.
+    is as that of a look, when it was first seen, and where the text ended then; NULs before ``solid`` are not waited
+    for any more. ``goal`` is the size up to which ``--once`` reads it; ``gone`` says that no name of it matches an
+    input any more; ``closed`` that its handle must not be used; ``fault`` is why it could not be read the last time.
+    Times are monotonic seconds.
     """
 
     __slots__ = (
@@ -42,6 +43,7 @@ class File:
         "number",
         "path",
         "seen",
+        "solid",
         "source",
         "stamp",
     )
@@ -54,7 +56,8 @@ class File:
         self.goal = goal
         self.seen: tuple[int, int] | None = None
         self.stamp: tuple[int, int] | None = None
-        self.gap = (-1, 0.0)
+        self.gap = (-1, 0.0, 0)
+        self.solid = 0
         self.more = True
         self.gone = False
         self.closed = False
@@ -72,21 +75,25 @@ class File:
             self.source.encoder.rename(name)
 
     def request(self, most: int, now: float, patience: float) -> Request:
-        """What to read of it now; NULs that were seen for so long and have text behind them are read, too."""
+        """What to read of it now; NULs that were seen for so long and have text behind them are read, too.
+
+        And with them all others before the end of the text as it was then.
+        """
         source = self.source
         back = len(source.anchor)
         needs_head = source.head.length < HEAD_BYTES or not source.at  # at the first byte there is no anchor
-        gap, since = self.gap
+        gap, since, stood = self.gap
+        if gap >= 0 and now - since >= patience:
+            self.solid = stood
         stamp = None if self.more or self.seen is None or gap >= 0 else self.stamp
         end = self.seen[0] if self.seen is not None else 0
-        known = gap if now - since >= patience else -1
-        return Request(self.handle, source.at - back, most + back, stamp, needs_head, source.at, end, known)
+        return Request(self.handle, source.at - back, most + back, stamp, needs_head, source.at, end, self.solid)
 
     def saw(self, look: Look, now: float, poll_seconds: float, idle_seconds: float) -> None:
         """Take in what a look says of it."""
         self.stamp = look.stamp
         if look.gap != self.gap[0]:
-            self.gap = (look.gap, now)
+            self.gap = (look.gap, now, look.seen[0])
         self.looked(look.seen, now, poll_seconds, idle_seconds)
 
     def looked(
@@ -119,7 +126,8 @@ class File:
         source = self.source
         if patience and not source.waits_for_delimiter:
             patience = source.encoder.flush_seconds
-        return source.open_bytes > 0 and not self.more and self.is_whole and now - self.grew >= patience
+        waits = source.open_bytes > 0 and self.gap[0] < 0 and not self.more and self.is_whole
+        return waits and now - self.grew >= patience
 
     @property
     def is_plain(self) -> bool:
@@ -151,6 +159,11 @@ class File:
         """Whether it can be closed until it changes: read, acknowledged, and with a name by which it is found again."""
         plain = not isinstance(self.handle, Unpacked) and not self.fault
         return plain and not self.gone and self.is_read() and self.source.settled
+
+    @property
+    def has_room(self) -> bool:
+        """Whether lines may come without a sign of it: into room, when the file is mapped into memory."""
+        return self.stamp is not None and self.seen is not None and self.stamp[0] > self.seen[0]
 
     @property
     def still_seconds(self) -> float:

@@ -159,7 +159,7 @@ class Follow:
         self._orphan(old, file.number, vanished=False)
         file.source = self._sources.again(old, file.number)
         self.unsaved.add(file.source)
-        file.goal = size
+        file.goal, file.solid = size, 0
         file.seen, file.more = None, True
         self.stale = True
 
@@ -389,7 +389,7 @@ class Follow:
 
     def _let_go(self) -> None:
         for file in list(self.files.values()):
-            if is_inactive(self._inputs[file.number], file.still_seconds) and file.may_rest:
+            if is_inactive(self._inputs[file.number], file.still_seconds) and file.may_rest and not file.has_room:
                 self._rest(file)
         for place in [place for place, file in self.files.items() if file.may_go]:
             file = self.files[place]

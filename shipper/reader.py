@@ -211,6 +211,8 @@ class Reader:
         file.saw(look, now, self._shipper.poll_seconds, idle_seconds(len(self._follow.files)))
         file.goal = min(file.goal, look.seen[0])
         size = look.seen[0] if file.is_plain else max(look.seen[0], file.source.size)
+        if file.is_plain and look.stamp[0] >= file.source.size and size >= file.source.at:
+            size = max(size, file.source.size)  # only text is gone from its end, or what was room was taken for it
         fits = file.head_fits(look.first)
         if not fits or file.source.is_truncated(size, look.window):
             file.seen = before

@@ -8,6 +8,7 @@ from shipper.disk import Opened
 from shipper.filter_keys import filter_rules
 from shipper.foreign import bring
 from shipper.identity import NO_HEAD, Head, Place, anchor_of, head_of, same
+from shipper.lines import HOLE
 from shipper.machine import surroundings
 from shipper.multiline import joiner_of
 from shipper.records import Encoder
@@ -57,7 +58,8 @@ class Sources:
         if opened.end:
             return self.at_end(path, opened, number)
         size = 0 if isinstance(opened.handle, Unpacked) else opened.size
-        return self.fresh(path, opened.place, number, head_of(opened.first), size)
+        head = head_of(opened.first.partition(HOLE)[0])  # what is behind may still be written
+        return self.fresh(path, opened.place, number, head, size)
 
     def at_end(self, path: str, opened: Opened, number: int) -> Source:
         """A source for a file whose bytes so far are passed over, and counted as such."""

@@ -117,7 +117,7 @@ def test_what_may_be_its_own_fault_is_sent_again_until_it_is_blamed() -> None:
     first = Reading(Whole.MIXED, [stored, why, stored, why, stored])
     assert (first.has_odd, load.streams(first, count)) == (True, {STREAM})
     assert [one.records for one in load.answered(first, count)] == [2]
-    assert [(one.offset, one.stream, one.verdict) for one in load.odd] == [(1, STREAM, why), (3, STREAM, why)]
+    assert [(one.spot.offset, one.stream, one.verdict) for one in load.odd] == [(1, STREAM, why), (3, STREAM, why)]
     load.looked_up(elastic.look_up(load.to_look_up(MOST)))
     _, count = load.body(MOST)
     second = Reading(Whole.MIXED, [why, why])
