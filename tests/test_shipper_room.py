@@ -207,3 +207,58 @@ def test_room_costs_nothing_where_it_is_a_hole(tmp_path: Path, monkeypatch: pyte
         file.seek(0)
         file.write(bytes(70_004))
         assert (written(handle, LARGE), written(handle, 0)) == (0, 0)
+
+
+@pytest.mark.parametrize("once", [False, True])
+@in_loop
+async def test_lines_with_nuls_in_them_stay_whole_and_are_no_burden(tmp_path: Path, once: bool) -> None:
+    """They are waited for once, all together; nothing is cut where they begin, though a run to the end waits not."""
+    lines = [f"key\0value {number:070d}" for number in range(20_000)]
+    log = Log(tmp_path / "app.log", 65_536, "".join(f"{line}\n" for line in lines).encode())
+    agent = Agent(tmp_path, poll_seconds=0.01, chunk_bytes=65_536, partial_line_seconds=0.05)
+    agent.once = once
+    await agent.agent.start()
+    await agent.until(lambda: len(agent.topic) >= 20_000)
+    assert agent.messages == lines
+    log.write(b"last\n")
+    await agent.until(lambda: len(agent.topic) > 20_000)
+    assert len(agent.sources) == 1
+
+
+@in_loop
+async def test_text_that_its_writer_takes_back_is_no_truncation(tmp_path: Path) -> None:
+    """A torn line that is zeroed when its writer starts again; and an older agent counted room as text."""
+    log = Log(tmp_path / "app.log", 65_536, BANNER + b"first\n")
+    agent = Agent(tmp_path, poll_seconds=0.01)
+    await agent.agent.start()
+    await settled(agent)
+    with log.path.open("r+b") as file:
+        file.seek(len(BANNER) + 6)
+        file.write(b"torn")
+    await settled(agent)
+    with log.path.open("r+b") as file:
+        file.seek(len(BANNER) + 6)
+        file.write(bytes(4))
+    await settled(agent)
+    (source,) = [file.source for file in agent.agent.follow.files.values()]
+    source.size += 60_000
+    log.write(b"second\n")
+    await agent.until(lambda: len(texts(agent)) == 2)
+    assert texts(agent) == ["first", "second"]
+    assert len(agent.sources) == 1
+
+
+@in_loop
+async def test_a_copy_that_is_made_large_first_is_a_copy(tmp_path: Path) -> None:
+    """Its second half comes later."""
+    log = Log(tmp_path / "a.log", 0, BANNER * 20)
+    agent = Agent(tmp_path, poll_seconds=0.01)
+    await agent.agent.start()
+    await settled(agent)
+    half = Log(tmp_path / "b.log", len(BANNER) * 10, BANNER * 10)
+    await settled(agent)
+    half.write(BANNER * 10)
+    await settled(agent)
+    log.write(b"last\n")
+    await agent.until(lambda: len(agent.topic) > 400)
+    assert (len(agent.topic), len(agent.sources)) == (401, 1)

@@ -117,6 +117,7 @@ class Agent:
 
     def __init__(self, folder: Path, **shipper: Any) -> None:
         self.topic: list[Any] = []
+        self.once = False
         paths = [str(folder / "*.log")]
         one = self.agent = WorldAgent(folder, paths, time, Memory(time), self.topic)  # type: ignore[arg-type]
         inputs = [Input(paths=paths, dataset="app", format="plain", timezone="UTC")]
@@ -126,7 +127,7 @@ class Agent:
 
     async def look(self) -> None:
         """Look once, and have arrive what was sent."""
-        await self.agent.look()
+        await self.agent.reader.round(self.agent.life, once=self.once)
         while self.agent.brokers.flying:
             self.agent.brokers.acknowledge(0)
 
