@@ -1,6 +1,7 @@
 """Requests to Elasticsearch as bytes, and answers as bytes: nodes, TLS and login are the client's, meaning is ours."""
 
 import io
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from elastic_transport import Serializer, TransportError
@@ -37,13 +38,25 @@ class Transport:
         for kind in ("vnd.elasticsearch+json", "vnd.elasticsearch+x-ndjson", "json"):  # the last of what stands between
             known[f"application/{kind}"] = _Untouched()
 
-    async def request(self, method: str, path: str, body: bytes | None = None, *, ndjson: bool = False) -> Answer:
-        """Send one request and return the answer, whatever it is."""
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        ndjson: bool = False,
+        may_go: Callable[[], bool] = lambda: True,
+    ) -> Answer:
+        """Send one request and return the answer, whatever it is.
+
+        A body that ``may_go`` no longer allows when the first of it is about to be written is not sent.
+        """
         headers = {"accept": _JSON}
         if body is not None:
             headers["content-type"] = _NDJSON if ndjson else _JSON
         try:
-            found = await self._client.perform_request(method, path, headers=headers, body=body)
+            sent = None if body is None else _Body(body, may_go)
+            found = await self._client.perform_request(method, path, headers=headers, body=sent)
         except ApiError as error:
             said = error.body if isinstance(error.body, bytes) else str(error.body or "").encode("utf-8", "replace")
             return Answer(error.meta.status, said)
@@ -64,12 +77,12 @@ def _unanswered(error: Exception) -> Answer:
 
 
 class _Untouched(Serializer):
-    """Bytes to bytes; a body is handed on as a file, which is sent in chunks and without a copy."""
+    """Bytes to bytes, and a body as it is: a file, which is sent in chunks and without a copy."""
 
     mimetype = "application/octet-stream"
 
     def dumps(self, data: Any) -> Any:  # noqa: ANN401 - the library's signature, whose bytes may be a file
-        return _Body(data)
+        return data
 
     def loads(self, data: bytes) -> bytes:
         return data
@@ -82,15 +95,23 @@ class _Body(io.BytesIO):
     asks for its buffer.
     """
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, may_go: Callable[[], bool]) -> None:
         super().__init__(body)
         self._body = body
+        self._may_go = may_go
 
     def getbuffer(self) -> memoryview:
         return memoryview(self._body)
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """The next piece, not copied."""
+        """The next piece, not copied.
+
+        Raises:
+            OSError: nothing was sent yet, and nothing may be any more.
+        """
+        if not self.tell() and not self._may_go():
+            message = "not sent: another indexer may have the partitions by now"
+            raise OSError(message)
         if size is None or size < 0:
             return super().read(size)
         piece = memoryview(self._body)[self.tell() :][:size]

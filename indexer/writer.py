@@ -150,7 +150,7 @@ class Writer:
         body, count = load.body(most_bytes)
         begun = self._pace.begin(len(body), self._turns.taken)
         began = time.monotonic()
-        answer = await self._transport.request("POST", bulk.PATH, body, ndjson=True)
+        answer = await self._transport.request("POST", bulk.PATH, body, ndjson=True, may_go=self._is_sure)
         seconds = time.monotonic() - began
         metrics.BULK_SECONDS.observe(seconds)
         reading = bulk.read(answer.status, answer.body, count, broken=answer.broken)
@@ -175,6 +175,9 @@ class Writer:
         for one in hindrances:
             metrics.RETRIED.labels(one.label).inc(one.records)
         return min(hindrances, key=lambda one: one.full, default=_Step.DONE)
+
+    def _is_sure(self) -> bool:
+        return self._membership.sure
 
     async def _is_reachable(self) -> bool:
         """Whether a bulk request gets an answer if it is small and holds no record."""

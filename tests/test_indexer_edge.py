@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 from conftest import create_topic
 from fakes import FakeElasticsearch
-from processes import Process, Site, until
+from processes import Process, Site, in_loop, until
 
 from indexer import bulk
 from indexer.lookup import Unanswered, look_up
@@ -605,3 +605,15 @@ def test_the_clients_part_in_the_group_is_begun_again(site: Load, monkeypatch: p
     monkeypatch.setattr(GroupCoordinator, "ensure_coordinator_known", ensure_coordinator_known)
     assert site.index_once()["stored"] == 30
     assert next(failures, None) is None
+
+
+@in_loop
+async def test_what_is_no_longer_ours_when_it_is_about_to_go_is_not_sent(stack: Stack) -> None:
+    """A process that was frozen between looking and sending: the request is not made, for others may have made it."""
+    transport = Transport(Elasticsearch(hosts=[stack.elasticsearch_url]), 1)
+    try:
+        sure = iter([False, True])
+        assert (await transport.request("POST", "/_bulk", b"\n", ndjson=True, may_go=lambda: next(sure))).status == 0
+        assert (await transport.request("POST", "/_bulk", b"\n", ndjson=True, may_go=lambda: next(sure))).status == 400
+    finally:
+        await transport.close()

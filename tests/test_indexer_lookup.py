@@ -1,6 +1,7 @@
 """Asking whether ids are stored: no answer, and no odd answer, ever means absent."""
 
 import asyncio
+from typing import Any
 
 import orjson
 import pytest
@@ -20,7 +21,7 @@ class FakeTransport(Transport):
         self.answers = list(answers)
         self.paths: list[str] = []
 
-    async def request(self, _method: str, path: str, _body: bytes | None = None, **_how: bool) -> Answer:
+    async def request(self, _method: str, path: str, _body: bytes | None = None, **_how: Any) -> Answer:
         self.paths.append(path)
         return self.answers.pop(0)
 

@@ -34,7 +34,7 @@ class Wire:
         self._fates = fates
         self._empty = empty
 
-    async def request(self, _method: str, path: str, body: bytes | None = None, *, ndjson: bool = False) -> Answer:
+    async def request(self, _method: str, path: str, body: bytes | None = None, **how: Any) -> Answer:
         await asyncio.sleep(0)
         if path != bulk.PATH:
             ids = orjson.loads(body)["ids"] if body else ()
@@ -42,7 +42,7 @@ class Wire:
                 {"docs": [{"found": False} for _ in ids]} if body else {"data_streams": [{"backing_indices": ["a"]}]}
             )
             return Answer(200, orjson.dumps(found))
-        assert ndjson
+        assert how["ndjson"]
         assert body is not None
         if body == bulk.EMPTY:
             return self._empty
@@ -101,7 +101,7 @@ class Late:
         self.indices: list[set[str]] = [{f"s:{number}" for number in range(5)}]
         self._looks = 0
 
-    async def request(self, _method: str, path: str, body: bytes | None = None, *, ndjson: bool = False) -> Answer:
+    async def request(self, _method: str, path: str, body: bytes | None = None, **how: Any) -> Answer:
         await asyncio.sleep(0)
         if "_mget" in path:
             self._looks += 1
@@ -113,7 +113,7 @@ class Late:
             index = self.indices[int(path.split("/")[1])]
             docs = [{"found": name in index} for name in orjson.loads(body or b"")["ids"]]
             return Answer(200, orjson.dumps({"docs": docs}))
-        if body is None or not ndjson:
+        if body is None or not how.get("ndjson"):
             names = [str(number) for number in range(len(self.indices))]
             return Answer(200, orjson.dumps({"data_streams": [{"backing_indices": names}]}))
         names = [orjson.loads(line)["create"]["_id"] for line in body.split(b"\n")[:-1:2]]

@@ -87,7 +87,14 @@ def test_a_line_is_found_wherever_it_is(site: Site) -> None:
     assert f"byte 99,999: not shipped: behind the end of the file, which has {file.stat().st_size:,} bytes" in said
     said = site.finish("trace", "-", "/none", "0", log="none", expect=1)
     assert f"Nobody knows such a file: /none of {site.name}-host. `tailrace audit --host {site.name}-host`" in said
-    said = site.finish("trace", f"{site.name}-hots", str(file), "0", log="none", expect=1)
+
+
+def test_of_an_unknown_host_the_known_ones_are_named(site: Site) -> None:
+    """Those with a name like it."""
+    append(site.logs / "app.log", "a line\n")
+    site.finish("ship", "--once")
+    site.indexer = {"allowed_streams": [site.stream]}
+    said = site.finish("trace", f"{site.name}-hots", f"{site.logs}/app.log", "0", log="none", expect=1)
     assert f"no such host, but of {site.name}-host; `tailrace audit` shows" in said
 
 
