@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from indexer.halves import whole
 from tailrace.causes import NO_JSON
 
 PATH = "/_bulk?require_data_stream=true&filter_path=errors,items.*.status,items.*.error,items.*.failure_store"
@@ -100,8 +101,6 @@ class _Failure(msgspec.Struct, frozen=True):
 
 
 _Form = TypeVar("_Form")
-_HALF = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
-"""The escape of half a character; whole ones in two halves are not worth the telling in what is only read by people."""
 _answer = msgspec.json.Decoder(_Answer)
 _failure = msgspec.json.Decoder(_Failure)
 _GOOD = b'{"create":{"status":201}}'
@@ -198,7 +197,7 @@ def _decoded(decoder: "msgspec.json.Decoder[_Form]", answer: bytes) -> _Form:
     try:
         return decoder.decode(answer)
     except NO_JSON:
-        return decoder.decode(_HALF.sub(rb"\\ufffd", answer))
+        return decoder.decode(whole(answer))
 
 
 def _read_items(answer: bytes, count: int) -> Reading:
