@@ -1,14 +1,13 @@
 """The registry and the files to what an agent would find at its start; reads, and changes nothing."""
 
 import contextlib
-import os
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
 from shipper.copies import Copies, Take, Wait
 from shipper.disk import Opened, Wanted, opened
-from shipper.extent import written
+from shipper.extent import text_end
 from shipper.identity import Place
 from shipper.names import is_packed
 from shipper.plan import Found, Snapshot
@@ -94,8 +93,6 @@ def _opened(path: str, row: Row | None = None) -> Iterator[Opened]:
 
 def _size(handle: Handle) -> int:
     """How many bytes there are to be read."""
-    if not isinstance(handle, Unpacked):
-        return written(handle, os.fstat(handle).st_size)
-    while handle.pread(_STEP, handle.made):
+    while isinstance(handle, Unpacked) and handle.pread(_STEP, handle.made):
         pass
-    return handle.made
+    return text_end(handle)

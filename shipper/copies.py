@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from shipper.extent import written
+from shipper.extent import text_end, written
 from shipper.file import File
 from shipper.identity import ANCHOR_BYTES, HEAD_BYTES, Place, anchor_of, begins_with
 from shipper.lines import HOLE
@@ -255,7 +255,7 @@ def _beside(handle: Handle, file: File) -> Verdict | None:
     longer = bool(read_at(handle, _GLANCE, size).strip(HOLE))
     if not longer and isinstance(handle, Unpacked) and not handle.ended:
         return Wait(source.name, settled=False)  # still being written
-    end = size if longer else min(size, _end(handle))
+    end = size if longer else min(size, text_end(handle))
     length = min(ANCHOR_BYTES, end)
     if read_at(handle, length, end - length) != read_at(own, length, end - length):
         return None if _stands(own, source) else Wait(source.name, settled=False)
@@ -268,12 +268,8 @@ def _beside(handle: Handle, file: File) -> Verdict | None:
     return None if _stands(own, source) and os.fstat(own).st_size == whole else Wait(source.name, settled=False)
 
 
-def _end(handle: Handle) -> int:
-    return handle.made if isinstance(handle, Unpacked) else written(handle, os.fstat(handle).st_size)
-
-
 def _first(handle: Handle) -> bytes:
-    return read_at(handle, HEAD_BYTES if isinstance(handle, Unpacked) else min(HEAD_BYTES, _end(handle)), 0)
+    return read_at(handle, HEAD_BYTES if isinstance(handle, Unpacked) else min(HEAD_BYTES, text_end(handle)), 0)
 
 
 def _is_unseen(file: File, first: bytes) -> bool:

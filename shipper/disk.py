@@ -298,11 +298,11 @@ def _look(request: Request) -> Look | Nothing | OSError:
         window = os.pread(handle, most, offset)
         end = written(handle, size, at)
         window = window[: max(0, end - offset)]
-        gap = window.find(HOLE, max(at, solid) - offset) if end + _LEAST_ROOM < size else -1
-        if gap < 0:
-            return Look((end, modified), status.st_nlink, window, first and first[:end], stamp)
-        first = first and first[: offset + gap]
-        return Look((end, modified), status.st_nlink, window[:gap], first, stamp, offset + gap)
+        found = window.find(HOLE, max(at, solid) - offset) if end + _LEAST_ROOM < size else -1
+        gap = -1 if found < 0 else offset + found
+        sure = end if found < 0 else gap
+        window, first = window[: max(0, sure - offset)], first and first[:sure]
+        return Look((end, modified), status.st_nlink, window, first, stamp, gap)
     except OSError as error:
         return error
 

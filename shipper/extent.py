@@ -9,6 +9,7 @@ import os
 
 from shipper.clerk import goes_on
 from shipper.lines import HOLE
+from shipper.unpack import Handle, Unpacked
 
 _STEP = 1_048_576
 _MOST_STRETCHES = 1000
@@ -28,6 +29,11 @@ def written(handle: int, size: int, least: int = 0) -> int:
             return start + len(text)
         end = start
     return least
+
+
+def text_end(handle: Handle) -> int:
+    """How many bytes there are to be read in a file; of a compressed one, how many were decompressed so far."""
+    return handle.made if isinstance(handle, Unpacked) else written(handle, os.fstat(handle).st_size)
 
 
 def is_filled(handle: int, size: int, end: int) -> bool:

@@ -1,6 +1,7 @@
 """One followed file: its open handle, the source in it, and when to look at it again. No I/O."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from shipper.disk import Look, Request
 from shipper.identity import HEAD_BYTES, begins_with, head_of
@@ -17,15 +18,25 @@ GONE_SECONDS = 30.0
 """A file without a name that matches is let go when it has been read and still for so long."""
 
 
+class Gap(NamedTuple):
+    """NULs with text behind them: where they begin (-1: there are none), since when that is seen, and where text ends.
+
+    All as at the first look that saw them.
+    """
+
+    offset: int = -1
+    since: float = 0.0
+    end: int = 0
+
+
 class File:
     """A file being followed.
 
     ``path`` is its name as the system has it, which need not be text. ``seen`` is where its text ended and its time of
     change as last looked at (None: look whatever they are), ``stamp`` the same with the room behind its text; ``gap``
-    is as that of a look, when it was first seen, and where the text ended then; NULs before ``solid`` are not waited
-    for any more. ``goal`` is the size up to which ``--once`` reads it; ``gone`` says that no name of it matches an
-    input any more; ``closed`` that its handle must not be used; ``fault`` is why it could not be read the last time.
-    Times are monotonic seconds.
+    is what is waited for in room, and NULs before ``solid`` are not waited for any more. ``goal`` is the size up to
+    which ``--once`` reads it; ``gone`` says that no name of it matches an input any more; ``closed`` that its handle
+    must not be used; ``fault`` is why it could not be read the last time. Times are monotonic seconds.
     """
 
     __slots__ = (
@@ -56,7 +67,7 @@ class File:
         self.goal = goal
         self.seen: tuple[int, int] | None = None
         self.stamp: tuple[int, int] | None = None
-        self.gap = (-1, 0.0, 0)
+        self.gap = Gap()
         self.solid = 0
         self.more = True
         self.gone = False
@@ -82,18 +93,18 @@ class File:
         source = self.source
         back = len(source.anchor)
         needs_head = source.head.length < HEAD_BYTES or not source.at  # at the first byte there is no anchor
-        gap, since, stood = self.gap
-        if gap >= 0 and now - since >= patience:
-            self.solid = stood
-        stamp = None if self.more or self.seen is None or gap >= 0 else self.stamp
+        waits = self.gap.offset >= 0
+        if waits and now - self.gap.since >= patience:
+            self.solid = self.gap.end
+        stamp = None if self.more or self.seen is None or waits else self.stamp
         end = self.seen[0] if self.seen is not None else 0
         return Request(self.handle, source.at - back, most + back, stamp, needs_head, source.at, end, self.solid)
 
     def saw(self, look: Look, now: float, poll_seconds: float, idle_seconds: float) -> None:
         """Take in what a look says of it."""
         self.stamp = look.stamp
-        if look.gap != self.gap[0]:
-            self.gap = (look.gap, now, look.seen[0])
+        if look.gap != self.gap.offset:
+            self.gap = Gap(look.gap, now, look.seen[0])
         self.looked(look.seen, now, poll_seconds, idle_seconds)
 
     def looked(
@@ -126,7 +137,7 @@ class File:
         source = self.source
         if patience and not source.waits_for_delimiter:
             patience = source.encoder.flush_seconds
-        waits = source.open_bytes > 0 and self.gap[0] < 0 and not self.more and self.is_whole
+        waits = source.open_bytes > 0 and self.gap.offset < 0 and not self.more and self.is_whole
         return waits and now - self.grew >= patience
 
     @property

@@ -1,6 +1,5 @@
 """Where the bytes of a source stand now, and the records that they gave, made again."""
 
-import os
 import posixpath
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -16,7 +15,7 @@ from shipper.rotated import input_of
 from shipper.scan import siblings
 from shipper.source import Source, Step
 from shipper.sources import Sources
-from shipper.unpack import Handle, Unpacked, read_at
+from shipper.unpack import Handle, read_at
 from tailrace.settings import Settings
 
 
@@ -93,11 +92,6 @@ def steps(source: Source, handle: Handle, end: int, most: int, now: int) -> Iter
             yield step
         elif not full or source.at == at:
             return
-
-
-def size_of(handle: Handle) -> int:
-    """How many bytes of a file are there, as far as it was read."""
-    return handle.made if isinstance(handle, Unpacked) else os.fstat(handle).st_size
 
 
 def _candidates(row: Row) -> list[Found]:

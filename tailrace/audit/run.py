@@ -15,12 +15,7 @@ from tailrace.audit.entry import Entry
 from tailrace.audit.stored import CHUNK, Stored
 from tailrace.audit.verdict import Buried, Sums, Verdict, agree, by_chain, by_sums
 from tailrace.settings import Settings
-from tailrace.words import listed
 
-UNSEEN = "The user may not refresh the indices: what was stored last may not be seen yet."
-"""What a reader must know where a refresh was refused."""
-CLOSED = "Closed: {}. What is in there is not seen: open it (POST /INDEX/_open), or delete it."
-"""What a reader must know where there are closed indices."""
 _LOOK_SECONDS = 0.3
 _RECORDS = 5000
 """About so many records are asked for in the order of their offsets at once."""
@@ -79,10 +74,8 @@ class Audit:
         if not self._entries:
             return
         streams = {stream for one in self._entries for stream in (one.data_stream, *one.routes)}
-        if not await self._stored.begin(streams, {one.host for one in self._entries}):
-            self.notes.append(UNSEEN)
-        if self._stored.closed:
-            self.notes.append(CLOSED.format(listed(sorted(self._stored.closed))))
+        await self._stored.begin(streams, {one.host for one in self._entries})
+        self.notes += self._stored.notes
         for start in range(0, len(self._entries), CHUNK):
             chunk = {one.source: one for one in self._entries[start : start + CHUNK]}
             summed = {} if self._full else await self._summed(chunk)
@@ -135,8 +128,7 @@ class Audit:
         oldest = [one for one in [await self._stored.oldest(stream) for stream in streams] if one is not None]
         written = _milliseconds(entry.modified)
         ended = any(written is None or written <= one for one in oldest)
-        closed = not set(self._stored.closed.values()).isdisjoint(streams)
-        waits = not whole and (closed or self._passes(entry.source))
+        waits = not whole and (self._stored.may_hide(streams) or self._passes(entry.source))
         expired = bool(oldest) and (cover.first is not None or ended)
         dead = self._dead.get(entry.source, ())
         letters = [one for one in dead if entry.begin <= one.kept.offset < entry.position]

@@ -13,6 +13,7 @@ from tailrace.audit.chain import Double, Kept
 from tailrace.audit.verdict import Sums
 from tailrace.errors import ReachElasticsearch
 from tailrace.pages import pages
+from tailrace.words import listed
 
 Covered = tuple[int, int, int]
 """What a record covers: its offset, its bytes, and those before it that gave no record."""
@@ -23,6 +24,8 @@ _PAGE = 1000
 _MOST_COPIES = 1000
 _FIELDS = ("tailrace.source", "log.offset", "tailrace.bytes", "tailrace.skipped")
 _MOST_INDICES = 10_000
+_UNSEEN = "The user may not refresh the indices: what was stored last may not be seen yet."
+_CLOSED_NOTE = "Closed: {}. What is in there is not seen: open it (POST /INDEX/_open), or delete it."
 _CLOSED = "index.verified_before_close"
 """A setting that only closed indices have."""
 _MOST_NAMES = 3000
@@ -40,18 +43,18 @@ class Stored:
         self.index = ",".join(patterns)
         self.closed: dict[str, str] = {}
         """The closed indices among them, each with its data stream: no search sees what is in them."""
+        self._seen = True
         self._oldest: dict[str, int | None] = {}
 
-    async def begin(self, streams: Iterable[str], hosts: Iterable[str]) -> bool:
+    async def begin(self, streams: Iterable[str], hosts: Iterable[str]) -> None:
         """Look from now on only where something of these hosts is stored, or should be: in ``streams``.
 
-        Streams that are others' may be many, and some may not answer. False if we may not refresh what we look at:
-        what was stored in the last seconds may not be seen.
+        Streams that are others' may be many, and some may not answer.
         """
         await self.refresh()  # all that we may: a filter's stream is known by what a search sees in it
         await self._narrow(streams, hosts)
         self.closed = await self._closed()
-        return await self.refresh()
+        self._seen = await self.refresh()
 
     async def _narrow(self, streams: Iterable[str], hosts: Iterable[str]) -> None:
         some = list(dict.fromkeys(hosts))
@@ -72,6 +75,16 @@ class Stored:
         names = ",".join(sorted({*filter(None, streams), *found}))
         if names and len(names) <= _MOST_NAMES:
             self.index = names
+
+    @property
+    def notes(self) -> list[str]:
+        """What the reader of anything that was looked up must know besides."""
+        notes = [] if self._seen else [_UNSEEN]
+        return [*notes, _CLOSED_NOTE.format(listed(sorted(self.closed)))] if self.closed else notes
+
+    def may_hide(self, streams: Iterable[str]) -> bool:
+        """Whether one of these data streams has a closed index."""
+        return not set(self.closed.values()).isdisjoint(streams)
 
     async def _closed(self) -> dict[str, str]:
         with contextlib.suppress(elasticsearch.AuthorizationException, elasticsearch.NotFoundError):

@@ -174,7 +174,8 @@ def waits(source: str, goal: Ends, rest: Ends) -> bool:
     Also in a partition where they went before the topic got more: what is called missing may be sent again.
     """
     counts = Counter(partition.topic for partition in goal)
-    return any(one.partition in kafka.partitions_ever(source.encode(), counts[one.topic]) for one in rest)
+    ever = {one.topic: kafka.partitions_ever(source.encode(), counts[one.topic]) for one in rest}
+    return any(one.partition in ever[one.topic] for one in rest)
 
 
 def _buried(letter: Letter) -> Buried:

@@ -26,7 +26,7 @@ from tailrace.letter_topic import read_letters
 from tailrace.letters import Letter, Settled, Subject
 from tailrace.settings import Settings
 from tailrace.show import neutral
-from tailrace.where import Condition, Where
+from tailrace.where import Condition, Unmet, Where
 from tailrace.words import several
 
 _AT_ONCE = 500
@@ -236,20 +236,20 @@ async def _total(settings: Settings, choice: Choice, mending: Sequence[Rule], ou
             mends_for(letter, mending)
             mended.holds(letter)
     for unmet in mended.unmet:
-        if any(name.startswith(f"{unmet.name}.") for name in unmet.near):
-            continue  # what is in it goes with it
-        if unmet.near:
-            raise click.UsageError(f"{unmet} Nothing was done.")
-        click.echo(str(unmet), err=True)
-    for unmet in [unmet for where in (choice.where, *(rule.where for rule in mending)) for unmet in where.unmet]:
-        if unmet.near:
-            raise click.UsageError(
-                f"{unmet} Nothing was done; with a dot before it, .{unmet.name}, it is taken as it is."
-            )
-        click.echo(str(unmet), err=True)
+        if not any(name.startswith(f"{unmet.name}.") for name in unmet.near):  # else what is in it goes with it
+            _tell_unmet(unmet)
+    for where in (choice.where, *(rule.where for rule in mending)):
+        for unmet in where.unmet:
+            _tell_unmet(unmet, f"; with a dot before it, .{unmet.name}, it is taken as it is")
     if not total:
         outcome.passed_over = sum([len(some) async for some in _chosen(settings, choice._replace(settled=True))])
     return total
+
+
+def _tell_unmet(unmet: Unmet, way_out: str = "") -> None:
+    if unmet.near:
+        raise click.UsageError(f"{unmet} Nothing was done{way_out}.")
+    click.echo(str(unmet), err=True)
 
 
 async def _chosen(settings: Settings, choice: Choice) -> AsyncIterator[list[Letter]]:

@@ -19,7 +19,6 @@ from tailrace.audit import topics
 from tailrace.audit.chain import Kept
 from tailrace.audit.entry import Entry
 from tailrace.audit.line import State, Told, Trace, judge, told_by
-from tailrace.audit.run import CLOSED, UNSEEN
 from tailrace.audit.seek import Documents, Wish, letters, sent
 from tailrace.audit.stored import Stored
 from tailrace.cli.once import Telling
@@ -31,7 +30,7 @@ from tailrace.daemon import set_up_log
 from tailrace.errors import MendInputs
 from tailrace.settings import Settings
 from tailrace.show import in_line
-from tailrace.words import listed, several
+from tailrace.words import several
 
 _STATES = {
     State.STORED: ("stored", "green"),
@@ -149,10 +148,8 @@ class _Search:
         """Find out which sources had this path."""
         self._entries = await topics.ledger(self._settings, lambda one: one.host == self._host)
         streams = {stream for one in self._entries.values() for stream in (one.data_stream, *one.routes)}
-        if not await self._stored.begin(streams, [self._host]):
-            self.notes.append(UNSEEN)
-        if self._stored.closed:
-            self.notes.append(CLOSED.format(listed(sorted(self._stored.closed))))
+        await self._stored.begin(streams, [self._host])
+        self.notes += self._stored.notes
         self._documents.index = self._stored.index
         folder = Path(self._settings.shipper.state_dir)
         if self._host == host_of(self._settings) and folder.is_dir():
@@ -232,8 +229,10 @@ class _Search:
 
     def _is_closed(self, source: str) -> bool:
         """Whether what a source has may be in a closed index."""
-        entry, closed = self._entries.get(source), set(self._stored.closed.values())
-        return bool(closed) if entry is None else not closed.isdisjoint((entry.data_stream, *entry.routes))
+        entry = self._entries.get(source)
+        return self._stored.may_hide(
+            self._stored.closed.values() if entry is None else (entry.data_stream, *entry.routes)
+        )
 
     def _known(self, source: str, offset: int) -> Trace:
         """What the ledger and the registry say."""

@@ -13,7 +13,7 @@ from typing import Any
 import click
 import msgspec
 
-from shipper.extent import written
+from shipper.extent import text_end
 from shipper.filter_keys import filter_rules
 from shipper.foreign import bring
 from shipper.globs import input_of
@@ -150,7 +150,8 @@ def _tried(file: Path, entry: Input, topic: str, most: int, *, quiet: bool) -> R
 
 def _counted(handle: Handle, file: Path, entry: Input, topic: str, most: int, *, quiet: bool) -> tuple[Tally, int]:
     """The records of a file, and how many bytes were read."""
-    tally, done, size = Tally(topic), 0, _size(handle, file)
+    tally, done = Tally(topic), 0
+    size = file.stat().st_size if isinstance(handle, Unpacked) else text_end(handle)
     source = source_of(entry, str(file), socket.gethostname(), Shipper(), filter_rules(entry))
     hidden = quiet or size < _LONG_BYTES
     with click.progressbar(length=size, label=f"Reading as {entry.format}", hidden=hidden, file=sys.stderr) as bar:
@@ -161,11 +162,6 @@ def _counted(handle: Handle, file: Path, entry: Input, topic: str, most: int, *,
             if tally.records >= most:
                 break
     return tally, source.at
-
-
-def _size(handle: Handle, file: Path) -> int:
-    size = file.stat().st_size
-    return size if isinstance(handle, Unpacked) else written(handle, size)
 
 
 def _read(handle: Handle, size: int) -> Callable[[int, int], bytes]:
