@@ -1,10 +1,11 @@
 """What every test may ask for: one real Kafka and Elasticsearch for the whole run, topics, names nobody else has."""
 
 import asyncio
+import contextlib
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -115,49 +116,57 @@ def make_topic(stack: Stack) -> MakeTopic:
     return make
 
 
+@contextlib.asynccontextmanager
+async def admin_of(bootstrap_servers: str) -> AsyncIterator[Any]:
+    """An admin client of these brokers."""
+    from aiokafka.admin import AIOKafkaAdminClient
+
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
 async def create_topic(bootstrap_servers: str, name: str, partitions: int = 1, **config: str) -> None:
     """Create a topic (``max_message_bytes="1000"`` sets ``max.message.bytes``), and wait until it can be written to."""
-    from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+    from aiokafka.admin import NewTopic
 
     from tailrace import kafka
 
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    await admin.start()
-    try:
-        settings = {key.replace("_", "."): value for key, value in config.items()}
+    async with admin_of(bootstrap_servers) as admin:
         await kafka.cluster_of(admin)
-        answer = await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=settings)])
+        answer = await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=_dotted(config))])
         assert all(error[1] == 0 for error in answer.topic_errors), answer.topic_errors
         await _until_led(admin, name, partitions)
-    finally:
-        await admin.close()
 
 
 async def configure_topic(bootstrap_servers: str, name: str, **config: str) -> None:
     """Set configs of a topic, named as for ``create_topic``; what is not named goes back to its default."""
-    from aiokafka.admin import AIOKafkaAdminClient
     from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    await admin.start()
-    try:
-        settings = {key.replace("_", "."): value for key, value in config.items()}
-        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, settings)])
-    finally:
-        await admin.close()
+    async with admin_of(bootstrap_servers) as admin:
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, _dotted(config))])
 
 
 async def grow_topic(bootstrap_servers: str, name: str, partitions: int) -> None:
     """Give a topic more partitions, and wait until they can be written to."""
-    from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
+    from aiokafka.admin import NewPartitions
 
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    await admin.start()
-    try:
+    async with admin_of(bootstrap_servers) as admin:
         await admin.create_partitions({name: NewPartitions(partitions)})
         await _until_led(admin, name, partitions)
-    finally:
-        await admin.close()
+
+
+async def delete_topic(bootstrap_servers: str, name: str) -> None:
+    """Delete a topic."""
+    async with admin_of(bootstrap_servers) as admin:
+        await admin.delete_topics([name])
+
+
+def _dotted(config: Mapping[str, str]) -> dict[str, str]:
+    return {key.replace("_", "."): value for key, value in config.items()}
 
 
 async def _until_led(admin: Any, name: str, partitions: int) -> None:
@@ -168,18 +177,6 @@ async def _until_led(admin: Any, name: str, partitions: int) -> None:
             return
         assert time.monotonic() < until, topic
         await asyncio.sleep(0.02)
-
-
-async def delete_topic(bootstrap_servers: str, name: str) -> None:
-    """Delete a topic."""
-    from aiokafka.admin import AIOKafkaAdminClient
-
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    await admin.start()
-    try:
-        await admin.delete_topics([name])
-    finally:
-        await admin.close()
 
 
 @pytest.fixture

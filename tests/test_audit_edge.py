@@ -303,9 +303,7 @@ def test_a_dead_letter_is_no_gap(site: Site) -> None:
     shipped(site, "first\nsecond\n")
     append(site.logs / "app.log", "refused\n\nalso refused\n")
     site.finish("ship", "--once")
-    site.indexer = {"allowed_streams": ["logs-nothing-default"]}
-    site.finish("index", "--once")
-    site.indexer = {}
+    site.index_into_letters()
     shipped(site, "third\nfourth\n")
     found = audited(site)
     (source,) = found["sources"]
@@ -325,9 +323,7 @@ def test_a_letter_that_is_replayed_meanwhile_is_no_gap(site: Site, monkeypatch: 
     """Its record is behind what the audit waits for, and the letter is settled when it is read."""
     append(site.logs / "app.log", "refused\n")
     site.finish("ship", "--once")
-    site.indexer = {"allowed_streams": ["logs-nothing-default"]}
-    site.finish("index", "--once")
-    site.indexer = {}
+    site.index_into_letters()
     ends = topics.ends
 
     async def replayed(settings: Settings) -> topics.Ends:
@@ -355,9 +351,7 @@ def test_a_letter_that_is_written_and_replayed_meanwhile_is_no_gap(site: Site, m
         found = await left(settings, goal)
         looks.append(found)
         if len(looks) == 1:
-            site.indexer = {"allowed_streams": ["logs-nothing-default"]}
-            site.finish("index", "--once")
-            site.indexer = {}
+            site.index_into_letters()
             site.finish("dead-letters", "replay", "--all")
         return found
 

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple, TypeVar
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.admin import RecordsToDelete
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
-from conftest import create_topic
+from conftest import admin_of, create_topic
 from fakes import FakeElasticsearch
 from processes import Process, Site, in_loop, until
 
@@ -136,15 +136,9 @@ AnyLoad = TypeVar("AnyLoad", bound=Load)
 ENDINGS = ("stored", "already", "duplicates", "tombstones", "dead", "abandoned")
 
 
-@contextlib.asynccontextmanager
-async def admin(site: Site) -> Any:
+def admin(site: Site) -> contextlib.AbstractAsyncContextManager[Any]:
     """An admin client."""
-    client = AIOKafkaAdminClient(bootstrap_servers=site.bootstrap_servers)
-    await client.start()
-    try:
-        yield client
-    finally:
-        await client.close()
+    return admin_of(site.bootstrap_servers)
 
 
 def counted() -> Counter[str]:

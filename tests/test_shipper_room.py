@@ -34,11 +34,15 @@ class Log:
         os.truncate(self.path, self._end + size)
 
     def write(self, text: bytes) -> None:
-        """Into the room."""
-        with self.path.open("r+b") as file:
-            file.seek(self._end)
-            file.write(text)
+        """Into the room, where it begins."""
+        self.put(0, text)
         self._end += len(text)
+
+    def put(self, gap: int, text: bytes) -> None:
+        """Into the room, so far behind where it begins; the next text is written where it begins all the same."""
+        with self.path.open("r+b") as file:
+            file.seek(self._end + gap)
+            file.write(text)
 
     def give_back(self) -> None:
         """The room that is left."""
@@ -136,17 +140,12 @@ async def test_a_line_behind_what_is_not_written_yet_waits_for_it(tmp_path: Path
     agent = Agent(tmp_path, poll_seconds=0.01)
     await agent.agent.start()
     await agent.until(lambda: len(agent.messages) == 1)
-    with log.path.open("r+b", buffering=0) as file:
-        file.seek(6 + 100)
-        file.write(b"third\n")
-        await settled(agent, GAP_SECONDS / 4)
-        file.seek(6)
-        file.write(b"%099d\n" % 2)
+    log.put(100, b"third\n")
+    await settled(agent, GAP_SECONDS / 4)
+    log.put(0, b"%099d\n" % 2)
     await agent.until(lambda: len(agent.messages) == 3)
     assert agent.messages == ["first", f"{2:099}", "third"]
-    with log.path.open("r+b", buffering=0) as file:
-        file.seek(6 + 106 + 50)
-        file.write(b"behind what nobody ever writes\n")
+    log.put(106 + 50, b"behind what nobody ever writes\n")
     began = time.monotonic()
     await agent.until(lambda: len(agent.messages) == 4)
     assert time.monotonic() - began >= GAP_SECONDS * 0.9
@@ -232,14 +231,9 @@ async def test_text_that_its_writer_takes_back_is_no_truncation(tmp_path: Path) 
     agent = Agent(tmp_path, poll_seconds=0.01)
     await agent.agent.start()
     await settled(agent)
-    with log.path.open("r+b") as file:
-        file.seek(len(BANNER) + 6)
-        file.write(b"torn")
-    await settled(agent)
-    with log.path.open("r+b") as file:
-        file.seek(len(BANNER) + 6)
-        file.write(bytes(4))
-    await settled(agent)
+    for text in (b"torn", bytes(4)):
+        log.put(0, text)
+        await settled(agent)
     (source,) = [file.source for file in agent.agent.follow.files.values()]
     source.size += 60_000
     log.write(b"second\n")

@@ -40,9 +40,7 @@ def test_a_line_is_found_wherever_it_is(site: Site) -> None:
     site.elastic(f"/{site.stream}/_rollover", {}, method="POST")
     append(file, "refused line\n")
     site.finish("ship", "--once")
-    site.indexer = {"allowed_streams": ["logs-nothing-default"]}
-    site.finish("index", "--once")
-    site.indexer = {}
+    site.index_into_letters()
     append(file, "passing line\n")
     site.finish("ship", "--once")
     size = file.stat().st_size
@@ -167,9 +165,7 @@ def test_a_letter_that_was_replayed_is_on_its_way_until_it_is_indexed(site: Site
     """The record that was sent in its place counts, not the one that was refused."""
     append(site.logs / "app.log", "refused line\n")
     site.finish("ship", "--once")
-    site.indexer = {"allowed_streams": ["logs-nothing-default"]}
-    site.finish("index", "--once")
-    site.indexer = {}
+    site.index_into_letters()
     site.finish("dead-letters", "replay", "--all")
     for where in (("0",), ("--text", "refused line")):
         (one,) = traced(site, *where)
@@ -201,10 +197,8 @@ def test_any_byte_of_a_record_whose_letter_was_cut_is_in_the_dead_letters(site: 
     asyncio.run(configure_topic(site.bootstrap_servers, site.dead, max_message_bytes="2000"))
     text = "".join(random.Random(9).choices("abcdefghij", k=20_000))
     append(site.logs / "app.log", f"first line\n{text}\n")
-    site.indexer = {"allowed_streams": ["logs-nothing-default"]}
     site.finish("ship", "--once")
-    site.finish("index", "--once")
-    site.indexer = {}
+    site.index_into_letters()
     for where in ("11", "5000"):
         (one,) = traced(site, where)
         assert (one["state"], one["start"], one["end"]) == ("dead", 11, 20_012)
@@ -215,9 +209,7 @@ def test_of_dead_letters_the_newest_are_named(site: Site) -> None:
     """As of stored lines, with the same note; a text is found in any case there and in Kafka, as in the index."""
     append(site.logs / "app.log", "refused é1\nrefused É2\nrefused é3\n")
     site.finish("ship", "--once")
-    site.indexer = {"allowed_streams": ["logs-nothing-default"]}
-    site.finish("index", "--once")
-    site.indexer = {}
+    site.index_into_letters()
     append(site.logs / "app.log", "passing é4\n")
     site.finish("ship", "--once")
     note, said = site.finish(
