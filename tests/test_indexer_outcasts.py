@@ -7,6 +7,7 @@ import pytest
 from test_indexer_edge import PARTITIONS, Load, Sent
 from test_indexer_edge import site as site  # noqa: PLC0414 - pytest finds it here
 
+from indexer import outcasts
 from indexer.bulk import Outcome, Verdict
 from indexer.load import Odd, Spot
 from indexer.outcasts import Outcasts
@@ -67,14 +68,35 @@ def test_nobody_is_to_blame_for_what_is_mended(doubts: Outcasts, clock: Clock) -
     assert refused(doubts, clock, 5) == [], "it was refused in another way in between"
 
 
-def test_nobody_is_to_blame_while_nothing_of_the_stream_is_stored(doubts: Outcasts, clock: Clock) -> None:
-    """However often, whatever else is stored, and what was sent before it was refused."""
+def test_nobody_is_to_blame_while_nothing_is_stored(doubts: Outcasts, clock: Clock) -> None:
+    """Nor for what was sent before it was refused, nor where it is not tried again behind what is stored."""
     sent = clock.now
     clock.now += 1
     assert refused(doubts, clock, 10) == []
-    doubts.stored([STREAM], sent)
-    stored(doubts, clock, OTHER)
+    clock.now += 10_000
+    doubts.stored([STREAM, OTHER], sent)
+    doubts.stored([], clock.now)
     assert refused(doubts, clock, 100) == []
+    stored(doubts, clock, OTHER)
+    assert doubts.to_blame(LOAD, clock.now) == []
+    assert refused(doubts, clock, 1) == [ODD]
+
+
+def test_a_stream_of_which_nothing_is_stored_does_not_hold_up_the_others_for_ever(
+    doubts: Outcasts, clock: Clock
+) -> None:
+    """After minutes in which only others are stored; the next of it that is refused in this way, soon."""
+    assert refused(doubts, clock, 10) == []
+    stored(doubts, clock, OTHER)
+    clock.now += 290
+    assert refused(doubts, clock, 10) == []
+    clock.now += 10
+    assert refused(doubts, clock, 1) == [ODD]
+    following = ODD._replace(spot=Spot(Origin("t", 0), 8))
+    doubts.answered(LOAD, [following], [], [OTHER], clock.now)
+    assert refused(doubts, clock, 10, following) == [], "a fault may begin in the midst of an answer"
+    stored(doubts, clock, OTHER)
+    assert refused(doubts, clock, 1, following) == [following]
 
 
 def test_where_nothing_of_the_stream_is_sent_any_more_the_first_answer_tells(doubts: Outcasts, clock: Clock) -> None:
@@ -103,6 +125,18 @@ def test_what_is_refused_in_a_known_way_is_soon_to_blame(doubts: Outcasts, clock
         assert refused(doubts, clock, 1, one) == []
 
 
+def test_where_nothing_is_sent_any_more_the_first_answer_tells_in_the_end(doubts: Outcasts, clock: Clock) -> None:
+    """Only others were stored in it; if nothing was, nobody is ever to blame."""
+    lonely = ODD._replace(spot=Spot(Origin("t", 1), 7))
+    doubts.answered(LOAD, [ODD], [], [OTHER], clock.now)
+    doubts.answered("another", [lonely], [], [], clock.now)
+    clock.now += 290
+    assert refused(doubts, clock, 100) == []
+    clock.now += 10
+    assert refused(doubts, clock, 1) == [ODD]
+    assert refused(doubts, clock, 100, lonely, "another") == []
+
+
 def test_loads_are_told_apart_and_forgotten(doubts: Outcasts, clock: Clock) -> None:
     """What is stored of one is evidence for all."""
     assert not doubts
@@ -116,38 +150,49 @@ def test_loads_are_told_apart_and_forgotten(doubts: Outcasts, clock: Clock) -> N
     assert not doubts
 
 
+def time_series(site: Load, streams: str) -> None:
+    """Make these streams time series, whose records must have a dimension ``pod``; and be of today."""
+    properties = {
+        "@timestamp": {"type": "date"},
+        "n": {"type": "long"},
+        "pod": {"type": "keyword", "time_series_dimension": True},
+    }
+    own = {"number_of_replicas": 0, "index.mode": "time_series", "index.routing_path": ["pod"]}
+    template = {"settings": own, "mappings": {"properties": properties}}
+    body = {"index_patterns": [streams], "priority": 901, "data_stream": {}, "template": template}
+    site.elastic(f"/_index_template/{site.name}-series", body, "PUT")
+
+
+def measured(number: int, fields: str) -> Sent:
+    """A record of today that may have a dimension."""
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return Sent(f'{{"@timestamp":"{now}","n":{number}{fields}}}'.encode(), [], number % PARTITIONS)
+
+
 @pytest.mark.edge
 def test_what_only_elasticsearch_understands_does_not_stop_the_others(site: Load) -> None:
-    """A time series, whose records must have a dimension: what has none is a letter with Elasticsearch's reason."""
-    site.elastic(
-        f"/_index_template/{site.name}",
-        {
-            "index_patterns": [f"logs-{site.name}*"],
-            "priority": 900,
-            "data_stream": {},
-            "template": {
-                "settings": {"number_of_replicas": 0, "index.mode": "time_series", "index.routing_path": ["pod"]},
-                "mappings": {
-                    "properties": {
-                        "@timestamp": {"type": "date"},
-                        "n": {"type": "long"},
-                        "pod": {"type": "keyword", "time_series_dimension": True},
-                    }
-                },
-            },
-        },
-        "PUT",
-    )
-    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-
-    def measured(number: int) -> Sent:
-        pod = "" if number in (5, 500, 501, 2999) else f',"pod":"{number}"'
-        return Sent(f'{{"@timestamp":"{now}","n":{number}{pod}}}'.encode(), [], number % PARTITIONS)
-
-    site.send([measured(number) for number in range(3000)])
+    """What has no dimension is a letter with Elasticsearch's reason."""
+    time_series(site, f"logs-{site.name}*")
+    without = (5, 500, 501, 2999)
+    site.send([measured(number, "" if number in without else f',"pod":"{number}"') for number in range(3000)])
     site.indexer |= {"streams": {site.topic: site.stream}, "slice_actions": 200, "ids": "auto"}
     found = site.index_once()
     assert (found["stored"], found["dead"]) == (2996, 4)
     reasons = Counter(dict(letter.headers)["tailrace.reason"] for letter in site.letters())
     assert reasons == {b"refused": 4}
     assert {b"routing" in dict(letter.headers)["tailrace.error"] for letter in site.letters()} == {True}
+
+
+@pytest.mark.edge
+def test_a_stream_that_takes_nothing_does_not_stop_those_that_share_its_topic(
+    site: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its records are letters, though nothing of it was ever stored."""
+    monkeypatch.setattr(outcasts, "_SECONDS_APART", 1.0)
+    time_series(site, f"logs-{site.name}.series-*")
+    lone = f',"data_stream":{{"type":"logs","dataset":"{site.name}.series","namespace":"default"}}'
+    site.send([measured(number, lone) for number in range(9)] + site.records(9000))
+    site.indexer |= {"slice_actions": 200, "ids": "auto"}
+    found = site.index_once()
+    assert (found["stored"], found["dead"]) == (9000, 9)
+    assert {dict(letter.headers)["tailrace.reason"] for letter in site.letters()} == {b"refused"}
