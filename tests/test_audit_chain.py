@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailrace.audit.chain import Cover, Kept, Range, joined, walked
+from tailrace.audit.chain import Cover, Double, Kept, Range, joined, walked
 from tailrace.audit.entry import RECOUNTED, Entry, entry
 from tailrace.audit.plan import Loss
 from tailrace.audit.verdict import Buried, Result, Sums, Tally, Verdict, agree, by_chain, by_sums
@@ -138,6 +138,8 @@ def test_a_gap_is_called_what_it_can_be_known_to_be() -> None:
     old = judged(holed, expired=True)
     assert (old.result, old.expired, old.missing) == (Result.MISSING, [Range(0, 10)], [Range(22, 32)])
     assert judged([], expired=True).result is Result.EXPIRED
+    routed = judged(holed, expired=True, routed=True)
+    assert (routed.result, routed.expired) == (Result.EXPIRED, missing.missing)
 
 
 def test_bytes_that_were_sent_and_are_in_no_record_are_hidden() -> None:
@@ -178,7 +180,12 @@ def test_what_is_lost_beside_a_letter_that_was_cut_shows_in_the_count(waits: boo
     found = by_chain(one, cover([FOUR[0], FOUR[3]]), [], [letter], waits=waits, expired=True)
     assert found.result is (Result.WAITING if waits else Result.MISSING)
     assert covered(found.waiting if waits else found.missing) == set(range(10, FOUR[3].offset - FOUR[3].skipped))
-    assert found.expired == []
+    assert (found.expired, found.missing_record_bytes) == ([], 0), "how much of it was in records nobody knows"
+    double = Double(0, 10, (FOUR[0].record_id,))
+    found = by_chain(one, cover([FOUR[0], FOUR[3]]), [double], [letter], waits=waits, expired=True)
+    assert (found.result, found.missing, found.waiting) == (Result.DOUBLED, [], []), (
+        "what is counted twice counts nothing"
+    )
     recounted = msgspec.structs.replace(one, recounted=True)
     found = by_chain(recounted, cover([FOUR[0], FOUR[3]]), [], [letter], waits=waits, expired=True)
     assert found.result is Result.EXPIRED
@@ -204,6 +211,8 @@ def test_what_rules_dropped_is_told_by_rule() -> None:
     }
     assert (tally.totals.sources, tally.totals.hosts, tally.is_proved) == (2, 1, True)
     assert not Tally().is_proved, "nothing was looked at"
+    tally.add(by_chain(told(45, 4), cover(FOUR[1:]), [], [], waits=False, expired=False))
+    assert not tally.is_proved
 
 
 def test_a_strange_record_of_the_ledger_is_left_alone() -> None:

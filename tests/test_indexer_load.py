@@ -144,6 +144,19 @@ def test_what_was_looked_up_and_found_no_room_is_looked_up_again() -> None:
     assert (load.left, load.tally.stored, load.tally.already) == (0, 1, 1)
 
 
+def test_an_item_that_was_refused_in_another_way_than_for_room_is_looked_up() -> None:
+    """It may be stored though the answer says no; where there was no room it is not, and goes first."""
+    load, elastic = _load(*range(3)), FakeElasticsearch()
+    stored, refused, full = (Verdict(one) for one in (Outcome.STORED, Outcome.REFUSED, Outcome.FULL))
+    _, count = load.body(MOST)
+    load.answered(Reading(Whole.MIXED, [stored, refused, full]), count)
+    assert load.to_look_up(MOST) == []
+    body, count = load.body(MOST)
+    assert record_id("s", 2, 1).encode() in body
+    load.answered(bulk.read(*elastic.bulk(body), count), count)
+    assert load.to_look_up(MOST) == [(STREAM, record_id("s", 1, 1))]
+
+
 def test_what_is_leaving_is_dropped_and_the_others_go_on() -> None:
     """Before it is sent, and after a request whose outcome nobody knows: its next owner sees to it."""
     for tried in (False, True):

@@ -55,6 +55,7 @@ def test_a_record_is_to_blame_if_others_of_its_stream_are_stored_in_between(doub
     assert refused(doubts, clock, 3) == []
     stored(doubts, clock)
     assert refused(doubts, clock, 2) == []
+    stored(doubts, clock, OTHER)
     assert refused(doubts, clock, 1) == [ODD]
     assert doubts.to_blame(LOAD, clock.now) == [], "it is said once"
 
