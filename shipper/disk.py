@@ -42,16 +42,17 @@ Device = int | str
 class Request(NamedTuple):
     """Look at an open file: if its stamp differs from what was last seen, read ``most`` bytes from ``offset`` on.
 
+    And the first ones: a file that was truncated and begun anew may have the same text where we were.
+
     ``stamp`` is its size, room included, and its time of change as last seen, or None to read whatever they are;
     ``end`` is where its text ended then, and ``at`` up to where it was read. NULs before ``solid`` will not be written
-    over. With ``head`` the file's first bytes are read too.
+    over.
     """
 
     handle: Handle
     offset: int
     most: int
     stamp: tuple[int, int] | None
-    head: bool
     at: int = 0
     end: int = 0
     solid: int = 0
@@ -68,7 +69,7 @@ class Look(NamedTuple):
     seen: tuple[int, int]
     links: int
     window: bytes
-    first: bytes | None
+    first: bytes
     stamp: tuple[int, int] = (-1, -1)
     gap: int = -1
 
@@ -286,7 +287,7 @@ def _looks(requests: Sequence[Request]) -> list[Look | Nothing | OSError]:
 
 
 def _look(request: Request) -> Look | Nothing | OSError:
-    handle, offset, most, last, head, at, last_end, solid = request
+    handle, offset, most, last, at, last_end, solid = request
     if isinstance(handle, Unpacked):
         return _look_into(handle, request)
     try:
@@ -294,15 +295,14 @@ def _look(request: Request) -> Look | Nothing | OSError:
         size, modified = stamp = (status.st_size, status.st_mtime_ns)
         if stamp == last and not is_filled(handle, size, last_end):
             return STILL
-        first = os.pread(handle, HEAD_BYTES, 0) if head else None
+        first = os.pread(handle, HEAD_BYTES, 0)
         window = os.pread(handle, most, offset)
         end = written(handle, size, at)
         window = window[: max(0, end - offset)]
         found = window.find(HOLE, max(at, solid) - offset) if end + _LEAST_ROOM < size else -1
         gap = -1 if found < 0 else offset + found
         sure = end if found < 0 else gap
-        window, first = window[: max(0, sure - offset)], first and first[:sure]
-        return Look((end, modified), status.st_nlink, window, first, stamp, gap)
+        return Look((end, modified), status.st_nlink, window[: max(0, sure - offset)], first[:sure], stamp, gap)
     except OSError as error:
         return error
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from shipper.disk import Look, Request
-from shipper.identity import HEAD_BYTES, begins_with, head_of
+from shipper.identity import begins_with, head_of
 from shipper.names import shown
 from shipper.source import Source
 from shipper.unpack import Handle, Unpacked
@@ -92,13 +92,12 @@ class File:
         """
         source = self.source
         back = len(source.anchor)
-        needs_head = source.head.length < HEAD_BYTES or not source.at  # at the first byte there is no anchor
         waits = self.gap.offset >= 0
         if waits and now - self.gap.since >= patience:
             self.solid = self.gap.end
         stamp = None if self.more or self.seen is None or waits else self.stamp
         end = self.seen[0] if self.seen is not None else 0
-        return Request(self.handle, source.at - back, most + back, stamp, needs_head, source.at, end, self.solid)
+        return Request(self.handle, source.at - back, most + back, stamp, source.at, end, self.solid)
 
     def saw(self, look: Look, now: float, poll_seconds: float, idle_seconds: float) -> None:
         """Take in what a look says of it."""
@@ -119,10 +118,8 @@ class File:
         self.more = False
         self.next_look = now + (poll_seconds if now < self.active_until else idle_seconds)
 
-    def head_fits(self, first: bytes | None) -> bool:
+    def head_fits(self, first: bytes) -> bool:
         """Whether the file still begins as it did; a head that is not yet full grows with it."""
-        if first is None:
-            return True
         if not begins_with(first, self.source.head):
             return False
         if len(first) > self.source.head.length:

@@ -243,13 +243,11 @@ def test_the_disk_answers_each_file_by_itself(tmp_path: Path) -> None:
         assert (opened.size, opened.first, opened.refused) == (10, b"0123456789", "")
         assert opened.place.inode == path.stat().st_ino
         assert missing.refused == "No such file or directory"
-        first, bad = await disk.look(
-            1, [Request(opened.handle, 2, 3, None, head=True), Request(10**6, 0, 1, None, head=False)]
-        )
+        first, bad = await disk.look(1, [Request(opened.handle, 2, 3, None), Request(10**6, 0, 1, None)])
         assert isinstance(first, Look)
         assert (first.window, first.first, first.links) == (b"234", b"0123456789", 1)
         assert isinstance(bad, OSError)
-        (again,) = await disk.look(1, [Request(opened.handle, 2, 3, first.stamp, head=False, end=first.seen[0])])
+        (again,) = await disk.look(1, [Request(opened.handle, 2, 3, first.stamp, end=first.seen[0])])
         assert again is STILL
         assert opened.before == b"23"
         disk.close(1, opened.handle)

@@ -153,6 +153,31 @@ async def test_a_line_behind_what_is_not_written_yet_waits_for_it(tmp_path: Path
 
 
 @in_loop
+async def test_a_file_that_begins_with_what_is_not_written_yet_waits_for_it(tmp_path: Path) -> None:
+    """Its second line shows first."""
+    log = Log(tmp_path / "app.log", 65_536)
+    agent = Agent(tmp_path, poll_seconds=0.01)
+    await agent.agent.start()
+    log.put(6, b"second\n")
+    await settled(agent, GAP_SECONDS / 4)
+    log.put(0, b"first\n")
+    await agent.until(lambda: len(agent.messages) == 2)
+    assert agent.messages == ["first", "second"]
+
+
+@in_loop
+async def test_a_file_with_room_is_never_closed_for_being_still(tmp_path: Path) -> None:
+    """Nobody could see what is written into it: its size and its time stay."""
+    paths = [Log(tmp_path / "room.log", 65_536, b"first\n").path, tmp_path / "plain.log"]
+    paths[1].write_text("first\n")
+    agent = Agent(tmp_path, {"close_inactive_seconds": 0.2}, poll_seconds=0.01)
+    await agent.agent.start()
+    await agent.until(lambda: [file.path for file in agent.agent.follow.files.values()] == [str(paths[0])])
+    await settled(agent)
+    assert len(agent.agent.follow.files) == 1
+
+
+@in_loop
 async def test_two_logs_that_begin_alike_are_no_copies_for_their_room(tmp_path: Path) -> None:
     """Both end in NULs, and were made with the same size."""
     one = Log(tmp_path / "a.log", 100_000, BANNER)

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -115,12 +115,12 @@ def test_a_record_that_may_go_on_is_no_larger_than_a_read() -> None:
 class Agent:
     """The reader and what it follows over a real file, with brokers that take all at once."""
 
-    def __init__(self, folder: Path, **shipper: Any) -> None:
+    def __init__(self, folder: Path, entry: Mapping[str, Any] | None = None, **shipper: Any) -> None:
         self.topic: list[Any] = []
         self.once = False
         paths = [str(folder / "*.log")]
         one = self.agent = WorldAgent(folder, paths, time, Memory(time), self.topic)  # type: ignore[arg-type]
-        inputs = [Input(paths=paths, dataset="app", format="plain", timezone="UTC")]
+        inputs = [Input(paths=paths, dataset="app", format="plain", timezone="UTC", **(entry or {}))]
         one.settings = Settings(shipper=Shipper(state_dir=str(folder), inputs=inputs, **shipper))
         one.follow = Follow(one.settings, DISK, [], {"name": "h"})
         one.reader = Reader(one.settings.shipper, one.follow, DISK, one.registry, one.brokers)  # type: ignore[arg-type]
