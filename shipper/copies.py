@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from shipper.extent import text_end, written
+from shipper.extent import text_at, text_end, written
 from shipper.file import File
 from shipper.identity import ANCHOR_BYTES, HEAD_BYTES, Place, anchor_of, begins_with
 from shipper.lines import HOLE
@@ -198,10 +198,10 @@ class Copies:
         file = self._open.get(known.name)
         if file is not None:
             return _beside(handle, file)
-        before = read_at(handle, known.anchor.length, known.at - known.anchor.length)
+        before = text_at(handle, known.anchor.length, known.at - known.anchor.length)
         if len(before) < known.anchor.length:
             return self._shorter(path, handle, known)
-        if anchor_of(before) != known.anchor:
+        if anchor_of(before) != known.anchor or _says_nothing(before):
             return None
         row = self.memory.rows.get(known.name)
         stands = row is not None and known.name not in self.orphans and not row.ended and row.place in self.held
@@ -248,11 +248,12 @@ def _beside(handle: Handle, file: File) -> Verdict | None:
     own, source = file.handle, file.source
     if isinstance(own, Unpacked):
         length = len(source.anchor)
-        same = read_at(handle, length, source.at - length) == source.anchor
+        same = text_at(handle, length, source.at - length) == source.anchor and not _says_nothing(source.anchor)
         return Wait(source.name, settled=False) if same or file.more else None
     whole = os.fstat(own).st_size
     size = written(own, whole)
-    longer = bool(read_at(handle, _GLANCE, size).strip(HOLE))
+    is_packed = isinstance(handle, Unpacked)
+    longer = bool(read_at(handle, _GLANCE, size).strip(HOLE)) if is_packed else text_end(handle) > size
     if not longer and isinstance(handle, Unpacked) and not handle.ended:
         return Wait(source.name, settled=False)  # still being written
     end = size if longer else min(size, text_end(handle))
@@ -266,6 +267,11 @@ def _beside(handle: Handle, file: File) -> Verdict | None:
         return Take(source.name, source.at) if read else Wait(source.name, settled=False)
     # If it does not stand, it grows, or was just truncated: the next look at it will tell.
     return None if _stands(own, source) and os.fstat(own).st_size == whole else Wait(source.name, settled=False)
+
+
+def _says_nothing(before: bytes) -> bool:
+    """Whether they are the room of a log that was compressed with it: two logs that begin alike have the same."""
+    return bool(before) and not before.strip(HOLE)
 
 
 def _first(handle: Handle) -> bytes:

@@ -15,7 +15,7 @@ import structlog
 
 from shipper.born import born
 from shipper.clerk import Clerk, goes_on
-from shipper.extent import is_filled, written
+from shipper.extent import LEAST_ROOM, is_filled, written
 from shipper.identity import ANCHOR_BYTES, HEAD_BYTES, Place
 from shipper.lines import HOLE
 from shipper.mounts import name_of
@@ -28,8 +28,6 @@ _Result = TypeVar("_Result")
 _LOOK_BYTES = 4_194_304
 """Most bytes that one call of ``look`` reads; the files behind it wait for the next."""
 _TAIL_BYTES = 1_048_576
-_LEAST_ROOM = 16
-"""So few NULs may be the end of the last character, in UTF-16 or UTF-32."""
 HUNG_SECONDS = 5.0
 """A disk that does not answer for so long is not waited for."""
 _MOST_SECONDS = 60.0
@@ -46,7 +44,8 @@ class Request(NamedTuple):
 
     ``stamp`` is its size, room included, and its time of change as last seen, or None to read whatever they are;
     ``end`` is where its text ended then, and ``at`` up to where it was read. NULs before ``solid`` will not be written
-    over.
+    over; others may be, if there is room behind the text, or ``room``: there was. ``head`` bytes at its beginning are
+    known to be text.
     """
 
     handle: Handle
@@ -56,6 +55,8 @@ class Request(NamedTuple):
     at: int = 0
     end: int = 0
     solid: int = 0
+    head: int = 0
+    room: bool = False
 
 
 class Look(NamedTuple):
@@ -287,7 +288,7 @@ def _looks(requests: Sequence[Request]) -> list[Look | Nothing | OSError]:
 
 
 def _look(request: Request) -> Look | Nothing | OSError:
-    handle, offset, most, last, at, last_end, solid = request
+    handle, offset, most, last, at, last_end, solid, head, room = request
     if isinstance(handle, Unpacked):
         return _look_into(handle, request)
     try:
@@ -295,14 +296,15 @@ def _look(request: Request) -> Look | Nothing | OSError:
         size, modified = stamp = (status.st_size, status.st_mtime_ns)
         if stamp == last and not is_filled(handle, size, last_end):
             return STILL
-        first = os.pread(handle, HEAD_BYTES, 0)
         window = os.pread(handle, most, offset)
+        first = os.pread(handle, HEAD_BYTES, 0)
         end = written(handle, size, at)
         window = window[: max(0, end - offset)]
-        found = window.find(HOLE, max(at, solid) - offset) if end + _LEAST_ROOM < size else -1
+        found = window.find(HOLE, max(at, solid) - offset) if room or end + LEAST_ROOM < size else -1
         gap = -1 if found < 0 else offset + found
         sure = end if found < 0 else gap
-        return Look((end, modified), status.st_nlink, window[: max(0, sure - offset)], first[:sure], stamp, gap)
+        first = first[: max(sure, min(end, head))]
+        return Look((end, modified), status.st_nlink, window[: max(0, sure - offset)], first, stamp, gap)
     except OSError as error:
         return error
 

@@ -9,8 +9,10 @@ import os
 
 from shipper.clerk import goes_on
 from shipper.lines import HOLE
-from shipper.unpack import Handle, Unpacked
+from shipper.unpack import Handle, Unpacked, read_at
 
+LEAST_ROOM = 16
+"""So few NULs may be the end of the last character, in UTF-16 or UTF-32."""
 _STEP = 1_048_576
 _MOST_STRETCHES = 1000
 _GLANCE = 4096
@@ -18,7 +20,9 @@ _GLANCE = 4096
 
 def written(handle: int, size: int, least: int = 0) -> int:
     """Where the text ends in a file of ``size`` bytes that is known to be text up to ``least``."""
-    if size <= least or os.pread(handle, 1, size - 1) != HOLE:
+    while size > least and not (last := os.pread(handle, 1, size - 1)):
+        size = os.fstat(handle).st_size  # room was given back since
+    if size <= least or last != HOLE:
         return size
     end = _stored(handle, size, least)
     while end > least:
@@ -34,6 +38,12 @@ def written(handle: int, size: int, least: int = 0) -> int:
 def text_end(handle: Handle) -> int:
     """How many bytes there are to be read in a file; of a compressed one, how many were decompressed so far."""
     return handle.made if isinstance(handle, Unpacked) else written(handle, os.fstat(handle).st_size)
+
+
+def text_at(handle: Handle, length: int, offset: int) -> bytes:
+    """As ``read_at``, but without the room of a file that is not compressed."""
+    found = read_at(handle, length, offset)
+    return found[: max(0, text_end(handle) - offset)] if found.endswith(HOLE) else found
 
 
 def is_filled(handle: int, size: int, end: int) -> bool:

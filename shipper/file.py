@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from shipper.disk import Look, Request
+from shipper.extent import LEAST_ROOM
 from shipper.identity import begins_with, head_of
 from shipper.names import shown
 from shipper.source import Source
@@ -97,7 +98,9 @@ class File:
             self.solid = self.gap.end
         stamp = None if self.more or self.seen is None or waits else self.stamp
         end = self.seen[0] if self.seen is not None else 0
-        return Request(self.handle, source.at - back, most + back, stamp, source.at, end, self.solid)
+        room = waits or (self.stamp is not None and self.stamp[0] > end + LEAST_ROOM)
+        head = source.head.length
+        return Request(self.handle, source.at - back, most + back, stamp, source.at, end, self.solid, head, room)
 
     def saw(self, look: Look, now: float, poll_seconds: float, idle_seconds: float) -> None:
         """Take in what a look says of it."""

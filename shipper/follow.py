@@ -299,7 +299,8 @@ class Follow:
             verdict = Wait("", settled=True)
         if isinstance(verdict, Wait):
             self._complaints.look_for_damage(found.path, opened.handle)
-            self.copies.park(found.place, found.size, found.modified, verdict)
+            if found.size <= opened.size or isinstance(opened.handle, Unpacked):  # else it may grow without a sign
+                self.copies.park(found.place, found.size, found.modified, verdict)
             return None
         before = await self.disk.before(opened.handle, verdict.at, found.place.device)
         if self.copies.at(verdict.name) != verdict.at:
@@ -316,8 +317,7 @@ class Follow:
             source = self._sources.known(known, found.number, before[len(before) - row.anchor.length :])
             self.memory.pop(verdict.name)
         source.place = found.place
-        size = None if isinstance(opened.handle, Unpacked) else opened.size
-        metrics.LOST.inc(source.shorten(size))
+        metrics.LOST.inc(source.shorten(None if isinstance(opened.handle, Unpacked) else opened.size))
         self.unsaved.add(source)
         structlog.get_logger().info("source is carried on from a copy", path=found.path, source=source.name)
         return source

@@ -48,6 +48,9 @@ class _Open(Protocol):
     @property
     def may_rest(self) -> bool: ...
 
+    @property
+    def has_room(self) -> bool: ...
+
 
 _File = TypeVar("_File", bound=_Open)
 
@@ -55,7 +58,8 @@ _File = TypeVar("_File", bound=_Open)
 def to_close(files: Iterable[_File], room: int) -> list[_File]:
     """Which files are closed so that ``room`` others can be read: the least recently written, all of them acknowledged.
 
-    Fewer where not so many may be closed; the others get their turn when these have been read.
+    Those come last that may grow without a sign of it, which nobody sees once they are closed. Fewer where not so many
+    may be closed; the others get their turn when these have been read.
     """
     resting = [file for file in files if file.may_rest]
-    return sorted(resting, key=lambda file: file.seen[1] if file.seen else 0)[: max(0, room)]
+    return sorted(resting, key=lambda file: (file.has_room, file.seen[1] if file.seen else 0))[: max(0, room)]
