@@ -128,11 +128,24 @@ _FAULTY_ARGUMENT = re.compile(
 """Elasticsearch has one type for many faults, illegal_argument_exception: these texts are about the document."""
 _WANTED = "fail_processor_exception"
 """Whoever wrote the ingest pipeline says so of the document, with status 500."""
-_CLUSTER_FAULT = re.compile(
-    r"number of documents in the (?:index|shard) cannot exceed|this action would add .*shards|"
-    r"(?:pipeline|policy) .*does not exist|no enrich index exists"
+_CLUSTER_FAULTS = frozenset(
+    {
+        "index_closed_exception",
+        "invalid_index_template_exception",
+        "resource_already_exists_exception",
+        "validation_exception",
+    }
 )
-"""What is refused with 400 and mended without the document, though others of its stream may be stored meanwhile."""
+_CLUSTER_FAULT = re.compile(
+    r"number of documents in the (?:index|shard) cannot exceed|Validation Failed: \d+: this action would add |"
+    r"(?:enrich )?(?:pipeline|policy)[^\[]{0,40}\[[^\]]*\] does not exist|no enrich index exists"
+)
+"""What is refused with 400 and mended without the document, though others of its stream may be stored meanwhile.
+
+By how it begins: further on it may quote the document.
+"""
+_QUOTED = re.compile(r"\[[^\[\]]*\]")
+_MOST_TEXT = 10_000
 _FIELD = re.compile(
     r"(?:field|object mapping(?: for)?|[Mm]apper(?: for)?|introduction of|in field=)[ =]?[\[\"]([^\]\"]{1,300})"
 )
@@ -173,7 +186,7 @@ def is_reached(status: int, answer: bytes) -> bool:
 def is_document_fault(error_type: str, text: str) -> bool:
     """Whether an error is the document's own: everything that is not known to be is the cluster's."""
     if error_type == "illegal_argument_exception":
-        return _FAULTY_ARGUMENT.search(text) is not None
+        return _FAULTY_ARGUMENT.search(_QUOTED.sub("[]", text[:_MOST_TEXT])) is not None
     return error_type in _DOCUMENT_FAULTS
 
 
@@ -231,7 +244,7 @@ def _whose_fault(status: int, error: _Error) -> Outcome:
     text = error.reason or ""
     if error.type == _WANTED or (status == 400 and is_document_fault(error.type, text)):
         return Outcome.REJECTED
-    is_odd = status == 400 and error.type and not _CLUSTER_FAULT.search(text)
+    is_odd = status == 400 and error.type and error.type not in _CLUSTER_FAULTS and not _CLUSTER_FAULT.match(text)
     return Outcome.ODD if is_odd else Outcome.REFUSED
 
 

@@ -104,6 +104,11 @@ class Load:
         """How many records are still to be sent."""
         return len(self._lines) if self._whole is None else self.polled
 
+    @property
+    def left_bytes(self) -> int:
+        """How many bytes these are, where it was taken apart."""
+        return sum(map(len, self._documents))
+
     def drop_leaving(self) -> int:
         """Forget the records of partitions that we leave, their successor sees to them; returns how many."""
         leaving = {part.owned.origin: part.owned for part in self.parts if part.owned.leaving}

@@ -13,6 +13,9 @@ from indexer.writer import Writer
 from tailrace import metrics
 from tailrace.settings import Indexer
 
+_MOST_DOUBTED_BYTES = 16_777_216
+"""So much may be in memory besides, of slices that wait for what others show."""
+
 
 class Sender:
     """Keeps ``in_flight`` slices on their way while there is enough to send, each as large as the pace allows.
@@ -32,6 +35,7 @@ class Sender:
         self._translator = Translator(
             settings.allowed_streams, settings.streams, own_ids=settings.ids == "deterministic"
         )
+        writer.doubted = self.wake
         self._flying: dict[asyncio.Task[None], Load] = {}
         self._woken = asyncio.Event()
         self._sent = 0.0
@@ -48,7 +52,7 @@ class Sender:
                 await self._woken.wait()
                 self._woken.clear()
                 self._waiting.slice_bytes = self._pace.bytes
-                while len(self._flying) < self._settings.in_flight and self._is_due():
+                while self._may_fly() and self._is_due():
                     parts = self._waiting.take()
                     if not parts:
                         break  # what waits lies past the reach: the next commit wakes us
@@ -68,6 +72,14 @@ class Sender:
     def release(self) -> None:
         """Partitions are leaving: what waits for another try looks whether it is still wanted."""
         self._writer.release()
+
+    def _may_fly(self) -> bool:
+        """Whether another slice may be in flight; those that only others can help do not keep them from being sent."""
+        doubted, size = 0, 0
+        for load in self._flying.values():
+            if self._writer.is_doubted(load) and (size := size + load.left_bytes) <= _MOST_DOUBTED_BYTES:
+                doubted += 1
+        return len(self._flying) - doubted < self._settings.in_flight
 
     def _is_due(self) -> bool:
         if not self._waiting:

@@ -123,15 +123,15 @@ async def _until_reached(
     consumer: Consumer, group: Group, life: Life, patience: float, tell: Callable[[int], None]
 ) -> bool:
     ends = await consumer.ends()
-    least, since = sum(ends.values()), time.monotonic()
+    last, since = sum(ends.values()), time.monotonic()
     while (left := await consumer.left(ends)) != 0:
         if left is not None:
             tell(left)
-        if left is not None and left < least:
-            least, since = left, time.monotonic()
+        if left is not None and left != last:  # it is more once ours are done, and those of others are counted
+            last, since = left, time.monotonic()
         elif time.monotonic() - since > patience:
             raise RunAgain(
-                f"For {patience:.0f} s none of {several(least, 'record')} was finished, here or by others of the "
+                f"For {patience:.0f} s none of {several(last, 'record')} was finished, here or by others of the "
                 "group: their logs say why, and so may `tailrace check --connect`. Nothing is lost; run it again later."
             )
         if await life.pause(_LOOK_SECONDS):

@@ -4,6 +4,7 @@ import asyncio
 import enum
 import random
 import time
+from collections.abc import Callable
 
 from indexer import bulk
 from indexer.blockade import Blockade
@@ -11,7 +12,7 @@ from indexer.letterbox import Letterbox
 from indexer.load import Again, Load
 from indexer.lookup import Unanswered, look_up
 from indexer.membership import Membership
-from indexer.outcasts import Outcasts
+from indexer.outcasts import Outcasts, When
 from indexer.pace import Pace, Sign, sign
 from indexer.suspects import Suspects
 from indexer.transport import Transport
@@ -48,6 +49,7 @@ class Writer:
         self._turns = Turns(pace)
         self._suspects = Suspects()
         self._outcasts = Outcasts()
+        self.doubted: Callable[[], None] = lambda: None
         self._moved = asyncio.Event()
         _show(pace)
 
@@ -79,6 +81,10 @@ class Writer:
             self._blockade.leave(load)
             self._suspects.forget(load)
             self._outcasts.forget(load)
+
+    def is_doubted(self, load: Load) -> bool:
+        """Whether a load waits for evidence against a record of its own, which only other loads can bring."""
+        return self._outcasts.has(load)
 
     def release(self) -> None:
         """Let loads that wait look whether their partitions are leaving."""
@@ -141,7 +147,7 @@ class Writer:
         if load.left and self._suspects.has(load) and self._suspects.is_to_blame(load, load.first):
             load.blame_first()
             return _Step.DONE
-        if at_fault := self._outcasts.to_blame(load, time.monotonic()):
+        if at_fault := self._outcasts.to_blame(load):
             load.blame(at_fault)
             return _Step.DONE
         return await self._bulk(load, most_bytes) if load.left else _Step.DONE
@@ -158,11 +164,15 @@ class Writer:
         alone, stored = load.first if count == 1 else None, load.tally.stored
         streams = load.streams(reading, count) if self._outcasts or reading.has_odd else set()
         hindrances = load.answered(reading, count)
-        self._outcasts.answered(load, load.odd, load.others, streams, began + seconds)
-        self._outcasts.stored(streams, began)
+        when = When(began, began + seconds)
+        self._outcasts.answered(load, load.odd, load.others, streams, when)
+        self._outcasts.stored(streams, when)
         if load.tally.stored > stored:
             self._suspects.stored(begun.size)
         what = sign(answer.status, reading.whole, hindrances)
+        if load.odd:
+            self.doubted()
+            what = Sign.NONE if what is Sign.AWAY and not load.others else what
         if alone is not None and what is Sign.BROKEN and await self._is_reachable():
             self._suspects.broke(load, alone)
             what = Sign.NONE

@@ -10,7 +10,7 @@ from test_indexer_edge import site as site  # noqa: PLC0414 - pytest finds it he
 from indexer import outcasts
 from indexer.bulk import Outcome, Verdict
 from indexer.load import Odd, Spot
-from indexer.outcasts import Outcasts
+from indexer.outcasts import Outcasts, When
 from indexer.ownership import Origin
 
 STREAM, OTHER = "logs-app-default", "logs-other-default"
@@ -23,6 +23,10 @@ class Clock:
     """A time that passes only when it is told to."""
 
     now = 100.0
+
+    def request(self) -> When:
+        """One that is sent now, and answered at once."""
+        return When(self.now, self.now)
 
 
 @pytest.fixture
@@ -40,14 +44,15 @@ def doubts() -> Outcasts:
 def refused(doubts: Outcasts, clock: Clock, count: int, odd: Odd = ODD, load: str = LOAD) -> list[Odd]:
     """It is refused so often, and nothing is stored; who is to blame after that."""
     for _ in range(count):
-        doubts.answered(load, [odd], [], [], clock.now)
-    return doubts.to_blame(load, clock.now)
+        clock.now += 0.001
+        doubts.answered(load, [odd], [], [], clock.request())
+    return doubts.to_blame(load)
 
 
 def stored(doubts: Outcasts, clock: Clock, *streams: str) -> None:
     """A request that is sent now stores records of these streams."""
     clock.now += 1
-    doubts.stored(streams or [STREAM], clock.now)
+    doubts.stored(streams or [STREAM], clock.request())
 
 
 def test_a_record_is_to_blame_if_others_of_its_stream_are_stored_in_between(doubts: Outcasts, clock: Clock) -> None:
@@ -57,29 +62,29 @@ def test_a_record_is_to_blame_if_others_of_its_stream_are_stored_in_between(doub
     assert refused(doubts, clock, 2) == []
     stored(doubts, clock, OTHER)
     assert refused(doubts, clock, 1) == [ODD]
-    assert doubts.to_blame(LOAD, clock.now) == [], "it is said once"
+    assert doubts.to_blame(LOAD) == [], "it is said once"
 
 
 def test_nobody_is_to_blame_for_what_is_mended(doubts: Outcasts, clock: Clock) -> None:
     """A pipeline was broken, all were refused, and the first that is stored again is no evidence against the others."""
     assert refused(doubts, clock, 100) == []
     stored(doubts, clock)
-    assert doubts.to_blame(LOAD, clock.now) == []
-    doubts.answered(LOAD, [], [ODD.spot], [], clock.now)
+    assert doubts.to_blame(LOAD) == []
+    doubts.answered(LOAD, [], [ODD.spot], [], clock.request())
     assert refused(doubts, clock, 5) == [], "it was refused in another way in between"
 
 
 def test_nobody_is_to_blame_while_nothing_is_stored(doubts: Outcasts, clock: Clock) -> None:
     """Nor for what was sent before it was refused, nor where it is not tried again behind what is stored."""
-    sent = clock.now
+    sent = clock.request()
     clock.now += 1
     assert refused(doubts, clock, 10) == []
     clock.now += 10_000
     doubts.stored([STREAM, OTHER], sent)
-    doubts.stored([], clock.now)
+    doubts.stored([], clock.request())
     assert refused(doubts, clock, 100) == []
     stored(doubts, clock, OTHER)
-    assert doubts.to_blame(LOAD, clock.now) == []
+    assert doubts.to_blame(LOAD) == []
     assert refused(doubts, clock, 1) == [ODD]
 
 
@@ -94,7 +99,7 @@ def test_a_stream_of_which_nothing_is_stored_does_not_hold_up_the_others_for_eve
     clock.now += 10
     assert refused(doubts, clock, 1) == [ODD]
     following = ODD._replace(spot=Spot(Origin("t", 0), 8))
-    doubts.answered(LOAD, [following], [], [OTHER], clock.now)
+    doubts.answered(LOAD, [following], [], [OTHER], clock.request())
     assert refused(doubts, clock, 10, following) == [], "a fault may begin in the midst of an answer"
     stored(doubts, clock, OTHER)
     assert refused(doubts, clock, 1, following) == [following]
@@ -102,7 +107,7 @@ def test_a_stream_of_which_nothing_is_stored_does_not_hold_up_the_others_for_eve
 
 def test_where_nothing_of_the_stream_is_sent_any_more_the_first_answer_tells(doubts: Outcasts, clock: Clock) -> None:
     """Others were stored in it, and the refusals last: an answer in the midst of which a fault begins is rare."""
-    doubts.answered(LOAD, [ODD], [], [STREAM], clock.now)
+    doubts.answered(LOAD, [ODD], [], [STREAM], clock.request())
     assert refused(doubts, clock, 100) == []
     clock.now += 30
     assert refused(doubts, clock, 1) == [ODD]
@@ -129,13 +134,96 @@ def test_what_is_refused_in_a_known_way_is_soon_to_blame(doubts: Outcasts, clock
 def test_where_nothing_is_sent_any_more_the_first_answer_tells_in_the_end(doubts: Outcasts, clock: Clock) -> None:
     """Only others were stored in it; if nothing was, nobody is ever to blame."""
     lonely = ODD._replace(spot=Spot(Origin("t", 1), 7))
-    doubts.answered(LOAD, [ODD], [], [OTHER], clock.now)
-    doubts.answered("another", [lonely], [], [], clock.now)
+    doubts.answered(LOAD, [ODD], [], [OTHER], clock.request())
+    doubts.answered("another", [lonely], [], [], clock.request())
     clock.now += 290
     assert refused(doubts, clock, 100) == []
     clock.now += 10
     assert refused(doubts, clock, 1) == [ODD]
     assert refused(doubts, clock, 100, lonely, "another") == []
+
+
+def test_a_fault_of_the_cluster_after_one_of_a_record_blames_nobody(doubts: Outcasts, clock: Clock) -> None:
+    """A kind that is known counts only where the same stream is stored in between, whatever becomes of others."""
+    refused(doubts, clock, 5)
+    stored(doubts, clock)
+    assert refused(doubts, clock, 1) == [ODD]
+    good = ODD._replace(spot=Spot(Origin("t", 0), 8))
+    refused(doubts, clock, 1, good)
+    stored(doubts, clock, OTHER)
+    assert refused(doubts, clock, 50, good) == []
+
+
+def test_a_stream_that_was_stored_since_is_not_known_to_be_broken(doubts: Outcasts, clock: Clock) -> None:
+    """Its next fault lasts for minutes again before anybody is to blame."""
+    refused(doubts, clock, 5)
+    stored(doubts, clock, OTHER)
+    clock.now += 300
+    assert refused(doubts, clock, 1) == [ODD]
+    stored(doubts, clock, STREAM)
+    good = ODD._replace(spot=Spot(Origin("t", 0), 8))
+    refused(doubts, clock, 1, good)
+    stored(doubts, clock, OTHER)
+    assert refused(doubts, clock, 50, good) == []
+
+
+def test_what_was_sent_before_the_mend_and_answered_after_it_is_no_refusal_behind_it(
+    doubts: Outcasts, clock: Clock
+) -> None:
+    """Another request was stored meanwhile."""
+    refused(doubts, clock, 10)
+    began = clock.now
+    clock.now += 1
+    doubts.stored([STREAM], When(clock.now, clock.now + 1))
+    doubts.answered(LOAD, [ODD], [], [], When(began, clock.now + 2))
+    assert doubts.to_blame(LOAD) == []
+    doubts.answered(LOAD, [ODD], [], [], When(clock.now + 0.5, clock.now + 3))
+    assert doubts.to_blame(LOAD) == [], "it was sent before that was answered"
+    clock.now += 4
+    assert refused(doubts, clock, 1) == [ODD]
+
+
+def test_time_counts_only_up_to_the_last_refusal(doubts: Outcasts, clock: Clock) -> None:
+    """While Elasticsearch is away, or we are frozen, nothing is refused."""
+    doubts.answered(LOAD, [ODD], [], [STREAM, OTHER], clock.request())
+    refused(doubts, clock, 10)
+    clock.now += 1000
+    assert doubts.to_blame(LOAD) == []
+
+
+def test_where_others_of_the_stream_are_sent_and_refused_the_first_answer_tells_late(
+    doubts: Outcasts, clock: Clock
+) -> None:
+    """A fault that began in the midst of it would make letters of a whole stream after seconds."""
+    doubts.answered(LOAD, [ODD], [], [STREAM], clock.request())
+    refused(doubts, clock, 1, ODD._replace(spot=Spot(Origin("t", 1), 7)), "another")
+    clock.now += 30
+    assert refused(doubts, clock, 100) == []
+    clock.now += 300
+    assert refused(doubts, clock, 1) == [ODD]
+
+
+def test_what_is_known_of_a_record_outlives_its_load(doubts: Outcasts, clock: Clock) -> None:
+    """Where a group is rebalanced every minute there would never be evidence."""
+    refused(doubts, clock, 5)
+    stored(doubts, clock)
+    doubts.forget(LOAD)
+    assert not doubts
+    assert refused(doubts, clock, 1, load="its next") == [ODD]
+
+
+def test_of_what_is_known_the_newest_stays(doubts: Outcasts, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many kinds there are."""
+    monkeypatch.setattr(outcasts, "_MOST_KNOWN", 3)
+    for number in range(9):
+        one = ODD._replace(stream=f"logs-{number}-default", spot=Spot(Origin("t", 0), number))
+        refused(doubts, clock, 5, one)
+        stored(doubts, clock, one.stream)
+        assert refused(doubts, clock, 1, one) == [one]
+        following = one._replace(spot=Spot(Origin("t", 1), number))
+        refused(doubts, clock, 1, following)
+        stored(doubts, clock, one.stream)
+        assert refused(doubts, clock, 1, following) == [following]
 
 
 def test_loads_are_told_apart_and_forgotten(doubts: Outcasts, clock: Clock) -> None:

@@ -17,6 +17,7 @@ class Open(NamedTuple):
     name: str
     seen: tuple[int, int] | None
     may_rest: bool = True
+    has_room: bool = False
 
 
 def entry(**settings: float) -> Input:
@@ -44,7 +45,9 @@ def test_the_least_recently_written_files_are_closed_first() -> None:
     files = [Open("new", (1, 30)), Open("busy", (1, 1), may_rest=False), Open("old", (1, 10)), Open("older", (1, 5))]
     assert [file.name for file in to_close(files, 2)] == ["older", "old"]
     assert to_close(files, 0) == to_close(files, -3) == []
-    assert len(to_close(files, 9)) == 3
+    files += [Open("oldest, with room", (1, 2), has_room=True)]
+    assert [file.name for file in to_close(files, 4)] == ["older", "old", "new", "oldest, with room"]
+    assert len(to_close(files, 9)) == 4
 
 
 def test_the_end_is_behind_the_last_whole_line() -> None:

@@ -108,7 +108,8 @@ async def _search(
     if complaint:
         click.secho(f"Lines may be missing: {complaint}.", fg="yellow", err=True)
     if not shown:
-        click.echo(f"No lines in {period.words}{_narrowed(wanted)}; {_advice(wanted)}.", err=True)
+        when = period.words if period.words.startswith("since") else f"in {period.words}"
+        click.echo(f"No lines {when}{_narrowed(wanted)}; {_advice(wanted)}.", err=True)
     elif page.total > shown:
         total = f"{page.total:,}" if page.exact else f"more than {page.total:,}"
         click.echo(f"These are the latest {shown:,} of {total} lines; -n shows more.", err=True)
@@ -196,7 +197,7 @@ def _order(direction: str) -> list[dict[str, Any]]:
 
 
 def _page(body: dict[str, Any], *, newest_first: bool) -> _Page:
-    hits = [hit["_source"] for hit in body["hits"]["hits"]]
+    hits = [hit.get("_source") or {} for hit in body["hits"]["hits"]]
     total = body["hits"]["total"]
     shards = body["_shards"]
     complaint = ""
