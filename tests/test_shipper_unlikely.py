@@ -120,7 +120,8 @@ class Agent:
         self.once = False
         paths = [str(folder / "*.log")]
         one = self.agent = WorldAgent(folder, paths, time, Memory(time), self.topic)  # type: ignore[arg-type]
-        inputs = [Input(paths=paths, dataset="app", format="plain", timezone="UTC", **(entry or {}))]
+        usual = {"paths": paths, "dataset": "app", "format": "plain", "timezone": "UTC"}
+        inputs = [Input(**usual | dict(entry or {}))]
         one.settings = Settings(shipper=Shipper(state_dir=str(folder), inputs=inputs, **shipper))
         one.follow = Follow(one.settings, DISK, [], {"name": "h"})
         one.reader = Reader(one.settings.shipper, one.follow, DISK, one.registry, one.brokers)  # type: ignore[arg-type]
