@@ -302,16 +302,20 @@ def test_room_that_is_given_back_during_a_look_is_no_text(tmp_path: Path) -> Non
 @in_loop
 async def test_a_log_with_room_is_no_copy_of_one_that_was_compressed_with_its_room(tmp_path: Path) -> None:
     """They begin alike, and NULs stand in both where the other was read to."""
-    old = Log(tmp_path / "app.log", 5000, BANNER + b"one\n")
-    packed = gzip.compress(old.path.read_bytes())
-    agent = Agent(tmp_path, {"paths": [f"{tmp_path}/app.log*"]}, poll_seconds=0.01)
-    await agent.agent.start()
-    await settled(agent)
-    (tmp_path / "app.log.1.gz").write_bytes(packed)
-    old.path.unlink()
-    await settled(agent, 1)
-    Log(tmp_path / "app.log", 5000, BANNER + b"two\n")
-    await agent.until(lambda: texts(agent) == ["one", "two"])
+    entry = {"paths": [f"{tmp_path}/app.log*"]}
+    log = Log(tmp_path / "app.log", 5000, BANNER + b"one\n").path
+    first = Agent(tmp_path, entry, poll_seconds=0.01)
+    await first.agent.start()
+    await settled(first)
+    await first.agent.stop()
+    time.sleep(2.1)
+    (tmp_path / "app.log.2.gz").write_bytes(gzip.compress(log.read_bytes()))
+    log.unlink()
+    Log(tmp_path / "app.log.1", 5000, BANNER + b"two\n")
+    log.write_bytes(BANNER + b"three\n")
+    second = Agent(tmp_path, entry, first, poll_seconds=0.01)
+    await second.agent.start()
+    await second.until(lambda: sorted(texts(second)) == ["one", "three", "two"])
 
 
 @pytest.mark.parametrize("room", [60_000, 70_000])

@@ -113,17 +113,22 @@ def test_a_record_that_may_go_on_is_no_larger_than_a_read() -> None:
 
 
 class Agent:
-    """The reader and what it follows over a real file, with brokers that take all at once."""
+    """The reader and what it follows over a real file, with brokers that take all at once.
 
-    def __init__(self, folder: Path, entry: Mapping[str, Any] | None = None, **shipper: Any) -> None:
-        self.topic: list[Any] = []
+    With ``after`` it goes on where that one was stopped.
+    """
+
+    def __init__(
+        self, folder: Path, entry: Mapping[str, Any] | None = None, after: "Agent | None" = None, **shipper: Any
+    ) -> None:
+        self.topic: list[Any] = after.topic if after else []
         self.once = False
         paths = [str(folder / "*.log")]
-        one = self.agent = WorldAgent(folder, paths, time, Memory(time), self.topic)  # type: ignore[arg-type]
+        one = self.agent = WorldAgent(folder, paths, time, after.agent.registry if after else Memory(time), self.topic)  # type: ignore[arg-type]
         usual = {"paths": paths, "dataset": "app", "format": "plain", "timezone": "UTC"}
         inputs = [Input(**usual | dict(entry or {}))]
         one.settings = Settings(shipper=Shipper(state_dir=str(folder), inputs=inputs, **shipper))
-        one.follow = Follow(one.settings, DISK, [], {"name": "h"})
+        one.follow = Follow(one.settings, DISK, one.registry.load() if after else [], {"name": "h"})
         one.reader = Reader(one.settings.shipper, one.follow, DISK, one.registry, one.brokers)  # type: ignore[arg-type]
 
     async def look(self) -> None:
