@@ -40,7 +40,8 @@ class _Row:
         self.apart: float | None = None
         self.after = self.beyond = 0
 
-    def refused(self, when: When) -> None:
+    def refused(self, odd: Odd, when: When) -> None:
+        self.odd = odd
         self.tries += 1
         self.last = when.ended
         self.after += self.since is not None and when.began > self.since
@@ -89,7 +90,7 @@ class Outcasts:
             if one.spot not in rows:
                 known = self._left.pop(one.spot, None)
                 rows[one.spot] = self._take(known or _Row(one, when, streams))
-            rows[one.spot].refused(when)
+            rows[one.spot].refused(one, when)
 
     def stored(self, streams: Collection[str], when: When) -> None:
         """A request stored records of these data streams."""
@@ -128,6 +129,7 @@ class Outcasts:
         rows = self._rows.pop(load, {})
         for row in rows.values():
             self._drop(row)
+            row.odd = row.odd._replace(verdict=row.odd.verdict._replace(text=""))  # it may be long
         self._left |= rows
         _keep_newest(self._left)
 
