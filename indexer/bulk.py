@@ -146,6 +146,7 @@ By how it begins: further on it may quote the document.
 """
 _QUOTED = re.compile(r"\[[^\[\]]*\]")
 _MOST_TEXT = 10_000
+"""So many characters of a reason are read: what it quotes may be long."""
 _FIELD = re.compile(
     r"(?:field|object mapping(?: for)?|[Mm]apper(?: for)?|introduction of|in field=)[ =]?[\[\"]([^\]\"]{1,300})"
 )

@@ -56,6 +56,14 @@ async def settled(agent: Agent, seconds: float = 0.3) -> None:
     await agent.until(lambda: time.monotonic() > end)
 
 
+async def watching(folder: Path, **shipper: float) -> Agent:
+    """An agent that has read what is in a folder."""
+    agent = Agent(folder, poll_seconds=0.01, **shipper)
+    await agent.agent.start()
+    await settled(agent)
+    return agent
+
+
 def texts(agent: Agent) -> list[str]:
     """What was shipped, without the banner."""
     return [message for message in agent.messages if not message.startswith("banner")]
@@ -67,9 +75,7 @@ def texts(agent: Agent) -> list[str]:
 async def test_lines_are_read_as_they_come_into_the_room(tmp_path: Path, room: int, text: bytes) -> None:
     """However little there was before; what is left of the room is given back, or filled, or neither."""
     log = Log(tmp_path / "app.log", room, text)
-    agent = Agent(tmp_path, poll_seconds=0.01)
-    await agent.agent.start()
-    await settled(agent)
+    agent = await watching(tmp_path)
     (file,) = agent.agent.follow.files.values()
     assert (file.is_read(), behind([file]), file.source.row(1).size) == (True, 0, len(text))
     wanted = ["first"] * bool(text)
@@ -121,9 +127,7 @@ async def test_room_that_is_given_back_while_there_is_more_to_read_is_no_truncat
 async def test_what_is_mapped_into_memory_is_seen_though_its_file_seems_unchanged(tmp_path: Path) -> None:
     """Its size stays, and so does its time until the kernel comes to it."""
     log = Log(tmp_path / "app.log", LARGE, b"first\n")
-    agent = Agent(tmp_path, poll_seconds=0.01)
-    await agent.agent.start()
-    await settled(agent)
+    agent = await watching(tmp_path)
     before = log.path.stat()
     with log.path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
         for number in range(10):
@@ -153,9 +157,7 @@ async def test_a_line_behind_what_is_not_written_yet_waits_for_it(tmp_path: Path
 async def test_a_line_behind_what_nobody_ever_writes_waits_a_while(tmp_path: Path) -> None:
     """It is not held up for ever."""
     log = Log(tmp_path / "app.log", 65_536, b"first\n")
-    agent = Agent(tmp_path, poll_seconds=0.01)
-    await agent.agent.start()
-    await settled(agent)
+    agent = await watching(tmp_path)
     log.put(50, b"second\n")
     began = time.monotonic()
     await agent.until(lambda: len(agent.messages) == 2)
@@ -209,9 +211,7 @@ async def test_two_logs_that_begin_alike_are_no_copies_for_their_room(tmp_path: 
 async def test_a_copy_of_a_log_with_room_stays_a_copy(tmp_path: Path) -> None:
     """When the log goes on, and when its room is given back."""
     log = Log(tmp_path / "a.log", 100_000, BANNER + b"first\n")
-    agent = Agent(tmp_path, poll_seconds=0.01)
-    await agent.agent.start()
-    await settled(agent)
+    agent = await watching(tmp_path)
     (tmp_path / "b.log").write_bytes(log.path.read_bytes())
     await settled(agent)
     log.write(b"second\n")
@@ -264,9 +264,7 @@ async def test_lines_with_nuls_in_them_stay_whole_and_are_no_burden(tmp_path: Pa
 async def test_text_that_its_writer_takes_back_is_no_truncation(tmp_path: Path) -> None:
     """A torn line that is zeroed when its writer starts again; and an older agent counted room as text."""
     log = Log(tmp_path / "app.log", 65_536, BANNER + b"first\n")
-    agent = Agent(tmp_path, poll_seconds=0.01)
-    await agent.agent.start()
-    await settled(agent)
+    agent = await watching(tmp_path)
     for text in (b"torn", bytes(4)):
         log.put(0, text)
         await settled(agent)
@@ -282,9 +280,7 @@ async def test_text_that_its_writer_takes_back_is_no_truncation(tmp_path: Path) 
 async def test_a_line_with_a_nul_is_no_gap_once_it_was_the_end(tmp_path: Path) -> None:
     """It stood, without its end, where the file ended; then its writer made more room: the file is the same."""
     log = Log(tmp_path / "app.log", 0, b"first\nkey\0val")
-    agent = Agent(tmp_path, poll_seconds=0.01)
-    await agent.agent.start()
-    await settled(agent)
+    agent = await watching(tmp_path)
     log.make_room(65_536)
     await settled(agent)
     log.write(b"ue\nlast\n")
@@ -324,9 +320,7 @@ async def test_a_log_with_room_is_no_copy_of_one_that_was_compressed_with_its_ro
 async def test_a_copy_with_text_of_its_own_is_a_file(tmp_path: Path, room: int) -> None:
     """However many NULs stand before it."""
     Log(tmp_path / "a.log", 100_000, BANNER)
-    agent = Agent(tmp_path, poll_seconds=0.01)
-    await agent.agent.start()
-    await settled(agent)
+    agent = await watching(tmp_path)
     Log(tmp_path / "b.log", room, BANNER).put(room, b"text of b\n")
     await agent.until(lambda: any("text of b" in text for text in texts(agent)))
 
@@ -335,9 +329,7 @@ async def test_a_copy_with_text_of_its_own_is_a_file(tmp_path: Path, room: int) 
 async def test_what_is_mapped_into_the_room_of_a_copy_makes_it_a_file(tmp_path: Path) -> None:
     """Neither its size nor its time changes then."""
     Log(tmp_path / "a.log", 65_536, BANNER + b"a only\n")
-    agent = Agent(tmp_path, poll_seconds=0.01)
-    await agent.agent.start()
-    await settled(agent)
+    agent = await watching(tmp_path)
     copy = Log(tmp_path / "b.log", 65_536, BANNER)
     before = copy.path.stat()
     await settled(agent, 1)
@@ -350,9 +342,7 @@ async def test_what_is_mapped_into_the_room_of_a_copy_makes_it_a_file(tmp_path: 
 async def test_a_copy_that_is_made_large_first_is_a_copy(tmp_path: Path) -> None:
     """Its second half comes later."""
     log = Log(tmp_path / "a.log", 0, BANNER * 20)
-    agent = Agent(tmp_path, poll_seconds=0.01)
-    await agent.agent.start()
-    await settled(agent)
+    agent = await watching(tmp_path)
     half = Log(tmp_path / "b.log", len(BANNER) * 10, BANNER * 10)
     await settled(agent)
     half.write(BANNER * 10)

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 from processes import in_loop
-from test_shipper_room import BANNER, Log, settled
-from test_shipper_unlikely import Agent
+from test_shipper_room import BANNER, Log, settled, watching
 
 
 @pytest.mark.parametrize(
@@ -24,9 +23,7 @@ async def test_a_file_that_was_written_anew_is_shipped_anew(tmp_path: Path, befo
     """However much of it is as it was, and though it is as large again when somebody looks."""
     path = tmp_path / "app.log"
     path.write_bytes(before)
-    agent = Agent(tmp_path, poll_seconds=0.01, partial_line_seconds=60)
-    await agent.agent.start()
-    await settled(agent)
+    agent = await watching(tmp_path, partial_line_seconds=60)
     wanted = before.decode().rpartition("\n")[0].split("\n")
     assert agent.messages == wanted
     path.write_bytes(after)
@@ -41,9 +38,7 @@ async def test_a_file_that_was_written_anew_is_shipped_anew(tmp_path: Path, befo
 async def test_a_file_with_room_that_was_written_anew_is_shipped_anew(tmp_path: Path) -> None:
     """It is as large as it was, but its text is not."""
     log = Log(tmp_path / "app.log", 65_536, BANNER + b"first\n")
-    agent = Agent(tmp_path, poll_seconds=0.01)
-    await agent.agent.start()
-    await settled(agent)
+    agent = await watching(tmp_path)
     os.truncate(log.path, 0)
     Log(log.path, 65_542, BANNER)
     await agent.until(lambda: len(agent.sources) == 2)
